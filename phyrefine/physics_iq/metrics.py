@@ -1,0 +1,160 @@
+"""The four Physics-IQ metrics as pure NumPy functions on frames and motion masks.
+
+Shapes: frames are uint8 ``[T, H, W, 3]`` (any channel order, the metrics do not depend on it),
+masks are bool ``[T, H, W]``, true where something moves. Two clips that are compared have equal
+frame counts and sizes; bringing them there is the evaluator's work.
+
+Source: "Do generative video models understand physical principles?", arXiv 2501.09038, section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from phyrefine.errors import InvalidInputError
+
+Frames = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+MASK_THRESHOLD = 127
+# The benchmark divides in float64 and then keeps float32: a table does both at once.
+_UNIT = (np.arange(256, dtype=np.float64) / 255.0).astype(np.float32)
+
+
+@attrs.frozen
+class PairMetrics:
+    """How one clip compares with another.
+
+    Attributes:
+        mse: Per frame mean squared difference of values in [0, 1]; lower is closer.
+        spatiotemporal_iou: Per frame mask IoU, in [0, 1].
+        spatial_iou: IoU of "moved at any time", in [0, 1].
+        weighted_spatial_iou: Overlap of "fraction of frames in motion", in [0, 1].
+    """
+
+    mse: tuple[float, ...]
+    spatiotemporal_iou: tuple[float, ...]
+    spatial_iou: float
+    weighted_spatial_iou: float
+
+
+def to_unit(frame: Frames) -> NDArray[np.float32]:
+    """Scale 8-bit values to [0, 1] with the benchmark's rounding."""
+    return _UNIT[frame]
+
+
+def unit_mse(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Mean squared difference of two frames in [0, 1], in the benchmark's float32 arithmetic."""
+    difference = a - b
+    return float(np.mean(np.square(difference, out=difference)))
+
+
+def iou(a: Mask, b: Mask) -> float:
+    """Intersection over union of two masks; 1 when both are empty."""
+    union = np.count_nonzero(a | b)
+    return np.count_nonzero(a & b) / union if union else 1.0
+
+
+def mean_squared_errors(a: Frames, b: Frames) -> NDArray[np.float64]:
+    """Mean squared error of every frame.
+
+    Args:
+        a: uint8 ``[T, H, W, 3]``.
+        b: The same shape.
+
+    Returns:
+        float64 ``[T]``, in [0, 1].
+
+    Raises:
+        InvalidInputError: The shapes differ or are not those of a clip.
+    """
+    _require_alike(a, b, ndim=4, what="frames")
+    return np.array([unit_mse(to_unit(x), to_unit(y)) for x, y in zip(a, b, strict=True)])
+
+
+def spatiotemporal_iou(a: Mask, b: Mask) -> NDArray[np.float64]:
+    """Where and when: the mask IoU of every frame.
+
+    Args:
+        a: bool ``[T, H, W]``.
+        b: The same shape.
+
+    Returns:
+        float64 ``[T]``; 1 for frames in which both masks are empty.
+
+    Raises:
+        InvalidInputError: The shapes differ or are not those of a mask clip.
+    """
+    _require_alike(a, b, ndim=3, what="masks")
+    return np.array([iou(x, y) for x, y in zip(a, b, strict=True)])
+
+
+def spatial_iou(a: Mask, b: Mask) -> float:
+    """Where: IoU of the pixels that moved at any time, for bool ``[T, H, W]`` masks.
+
+    Raises:
+        InvalidInputError: The shapes differ or are not those of a mask clip.
+    """
+    _require_alike(a, b, ndim=3, what="masks")
+    return iou(np.any(a, axis=0), np.any(b, axis=0))
+
+
+def weighted_spatial_iou(a: Mask, b: Mask) -> float:
+    """Where and how much: overlap of each pixel's fraction of frames in motion.
+
+    Sum over pixels of the smaller fraction over sum of the larger one; 1 when nothing moves.
+
+    Args:
+        a: bool ``[T, H, W]``.
+        b: The same shape.
+
+    Raises:
+        InvalidInputError: The shapes differ or are not those of a mask clip.
+    """
+    _require_alike(a, b, ndim=3, what="masks")
+    return activity_overlap(a.mean(axis=0), b.mean(axis=0))
+
+
+def activity_overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Sum of pixel minima over sum of pixel maxima; 1 when both maps are zero."""
+    total = float(np.maximum(a, b).sum())
+    return float(np.minimum(a, b).sum()) / total if total else 1.0
+
+
+def compare(a: Frames, masks_a: Mask, b: Frames, masks_b: Mask) -> PairMetrics:
+    """All four metrics of two clips.
+
+    Args:
+        a: uint8 ``[T, H, W, 3]``.
+        masks_a: bool ``[T, H, W]``.
+        b: Frames of the other clip, shaped as ``a``.
+        masks_b: Masks of the other clip, shaped as ``masks_a``.
+
+    Raises:
+        InvalidInputError: The shapes differ or are not those of clips.
+    """
+    return PairMetrics(
+        mse=_floats(mean_squared_errors(a, b)),
+        spatiotemporal_iou=_floats(spatiotemporal_iou(masks_a, masks_b)),
+        spatial_iou=spatial_iou(masks_a, masks_b),
+        weighted_spatial_iou=weighted_spatial_iou(masks_a, masks_b),
+    )
+
+
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _require_alike(a: NDArray[np.generic], b: NDArray[np.generic], *, ndim: int, what: str) -> None:
+    if a.shape != b.shape:
+        raise InvalidInputError(
+            f"The two clips' {what} differ in shape: {a.shape} and {b.shape}. "
+            "Cut and resize them alike first."
+        )
+    if a.ndim != ndim or 0 in a.shape:
+        axes = "[T, H, W, 3]" if ndim == 4 else "[T, H, W]"
+        raise InvalidInputError(f"The {what} must be a non-empty {axes} array, got {a.shape}.")
