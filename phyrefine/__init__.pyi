@@ -1,0 +1,19 @@
+from . import errors as errors
+from .errors import PhyrefineError as PhyrefineError
+from .protocols import LLM as LLM
+from .protocols import VLM as VLM
+from .protocols import VideoGenerator as VideoGenerator
+from .types import Answer as Answer
+from .types import Attempt as Attempt
+from .types import Budget as Budget
+from .types import Candidates as Candidates
+from .types import GeneratorProfile as GeneratorProfile
+from .types import Prompt as Prompt
+from .types import Question as Question
+from .types import Refinement as Refinement
+from .types import Scenario as Scenario
+from .types import Shot as Shot
+from .types import Usage as Usage
+from .video.clip import Clip as Clip
+
+__version__: str

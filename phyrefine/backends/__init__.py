@@ -1,0 +1,1 @@
+"""Thin adapters, one file each; every one is reached through the registry."""

@@ -1,0 +1,1 @@
+"""The method: stages, replies, convergence (arXiv 2511.20280)."""

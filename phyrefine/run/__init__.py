@@ -1,0 +1,1 @@
+"""Durability: store, journal, budget, locks."""

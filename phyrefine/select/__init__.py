@@ -1,0 +1,1 @@
+"""Ensembles: which of the clips made is the answer."""

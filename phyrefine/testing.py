@@ -1,0 +1,241 @@
+"""Fakes and contract suites, for our tests and for those who write backends.
+
+from phyrefine.testing import check_generator
+def test_contract():
+    check_generator(MyGenerator())
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import define, evolve, field
+
+from phyrefine.errors import PhyrefineError
+from phyrefine.protocols import LLM, VLM, VideoGenerator, identity
+from phyrefine.types import Answer, GeneratorProfile, Prompt, Question, Shot, Usage
+from phyrefine.video.clip import Clip
+from phyrefine.video.delivery import deliver
+from phyrefine.video.seam import check_seam
+
+# -- fakes -------------------------------------------------------------------------------------
+
+
+@define
+class ScriptedAsker:
+    """A VLM or an LLM that gives prepared replies in turn and remembers what it was asked.
+
+    A reply that is an exception is raised. When the script is used up the last reply repeats.
+
+    Attributes:
+        replies: Texts, Answers or exceptions.
+        asked: Every question so far.
+    """
+
+    replies: Sequence[str | Answer | BaseException]
+    identity: str = "scripted"
+    asked: list[Question] = field(factory=list, init=False)
+
+    def ask(self, question: Question) -> Answer:
+        """Give the next reply."""
+        reply = self.replies[min(len(self.asked), len(self.replies) - 1)]
+        self.asked.append(question)
+        if isinstance(reply, BaseException):
+            raise reply
+        return reply if isinstance(reply, Answer) else Answer(reply, "scripted", Usage(calls=1))
+
+
+@define
+class MovingDot:
+    """A video generator that draws a dot moving over noise: small, quick and deterministic.
+
+    The prompt and the seed move the dot's path, so different prompts give different clips.
+
+    Attributes:
+        profile: Any profile, to test how callers treat it.
+        shots: Every shot so far.
+        fail: Called with each shot; may raise.
+    """
+
+    profile: GeneratorProfile = field(
+        factory=lambda: GeneratorProfile("moving-dot", fps=8.0, context_frames=1)
+    )
+    shots: list[Shot] = field(factory=list, init=False)
+    fail: Callable[[Shot], None] | None = None
+    identity: str = "moving-dot"
+
+    def generate(self, shot: Shot) -> Clip:
+        """Draw the dot at the native rate and deliver what was asked for."""
+        self.shots.append(shot)
+        if self.fail is not None:
+            self.fail(shot)
+        height, width = shot.size or self.profile.size or (32, 32)
+        fps = self.profile.fps or shot.fps
+        count = max(1, round(shot.seconds * fps))
+        pace = 0.3 + sum(shot.prompt.text.encode()) % 17 / 10
+        noise = np.random.default_rng(shot.seed).integers(0, 24, (count, height, width, 3))
+        frames = noise.astype(np.uint8)
+        for index in range(count):
+            row, column = int(pace * index) % (height - 3), int(2 * pace * index) % (width - 3)
+            frames[index, row : row + 3, column : column + 3] = 255
+        return deliver(Clip(frames, fps), frames=shot.frames, fps=shot.fps, size=shot.size)
+
+
+def moving_clip(frames: int = 24, size: tuple[int, int] = (32, 32), fps: float = 8.0) -> Clip:
+    """A small deterministic clip in which something moves."""
+    shot = Shot(Prompt("a dot moves"), seconds=frames / fps, fps=fps, size=size)
+    return evolve(MovingDot().generate(shot), native=None)
+
+
+# -- contract suites ---------------------------------------------------------------------------
+
+
+class ContractError(PhyrefineError, AssertionError):
+    """A backend does not keep its contract."""
+
+
+def _require(kept: bool, message: str) -> None:
+    if not kept:
+        raise ContractError(message)
+
+
+def check_vlm(vlm: VLM, *, question: Question | None = None) -> Answer:
+    """Check that a VLM answers about a clip with text, a model name and usage.
+
+    Raises:
+        ContractError: What is not kept, in words.
+    """
+    asked = question or Question(
+        "critique", "What moves in this video?", clips=(moving_clip(),), labels=("video",)
+    )
+    return _check_asker(vlm, asked)
+
+
+def check_llm(llm: LLM, *, question: Question | None = None) -> Answer:
+    """Check that an LLM answers with text, a model name and usage.
+
+    Raises:
+        ContractError: What is not kept, in words.
+    """
+    return _check_asker(llm, question or Question("compose", "A ball falls and bounces."))
+
+
+def _check_asker(asker: VLM | LLM, question: Question) -> Answer:
+    answer = asker.ask(question)
+    _require(isinstance(answer, Answer), f"ask() must return an Answer, not {type(answer)}.")
+    _require(bool(answer.text.strip()), "ask() returned no text and raised no error.")
+    _require(answer.usage.calls >= 1, "ask() must count its call in Answer.usage.calls.")
+    _check_identity(asker)
+    return answer
+
+
+def check_generator(
+    generator: VideoGenerator,
+    *,
+    prefix: Clip | None = None,
+    seconds: float = 1.0,
+    options: dict[str, Any] | None = None,
+) -> Clip:
+    """Check counts, sizes, the seam, seeds, native frames and, where offered, streaming.
+
+    Args:
+        generator: The backend.
+        prefix: What to continue; a small moving clip by default, at the model's own size.
+        seconds: Length asked for.
+        options: Passed as ``Shot.options``.
+
+    Raises:
+        ContractError: What is not kept, in words.
+    """
+    profile = generator.profile
+    prefix = prefix or moving_clip(72, profile.size or (32, 32), 24.0)
+    shot = Shot(
+        Prompt("the dot keeps moving"),
+        prefix,
+        seconds=seconds,
+        fps=24.0,
+        size=(34, 46),
+        seed=3,
+        options=options or {},
+    )
+    clip = generator.generate(shot)
+    report = check_seam(prefix, clip, frames=shot.frames, fps=24.0, size=(34, 46))
+    wrong = [fault for fault in report.faults if "jump" not in fault]
+    _require(not wrong, f"generate() broke its contract: {'; '.join(wrong)}.")
+    _require(clip.native is not None, "generate() must keep the model's own frames in native.")
+    _require(generator.generate(shot) == clip, "The same shot must give the same clip.")
+    other = generator.generate(evolve(shot, seed=4))
+    _require(other != clip, "Another seed must give another clip.")
+    _check_identity(generator)
+    if profile.streaming:
+        _check_stream(generator, shot, clip)
+    return clip
+
+
+def _check_stream(generator: Any, shot: Shot, whole: Clip) -> None:
+    chunks = list(generator.stream(shot))
+    clips = [chunk.clip for chunk in chunks]
+    _require(generator.deliver(shot, clips) == whole, "stream() must add up to generate().")
+    if len(chunks) > 1:
+        begun = evolve(shot, accepted=(clips[0],), state=chunks[0].state)
+        rest = [chunk.clip for chunk in generator.stream(begun)]
+        _require(rest == clips[1:], "Going on after accepted chunks must equal not stopping.")
+
+
+def _check_identity(backend: object) -> None:
+    said = identity(backend)
+    _require(
+        " at 0x" not in said,
+        f"identity must not hold a memory address: {said!r}. Give the "
+        "backend an `identity` attribute that names model and settings.",
+    )
+
+
+# -- the network guard -------------------------------------------------------------------------
+
+
+class NetworkUseError(PhyrefineError, AssertionError):
+    """A test tried to leave this machine."""
+
+
+@contextlib.contextmanager
+def no_network() -> Iterator[None]:
+    """Within the block only loopback and Unix sockets can be connected to.
+
+    Raises:
+        NetworkUseError: Inside the block, at the connection or name look-up.
+    """
+    connect, lookup = socket.socket.connect, socket.getaddrinfo
+
+    def guarded_connect(self: socket.socket, address: Any) -> Any:
+        if self.family != getattr(socket, "AF_UNIX", None) and not _is_loopback(address[0]):
+            raise NetworkUseError(f"This test tried to connect to {address[0]}.")
+        return connect(self, address)
+
+    def guarded_lookup(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host is not None and not _is_loopback(host):
+            raise NetworkUseError(f"This test tried to look up {host}.")
+        return lookup(host, *args, **kwargs)
+
+    socket.socket.connect = guarded_connect  # type: ignore[method-assign, assignment]
+    socket.getaddrinfo = guarded_lookup
+    try:
+        yield
+    finally:
+        socket.socket.connect = connect  # type: ignore[method-assign]
+        socket.getaddrinfo = lookup
+
+
+def _is_loopback(host: Any) -> bool:
+    name = host.decode() if isinstance(host, bytes) else str(host)
+    if name in ("localhost", ""):
+        return True
+    try:
+        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,269 @@
+"""A clip: RGB frames with a rate, and everything one does with them by name."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from attrs import evolve, field, frozen
+from numpy.typing import NDArray
+
+from phyrefine.errors import VideoError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+UInt8Array = NDArray[np.uint8]
+
+
+def _as_frames(value: Any) -> UInt8Array:
+    frames = np.asarray(value)
+    if frames.dtype != np.uint8:
+        raise VideoError(
+            f"A clip holds uint8 frames in 0..255, not {frames.dtype}. Scale and round first, "
+            "or use Clip.from_array, which does it for floats in 0..1."
+        )
+    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+        raise VideoError(f"A clip holds frames of shape [T, H, W, 3], not {list(frames.shape)}.")
+    frames = np.ascontiguousarray(frames)
+    if frames.flags.writeable:
+        frames = frames.view()
+        frames.flags.writeable = False
+    return frames
+
+
+def _as_fps(value: Any) -> float:
+    fps = float(value)
+    if not 0 < fps < 10_000:
+        raise VideoError(f"A clip needs a frame rate above 0 frames per second, not {value!r}.")
+    return fps
+
+
+@frozen(eq=False, repr=False)
+class Clip:
+    """A short video in memory.
+
+    Two clips are equal when their pixels and rates are; ``native`` does not count.
+
+    Attributes:
+        frames: uint8 array [T, H, W, 3], RGB, 0..255, read-only.
+        fps: Frames per second. Frame ``i`` is shown from ``i / fps`` to ``(i + 1) / fps`` seconds.
+        native: The frames as the model made them, at its own rate and size, when this clip was
+            resampled for delivery. Critics and motion measures look at it.
+        source: Where the clip came from, for messages; a file name or a model's name.
+    """
+
+    frames: UInt8Array = field(converter=_as_frames)
+    fps: float = field(converter=_as_fps)
+    native: Clip | None = field(default=None, kw_only=True)
+    source: str | None = field(default=None, kw_only=True)
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @classmethod
+    def read(cls, path: str | Path, *, fps: float | None = None) -> Clip:
+        """Read a video file, an animated GIF or a folder of images.
+
+        Args:
+            path: Any container and codec PyAV reads, or a folder of images in name order.
+            fps: Rate of a folder of images, or the rate a file is resampled to (by time).
+
+        Raises:
+            VideoError: Missing, empty, truncated, audio only, or not a video.
+        """
+        from phyrefine.video.files import read_clip
+
+        return read_clip(Path(path), fps=fps)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, source: str = "bytes") -> Clip:
+        """Read an encoded video held in memory; errors as :meth:`read`."""
+        from phyrefine.video.files import decode_clip
+
+        return decode_clip(data, source=source)
+
+    @classmethod
+    def from_array(cls, frames: Any, fps: float, *, source: str | None = None) -> Clip:
+        """A clip from an array or a tensor.
+
+        Args:
+            frames: [T, H, W, C] or [T, C, H, W] with C of 1, 3 or 4: uint8, or floats in 0..1
+                (rounded). Alpha is laid over black; one channel becomes grey. Tensors are copied
+                to the CPU.
+            fps: Frames per second.
+            source: Name for messages.
+
+        Raises:
+            VideoError: Other shapes, dtypes or ranges.
+        """
+        from phyrefine.video.frames import as_rgb
+
+        return cls(as_rgb(frames), fps, source=source)
+
+    @classmethod
+    def from_images(cls, images: Iterable[Image], fps: float, *, source: str | None = None) -> Clip:
+        """A clip from PIL images of one size."""
+        from phyrefine.video.frames import as_rgb
+
+        arrays = [as_rgb(np.asarray(image.convert("RGBA"))[None])[0] for image in images]
+        if not arrays:
+            raise VideoError("No images: a clip needs at least one frame.")
+        sizes = {array.shape[:2] for array in arrays}
+        if len(sizes) > 1:
+            raise VideoError(f"Images of one clip must share a size, not {sorted(sizes)}.")
+        return cls(np.stack(arrays), fps, source=source)
+
+    # -- facts ---------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return int(self.frames.shape[0])
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return int(self.frames.shape[1])
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return int(self.frames.shape[2])
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels, as arrays have it."""
+        return self.height, self.width
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self) / self.fps
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """float64 [T]: when each frame starts, in seconds."""
+        return np.arange(len(self)) / self.fps
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Hex digest of pixels, shape and rate (BLAKE2b, 128 bits); ``native`` is left out."""
+        head = f"{self.frames.shape} {self.fps!r} ".encode()
+        return hashlib.blake2b(head + self.frames.tobytes(), digest_size=16).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Clip):
+            return NotImplemented
+        return self.fps == other.fps and np.array_equal(self.frames, other.frames)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        name = f", source={self.source!r}" if self.source else ""
+        native = f", native={len(self.native)} at {self.native.fps:g}" if self.native else ""
+        return (
+            f"Clip({len(self)} frames of {self.width}x{self.height} at {self.fps:g} fps, "
+            f"{self.duration:.2f} s{native}{name})"
+        )
+
+    def _repr_html_(self) -> str:
+        from phyrefine.video.files import html_tag
+
+        return html_tag(self)
+
+    # -- changing ------------------------------------------------------------------------------
+
+    def seconds(self, start: float = 0.0, end: float | None = None) -> Clip:
+        """The part shown from ``start`` to ``end`` seconds; negative times count from the end.
+
+        Raises:
+            VideoError: The part holds no frame.
+        """
+        last = self.duration if end is None else end
+        start = start + self.duration if start < 0 else start
+        last = last + self.duration if last < 0 else last
+        first, stop = round(start * self.fps), round(last * self.fps)
+        if not 0 <= first < min(stop, len(self)):
+            raise VideoError(
+                f"No frames from {start:g} to {last:g} s in a clip of {self.duration:g} s."
+            )
+        return Clip(self.frames[first:stop], self.fps, source=self.source)
+
+    def resample(self, fps: float, *, count: int | None = None) -> Clip:
+        """The same motion at another rate, by time: each new frame is the one shown at its start.
+
+        Args:
+            fps: New rate.
+            count: Exact number of frames; by default as many as the duration holds. The last
+                frame is held when time runs out.
+        """
+        from phyrefine.video.frames import resample
+
+        return evolve(self, frames=resample(self.frames, self.fps, fps, count), fps=fps)
+
+    def resize(self, height: int, width: int, *, mode: str = "fit") -> Clip:
+        """Another size: ``fit`` covers and crops, ``pad`` letterboxes, ``stretch`` distorts."""
+        from phyrefine.video.frames import resize
+
+        return evolve(self, frames=resize(self.frames, height, width, mode=mode))
+
+    def with_native(self, native: Clip) -> Self:
+        """This clip, remembering the frames it was made from."""
+        return evolve(self, native=native)
+
+    @property
+    def as_made(self) -> Clip:
+        """The frames as the model made them: ``native`` where kept, else this clip."""
+        return self.native if self.native is not None else self
+
+    # -- writing -------------------------------------------------------------------------------
+
+    def write(self, path: str | Path, *, lossless: bool = False, quality: int = 18) -> Path:
+        """Write a file; the suffix chooses the format.
+
+        ``.mp4`` is H.264 in yuv420p, which browsers play; odd sizes are padded by one pixel.
+        ``.webm`` is VP9, ``.gif`` a GIF, ``.mkv`` is always lossless, no suffix a folder of PNGs.
+
+        Args:
+            path: Target; written aside and renamed, so that a reader never sees half of it.
+            lossless: Keep every pixel value (``.mkv`` and ``.mp4``; browsers may not play it).
+            quality: H.264 or VP9 constant rate factor; lower is better.
+
+        Raises:
+            VideoError: Unknown suffix.
+        """
+        from phyrefine.video.files import write_clip
+
+        return write_clip(self, Path(path), lossless=lossless, quality=quality)
+
+    def to_bytes(self, format: str = "mp4", *, lossless: bool = False, quality: int = 18) -> bytes:  # noqa: A002 - PyAV's and PIL's word
+        """Encode in memory; see :meth:`write`."""
+        from phyrefine.video.files import encode_clip
+
+        return encode_clip(self, format, lossless=lossless, quality=quality)
+
+    def to_images(self) -> list[Image]:
+        """PIL images, one per frame."""
+        from phyrefine._optional import require
+
+        pil = require("PIL.Image", extra="diffusers", feature="Clip.to_images")
+        return [pil.fromarray(frame) for frame in self.frames]
+
+
+def join(clips: Sequence[Clip]) -> Clip:
+    """One clip after another, at the rate and size of the last.
+
+    Raises:
+        VideoError: No clips.
+    """
+    if not clips:
+        raise VideoError("Nothing to join: pass at least one clip.")
+    last = clips[-1]
+    parts = [
+        (clip if clip.size == last.size else clip.resize(*last.size)).resample(last.fps).frames
+        for clip in clips[:-1]
+    ]
+    return Clip(np.concatenate([*parts, last.frames]), last.fps, source=last.source)

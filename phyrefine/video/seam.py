@@ -1,0 +1,119 @@
+"""Whether a continuation joins its prefix: counts, repeated frames, a jump in motion."""
+
+from __future__ import annotations
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from phyrefine.video.clip import Clip
+from phyrefine.video.frames import resize
+from phyrefine.video.prefix import context
+
+# Work size of the seam check in pixels of the longer side; motion across a seam is coarse.
+CHECK_PIXELS = 160
+# Mean absolute difference (grey levels) below which two frames are the same picture, as codecs
+# and resizing leave it.
+SAME_PICTURE = 0.35
+# Motion over the seam beyond this multiple of the motion around it is a jump.
+JUMP_LIMIT = 4.0
+
+
+@frozen
+class SeamReport:
+    """How a continuation joins its prefix; ``faults`` is empty when it does.
+
+    Attributes:
+        frames: Frames delivered.
+        expected: Frames asked for.
+        repeated: Leading frames of the continuation that repeat the prefix's last.
+        jump: Change of motion across the seam over the motion usual near it; about 1 is smooth.
+        faults: What is wrong, in words.
+    """
+
+    frames: int
+    expected: int
+    repeated: int = 0
+    jump: float | None = None
+    faults: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Nothing wrong."""
+        return not self.faults
+
+
+def check_seam(
+    prefix: Clip | None, clip: Clip, *, frames: int, fps: float, size: tuple[int, int] | None = None
+) -> SeamReport:
+    """Whether a delivered continuation has the asked frames and joins its prefix.
+
+    Args:
+        prefix: V0, or ``None`` for text-to-video.
+        clip: The delivered continuation; its native frames are compared where kept.
+        frames: Frames asked for.
+        fps: Rate asked for.
+        size: (height, width) asked for; ``None`` accepts any.
+
+    Returns:
+        A report whose ``faults`` name a wrong count, rate or size, repeated prefix frames, and a
+        jump in motion across the seam.
+    """
+    faults = []
+    if len(clip) != frames:
+        faults.append(f"{len(clip)} frames instead of {frames}")
+    if abs(clip.fps - fps) > 1e-3:
+        faults.append(f"{clip.fps:g} fps instead of {fps:g}")
+    if size is not None and clip.size != size:
+        faults.append(f"{clip.width}x{clip.height} pixels instead of {size[1]}x{size[0]}")
+    if prefix is None:
+        return SeamReport(len(clip), frames, faults=tuple(faults))
+    repeated, jump = _compare(prefix, clip.as_made)
+    if repeated:
+        faults.append(f"the first {repeated} frames repeat the prefix")
+    if jump is not None and jump > JUMP_LIMIT:
+        faults.append(f"motion jumps {jump:.1f}-fold at the seam")
+    return SeamReport(len(clip), frames, repeated, jump, tuple(faults))
+
+
+def _compare(prefix: Clip, clip: Clip) -> tuple[int, float | None]:
+    before = _grey(context(prefix, fps=clip.fps, size=clip.size), last=24)
+    after = _grey(clip, first=24)
+    inside = _steps(before)
+    usual = float(np.median(inside)) if len(inside) else 0.0
+    repeated = _repeats(before, after, still=usual < SAME_PICTURE)
+    if len(before) < 2 or len(after) < 2:
+        return repeated, None
+    across = float(np.abs(after[0] - before[-1]).mean())
+    near = np.concatenate([inside[-4:], _steps(after)[:4]])
+    # A still scene has no motion to compare with; one grey level is what codecs leave.
+    return repeated, across / max(float(near.max()), 1.0)
+
+
+def _repeats(before: NDArray[np.float32], after: NDArray[np.float32], *, still: bool) -> int:
+    """Longest run of first new frames equal to the prefix's last ones, in a scene that moves."""
+    if still:
+        return 0
+    for count in range(min(len(before), len(after)), 0, -1):
+        pairs = np.abs(before[-count:] - after[:count]).mean(axis=(1, 2))
+        if float(pairs.max()) < SAME_PICTURE:
+            return count
+    return 0
+
+
+def _steps(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    steps: NDArray[np.float32] = np.abs(np.diff(grey, axis=0)).mean(axis=(1, 2))
+    return steps
+
+
+def _grey(clip: Clip, *, first: int | None = None, last: int | None = None) -> NDArray[np.float32]:
+    frames = clip.frames[:first] if first is not None else clip.frames[-(last or 0) :]
+    longer = max(clip.size)
+    if longer > CHECK_PIXELS:
+        small = (
+            max(1, clip.height * CHECK_PIXELS // longer),
+            max(1, clip.width * CHECK_PIXELS // longer),
+        )
+        frames = resize(frames, *small, mode="stretch")
+    grey: NDArray[np.float32] = frames.astype(np.float32).mean(axis=3)
+    return grey
