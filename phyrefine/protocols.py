@@ -96,6 +96,17 @@ class Selector(Protocol):
 
 
 @runtime_checkable
+class Scorer(Protocol):
+    """Scores one continuation without ground truth; higher is better."""
+
+    name: str
+
+    def score(self, scenario: Scenario, clip: Clip, /) -> float:
+        """Score a delivered clip."""
+        ...
+
+
+@runtime_checkable
 class Convergence(Protocol):
     """Decides, from what has happened so far and without ground truth, whether to stop."""
 

@@ -163,10 +163,12 @@ class Prompt:
     Attributes:
         text: In the generator's dialect; JSON dialects carry JSON text.
         negative: What to avoid, for generators that take it.
+        notes: What happened while it was written: a cut, a refusal. Not compared.
     """
 
     text: str
     negative: str | None = None
+    notes: tuple[str, ...] = field(default=(), eq=False)
 
     @property
     def words(self) -> int:
@@ -234,7 +236,8 @@ class Critique:
         violations: What is broken now: new and persisting.
         fixed: What the loop before broke and this one does not.
         looks: Independent looks behind the verdict. A clean verdict counts from two on.
-        still: The clip hardly moves; praise of it means little.
+        still: The continuation hardly moves though the prefix does; praise of it means little.
+        notes: What happened while it was written. Not compared.
     """
 
     text: str
@@ -242,6 +245,7 @@ class Critique:
     fixed: tuple[Violation, ...] = ()
     looks: int = 1
     still: bool = False
+    notes: tuple[str, ...] = field(default=(), eq=False)
 
     @property
     def clean(self) -> bool:
@@ -387,6 +391,23 @@ class Candidate:
 
 
 @frozen
+class Verdict:
+    """What a convergence policy said after an attempt.
+
+    Attributes:
+        stop: Whether the loop ends here.
+        rule: Which rule spoke.
+        reason: In words, with the values seen.
+        parts: What each rule of a composed policy said.
+    """
+
+    stop: bool
+    rule: str
+    reason: str
+    parts: tuple[Verdict, ...] = ()
+
+
+@frozen
 class Attempt:
     """One loop of the method (paper, Fig. 1).
 
@@ -397,6 +418,8 @@ class Attempt:
         critique: P(t+1); ``None`` when the critic was not asked or failed.
         revision: p(t+1); ``None`` when the loop ended before the rewrite.
         baseline: Made from the plain description, without any refinement.
+        scores: Reference-free scores of the critic's clip by scorer, higher is better.
+        verdict: What the convergence policy said after this attempt.
         notes: Things a reader should know: a prompt cut, a rewrite refused.
         usage: What this loop took.
     """
@@ -407,6 +430,8 @@ class Attempt:
     critique: Critique | None = None
     revision: Prompt | None = None
     baseline: bool = False
+    scores: Mapping[str, float] = field(factory=dict)
+    verdict: Verdict | None = None
     notes: tuple[str, ...] = ()
     usage: Usage = field(factory=Usage)
 
@@ -419,21 +444,6 @@ class Attempt:
         from phyrefine.video.files import html_tag
 
         return html_tag(self.clip)
-
-
-@frozen
-class Verdict:
-    """What a convergence policy said after an attempt.
-
-    Attributes:
-        stop: Whether the loop ends here.
-        rule: Which rule spoke.
-        reason: In words, with the values seen.
-    """
-
-    stop: bool
-    rule: str
-    reason: str
 
 
 @frozen
@@ -472,7 +482,6 @@ class Refinement:
     Attributes:
         scenario: What was asked.
         attempts: Every loop, in order, with every clip made.
-        verdicts: What each convergence rule said after each attempt.
         choice: The ensemble's choice; ``None`` only when there is no attempt.
         stopped_by: ``converged``, or the short name of what ended it: ``budget``,
             ``rate_limit``, ``error``, ``interrupted``.
@@ -483,12 +492,17 @@ class Refinement:
 
     scenario: Scenario
     attempts: tuple[Attempt, ...]
-    verdicts: tuple[Verdict, ...] = ()
     choice: Choice | None = None
     stopped_by: str = "converged"
     reason: str = ""
     prediction: Prediction | None = None
     usage: Usage = field(factory=Usage)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the convergence policy said, attempt by attempt."""
+        said = (attempt.verdict for attempt in self.attempts)
+        return tuple(verdict for verdict in said if verdict is not None)
 
     @property
     def best(self) -> Attempt:
