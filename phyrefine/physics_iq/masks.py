@@ -1,0 +1,175 @@
+"""Motion masks as the benchmark makes them, and what its mask files do to them.
+
+The recipe (arXiv 2501.09038, section 3; parameters from the official program): a running
+background, difference above 10 grey levels, opening and closing with a 5x5 square. The official
+program writes the masks into an MPEG-4 file and reads them back before it resizes and thresholds
+them; :class:`MaskFile` does the same in memory: the loss moves the score by 0.1 to 2 points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from phyrefine._optional import require
+from phyrefine.physics_iq.decoding import BgrReader, UInt8, plane
+from phyrefine.physics_iq.metrics import MASK_THRESHOLD, Mask
+
+WEIGHT = 0.3  # of the newest frame in the background
+DIFFERENCE = 10  # grey levels a pixel must exceed against the background
+KERNEL = 5  # side of the square of opening and closing, and of the blur
+# Luma of "off" and "on" in a video of limited range; the masks are made in these values, so that
+# handing them to the encoder is one addition.
+OFF, ON = 16, 235
+_MPEG4_OPTIONS = {"qmin": "3"}
+_GROUP = 12  # frames from key frame to key frame
+
+
+def opencv() -> Any:
+    """The ``cv2`` module.
+
+    Raises:
+        MissingDependencyError: The extra ``physics-iq`` is not installed.
+    """
+    return require("cv2", extra="physics-iq", feature="The Physics-IQ scorer")
+
+
+class MotionMasker:
+    """Makes the mask of each frame of one clip, in order.
+
+    The background is updated *before* the difference is taken, so a change must be about 15 grey
+    levels to count, and the first mask is empty.
+    """
+
+    def __init__(self) -> None:
+        self._cv = opencv()
+        self._square = np.ones((KERNEL, KERNEL), np.uint8)
+        self._background: NDArray[np.float64] | None = None
+
+    def push(self, frame: UInt8) -> UInt8:
+        """The mask of the next frame.
+
+        Args:
+            frame: BGR, uint8 [H, W, 3].
+
+        Returns:
+            uint8 [H, W]: ``ON - OFF`` where something moves, else 0.
+        """
+        cv = self._cv
+        grey = cv.cvtColor(frame, cv.COLOR_BGR2GRAY)
+        cv.GaussianBlur(grey, (KERNEL, KERNEL), 0, dst=grey)
+        if self._background is None:
+            self._background = grey.astype(np.float64)
+            return np.zeros_like(grey)
+        cv.accumulateWeighted(grey, self._background, WEIGHT)
+        raw = cv.convertScaleAbs(self._background)
+        cv.absdiff(grey, raw, dst=raw)
+        cv.threshold(raw, DIFFERENCE, ON - OFF, cv.THRESH_BINARY, dst=raw)
+        cv.morphologyEx(raw, cv.MORPH_OPEN, self._square, dst=raw)
+        mask: UInt8 = cv.morphologyEx(raw, cv.MORPH_CLOSE, self._square, dst=raw)
+        return mask
+
+
+class MaskFile:
+    """The lossy mask file of the official program, as a codec in memory.
+
+    Encoder settings at which PyAV's decoded frames equal those of OpenCV's writer, frame by
+    frame. An odd last row or column is cut off, as there.
+
+    Args:
+        fps: Rounded frame rate of the file.
+    """
+
+    def __init__(self, fps: int) -> None:
+        self._fps = fps
+        self._encoder: Any = None
+        self._decoder: Any = av.CodecContext.create("mpeg4", "r")
+        self._decoder.thread_count = 1
+        self._reader = BgrReader()
+        self._count = 0
+
+    def push(self, mask: UInt8) -> list[UInt8]:
+        """Put a mask in; get what can be read back so far, grey uint8 [H, W] each."""
+        height, width = (side - side % 2 for side in mask.shape)
+        if self._encoder is None:
+            self._encoder = self._open(height, width)
+        picture = av.VideoFrame(width, height, "yuv420p")
+        opencv().add(mask[:height, :width], OFF, dst=plane(picture, 0))
+        for index in (1, 2):
+            plane(picture, index)[:] = 128
+        picture.pts, self._count = self._count, self._count + 1
+        return self._read(self._encoder.encode(picture))
+
+    def finish(self) -> list[UInt8]:
+        """The rest of the frames."""
+        if self._encoder is None:
+            return []
+        rest = self._read(self._encoder.encode(None))
+        return rest + [self._reader.read_grey(frame) for frame in self._decoder.decode(None)]
+
+    def _read(self, packets: Iterable[Any]) -> list[UInt8]:
+        frames = (frame for packet in packets for frame in self._decoder.decode(packet))
+        return [self._reader.read_grey(frame) for frame in frames]
+
+    def _open(self, height: int, width: int) -> Any:
+        encoder: Any = av.CodecContext.create("mpeg4", "w")
+        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+        encoder.time_base, encoder.framerate = Fraction(1, self._fps), Fraction(self._fps)
+        encoder.gop_size, encoder.thread_count = _GROUP, 1
+        # High enough that the quantiser always stays at qmin; a lower rate changes the result.
+        encoder.bit_rate = min(96 * self._fps * width * height, 2**31 - 1)
+        encoder.options = _MPEG4_OPTIONS
+        encoder.flags |= av.codec.context.Flags.global_header
+        encoder.open()
+        self._decoder.extradata = encoder.extradata
+        return encoder
+
+
+def scaled_masks(
+    frames: Iterable[UInt8], size: tuple[int, int], fps: int, *, lossless: bool = False
+) -> Iterator[Mask]:
+    """Masks of a clip as the metrics see them.
+
+    Args:
+        frames: BGR, uint8 [H, W, 3] each, at the clip's own size.
+        size: (height, width) the metrics work at.
+        fps: Rounded frame rate.
+        lossless: Skip the lossy mask file. Cleaner, and not the official number.
+
+    Yields:
+        bool [height, width], a few frames late.
+    """
+    masker = MotionMasker()
+    file = None if lossless else MaskFile(fps)
+    for frame in frames:
+        mask = masker.push(frame)
+        for grey in [binary_grey(mask)] if file is None else file.push(mask):
+            yield scale_mask(grey, size)
+    for grey in file.finish() if file is not None else []:
+        yield scale_mask(grey, size)
+
+
+def binary_grey(mask: UInt8) -> UInt8:
+    """0 and 255 from the masker's values, even-sized like a mask file."""
+    height, width = (side - side % 2 for side in mask.shape)
+    return np.where(mask[:height, :width] > 0, np.uint8(255), np.uint8(0))
+
+
+def scale_mask(grey: UInt8, size: tuple[int, int]) -> Mask:
+    """Resize a grey mask frame bilinearly to (height, width), then threshold."""
+    scaled: Mask = scale(grey, size) > MASK_THRESHOLD
+    return scaled
+
+
+def scale(frame: UInt8, size: tuple[int, int]) -> UInt8:
+    """OpenCV's bilinear resize (no antialiasing) to (height, width); a copy-free no-op if alike."""
+    if frame.shape[:2] == size:
+        return frame
+    cv = opencv()
+    scaled: UInt8 = cv.resize(frame, (size[1], size[0]), interpolation=cv.INTER_LINEAR)
+    return scaled
