@@ -35,6 +35,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PhyrefineError(Exception):
     """Base of all errors phyrefine raises on purpose."""
@@ -71,6 +73,7 @@ class BackendError(PhyrefineError):
         request_id: The service's id of the request.
         retry_after: Seconds the service asked us to wait.
         attempts: How often the call was tried.
+        usage: What all tries took (a ``phyrefine.types.Usage``), where it is known.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class BackendError(PhyrefineError):
         request_id: str | None = None,
         retry_after: float | None = None,
         attempts: int = 1,
+        usage: Any = None,
     ) -> None:
         super().__init__(message)
         self.provider = provider
@@ -91,6 +95,7 @@ class BackendError(PhyrefineError):
         self.request_id = request_id
         self.retry_after = retry_after
         self.attempts = attempts
+        self.usage = usage
 
 
 class RateLimitedError(BackendError):
