@@ -1,0 +1,56 @@
+"""Weights of the tiny video network: half-precision safetensors that carry their own sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import attrs
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from phyrefine._atomic import written_aside
+from phyrefine.errors import InvalidInputError
+from phyrefine.world.network import NetworkConfig, VideoNetwork
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def weights_path(variant: str) -> Path:
+    """Where the shipped weights of ``variant`` lie.
+
+    Raises:
+        InvalidInputError: No such variant is shipped.
+    """
+    path = WEIGHTS / f"{variant}.safetensors"
+    if not path.is_file():
+        shipped = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))
+        raise InvalidInputError(f"No generator variant {variant!r}. Shipped: {', '.join(shipped)}.")
+    return path
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def save_network(network: VideoNetwork, path: Path, **facts: str) -> None:
+    """Write weights as float16 with the network's sizes, vocabulary and ``facts``."""
+    tensors = {
+        name: value.detach().half().contiguous() for name, value in network.state_dict().items()
+    }
+    notes = {"config": json.dumps(attrs.asdict(network.config)), **facts}
+    with written_aside(path) as aside:
+        save_file(tensors, aside, metadata=notes)
+
+
+def load_network(path: Path, dtype: torch.dtype = torch.float32) -> VideoNetwork:
+    """Read weights written by ``save_network``, ready for inference."""
+    with safe_open(path, framework="pt") as file:
+        config = json.loads(file.metadata()["config"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    network = VideoNetwork(NetworkConfig(**config))
+    network.load_state_dict(tensors)
+    return network.to(dtype=dtype, memory_format=torch.channels_last).eval().requires_grad_(False)
