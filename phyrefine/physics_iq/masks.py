@@ -8,7 +8,7 @@ them; :class:`MaskFile` does the same in memory: the loss moves the score by 0.1
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -130,28 +130,30 @@ class MaskFile:
         return encoder
 
 
-def scaled_masks(
-    frames: Iterable[UInt8], size: tuple[int, int], fps: int, *, lossless: bool = False
-) -> Iterator[Mask]:
-    """Masks of a clip as the metrics see them.
+class MetricMasks:
+    """Masks of one clip as the metrics see them: made, sent through the mask file, scaled.
 
     Args:
-        frames: BGR, uint8 [H, W, 3] each, at the clip's own size.
         size: (height, width) the metrics work at.
         fps: Rounded frame rate.
-        lossless: Skip the lossy mask file. Cleaner, and not the official number.
-
-    Yields:
-        bool [height, width], a few frames late.
+        lossless: Skip the mask file. Cleaner, and not the official number.
     """
-    masker = MotionMasker()
-    file = None if lossless else MaskFile(fps)
-    for frame in frames:
-        mask = masker.push(frame)
-        for grey in [binary_grey(mask)] if file is None else file.push(mask):
-            yield scale_mask(grey, size)
-    for grey in file.finish() if file is not None else []:
-        yield scale_mask(grey, size)
+
+    def __init__(self, size: tuple[int, int], fps: int, *, lossless: bool = False) -> None:
+        self._size = size
+        self._masker = MotionMasker()
+        self._file = None if lossless else MaskFile(fps)
+
+    def push(self, frame: UInt8) -> list[Mask]:
+        """Put a BGR frame in at the clip's own size; get the masks that are ready."""
+        mask = self._masker.push(frame)
+        ready = [binary_grey(mask)] if self._file is None else self._file.push(mask)
+        return [scale_mask(grey, self._size) for grey in ready]
+
+    def finish(self) -> list[Mask]:
+        """The rest of the masks."""
+        rest = [] if self._file is None else self._file.finish()
+        return [scale_mask(grey, self._size) for grey in rest]
 
 
 def binary_grey(mask: UInt8) -> UInt8:

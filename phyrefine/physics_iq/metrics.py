@@ -9,7 +9,8 @@ Source: "Do generative video models understand physical principles?", arXiv 2501
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import attrs
 import numpy as np
@@ -40,6 +41,16 @@ class PairMetrics:
     spatiotemporal_iou: tuple[float, ...]
     spatial_iou: float
     weighted_spatial_iou: float
+
+    @classmethod
+    def of(cls, cells: Mapping[str, Any]) -> PairMetrics:
+        """From the dict that ``attrs.asdict`` made, also after a trip through JSON."""
+        return cls(
+            mse=tuple(cells["mse"]),
+            spatiotemporal_iou=tuple(cells["spatiotemporal_iou"]),
+            spatial_iou=float(cells["spatial_iou"]),
+            weighted_spatial_iou=float(cells["weighted_spatial_iou"]),
+        )
 
 
 def to_unit(frame: Frames) -> NDArray[np.float32]:

@@ -1,0 +1,218 @@
+"""What a model may see of Physics-IQ: prompts, conditioning clips and switch frames.
+
+The test clips and masks are behind :mod:`phyrefine.physics_iq.truth`, which only scorers open.
+Nothing is renamed or written in the user's folders.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import av
+import numpy as np
+
+from phyrefine.errors import InvalidInputError, VideoError
+from phyrefine.physics_iq.decoding import decode, probe
+from phyrefine.physics_iq.layout import (
+    BASE_FPS,
+    CONDITIONING_SECONDS,
+    TEST_SECONDS,
+    Edition,
+    Sample,
+    parse_row,
+)
+from phyrefine.types import Mode, Scenario
+from phyrefine.video.clip import Clip
+
+_DESCRIPTIONS = ("descriptions.csv", "descriptions/descriptions.csv")
+
+
+@attrs.frozen
+class PhysicsIQ:
+    """The benchmark as downloaded.
+
+    Attributes:
+        root: The folder ``physics-IQ-benchmark`` or ``physics-IQ-benchmark-verified``.
+        edition: Original or Verified.
+        samples: Take-1 samples in order of their id.
+    """
+
+    root: Path
+    edition: Edition
+    samples: tuple[Sample, ...]
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        edition: Edition | str | None = None,
+        descriptions: str | Path | None = None,
+    ) -> PhysicsIQ:
+        """Open a download.
+
+        Args:
+            path: The benchmark's folder, or the folder that holds it.
+            edition: Which ground truth it is. By default told by the folder's name; file names
+                bear no trace of it.
+            descriptions: ``descriptions.csv``; by default beside or in the folder.
+
+        Raises:
+            InvalidInputError: No such folder, no descriptions, or their rows do not parse.
+        """
+        root, found = _find_root(Path(path), None if edition is None else Edition(edition))
+        table = Path(descriptions) if descriptions is not None else _find_descriptions(root)
+        return cls(root, found, read_descriptions(table))
+
+    def scenarios(
+        self,
+        *,
+        mode: Mode | str = Mode.VIDEO,
+        fps: int = 24,
+        size: tuple[int, int] = (720, 1280),
+    ) -> Iterator[tuple[Sample, Scenario]]:
+        """Yield what a refinement gets, sample by sample; errors as :meth:`scenario`."""
+        for sample in self.samples:
+            yield sample, self.scenario(sample, mode=mode, fps=fps, size=size)
+
+    def scenario(
+        self,
+        sample: Sample,
+        *,
+        mode: Mode | str = Mode.VIDEO,
+        fps: int = 24,
+        size: tuple[int, int] = (720, 1280),
+    ) -> Scenario:
+        """The prefix and the description of one sample; its category stays behind.
+
+        Args:
+            sample: One of ``samples``.
+            mode: ``v2v`` conditions on 3 s of video, ``i2v`` on the switch frame.
+            fps: Rate to deliver; the conditioning clip of that rate is used where there is one.
+            size: (height, width) to deliver; the 4K prefix is scaled to it while it is read.
+
+        Raises:
+            InvalidInputError: The mode has no prefix in this benchmark.
+            VideoError: The conditioning file is missing or damaged.
+        """
+        mode = Mode(mode)
+        if mode is Mode.TEXT:
+            raise InvalidInputError("Physics-IQ conditions on a video or an image: v2v or i2v.")
+        path = self.conditioning(sample, fps) if mode is Mode.VIDEO else self.switch_frame(sample)
+        limit = round(CONDITIONING_SECONDS * probe(path).fps) if mode is Mode.VIDEO else 1
+        return Scenario(
+            sample.description,
+            _read_scaled(path, size, limit),
+            seconds=TEST_SECONDS,
+            fps=fps,
+            size=size,
+            name=sample.name,
+        )
+
+    def conditioning(self, sample: Sample, fps: int) -> Path:
+        """The 3 s before the switch frame, take 1, at ``fps`` if shipped, else at 30."""
+        for rate in (fps, BASE_FPS):
+            folder = self.root / "split-videos" / "conditioning" / f"{rate}FPS"
+            path = folder / sample.conditioning_name(1, rate)
+            if path.is_file():
+                return path
+        raise VideoError(
+            f"No conditioning clip of {sample.name} at {fps} or {BASE_FPS} FPS under "
+            f"{self.root / 'split-videos' / 'conditioning'}."
+        )
+
+    def switch_frame(self, sample: Sample) -> Path:
+        """The image at which the generated part begins."""
+        return self.root / "switch-frames" / sample.switch_frame_name
+
+    def missing_inputs(self, *, mode: Mode | str = Mode.VIDEO, fps: int = 24) -> list[str]:
+        """What generation would miss: one line for each absent or unreadable file."""
+        problems = []
+        for sample in self.samples:
+            try:
+                video = Mode(mode) is Mode.VIDEO
+                probe(self.conditioning(sample, fps) if video else self.switch_frame(sample))
+            except VideoError as error:
+                problems.append(str(error))
+        return problems
+
+
+def read_descriptions(path: Path) -> tuple[Sample, ...]:
+    """Take-1 samples of a ``descriptions.csv`` of either version, by id.
+
+    Raises:
+        InvalidInputError: Missing columns, malformed or repeated rows, or none at all.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    if not rows or not {"scenario", "description"} <= rows[0].keys():
+        raise InvalidInputError(f"{path} lacks the columns 'scenario' and 'description'.")
+    samples: dict[int, Sample] = {}
+    for row in rows:
+        number, view, take, scene = parse_row(row["scenario"])
+        if take != 1:
+            continue
+        if number in samples:
+            raise InvalidInputError(f"{path} lists id {number:04d} twice.")
+        samples[number] = Sample(
+            number, scene, view, row["description"] or "", row.get("category") or ""
+        )
+    if not samples:
+        raise InvalidInputError(f"{path} has no take-1 rows.")
+    return tuple(samples[number] for number in sorted(samples))
+
+
+def _find_root(path: Path, edition: Edition | None) -> tuple[Path, Edition]:
+    if not path.is_dir():
+        raise InvalidInputError(f"No such folder: {path}")
+    by_name = {item.folder: item for item in Edition}
+    if path.name in by_name or edition is None:
+        inside = [item for item in Edition if (path / item.folder).is_dir()]
+        if path.name in by_name:
+            found = by_name[path.name]
+            return path, _agreed(found, edition, path)
+        if len(inside) == 1:
+            return path / inside[0].folder, inside[0]
+        what = "both versions" if inside else "neither version"
+        raise InvalidInputError(
+            f"{path} holds {what} of the benchmark: pass one of "
+            f"{', '.join(by_name)}, or say which edition it is."
+        )
+    nested = path / edition.folder
+    return (nested if nested.is_dir() else path), edition
+
+
+def _agreed(found: Edition, asked: Edition | None, path: Path) -> Edition:
+    if asked is not None and asked is not found:
+        raise InvalidInputError(
+            f"{path} is the {found} edition by its name, and {asked} was asked for. "
+            "The two ground truths must not be mixed."
+        )
+    return found
+
+
+def _find_descriptions(root: Path) -> Path:
+    for folder in (root, root.parent):
+        for name in _DESCRIPTIONS:
+            if (folder / name).is_file():
+                return folder / name
+    raise InvalidInputError(
+        f"No descriptions.csv in or beside {root}: pass its path as descriptions."
+    )
+
+
+def _read_scaled(path: Path, size: tuple[int, int], limit: int) -> Clip:
+    facts = probe(path)
+    converter = av.video.reformatter.VideoReformatter()
+    frames = [
+        converter.reformat(
+            frame, width=size[1], height=size[0], format="rgb24", interpolation="AREA"
+        ).to_ndarray()
+        for frame in decode(path, limit)
+    ]
+    if len(frames) < limit:
+        raise VideoError(f"{path} holds {len(frames)} frames, not {limit}: fetch it again.")
+    return Clip(np.stack(frames), facts.fps or 1.0, source=path.name)

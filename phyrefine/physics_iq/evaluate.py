@@ -1,0 +1,273 @@
+"""The streaming evaluator: every distinct file is decoded once, frames are never all in memory.
+
+Real clips become cache entries (quarter-size frames, masks); a generated clip is decoded once and
+compared with both takes on the way, while its masks are made and sent through the mask file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+from tqdm.auto import tqdm
+
+from phyrefine.errors import InvalidInputError, VideoError
+from phyrefine.physics_iq.cache import Cache, Making, RealClip, digest
+from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, file_digest, probe
+from phyrefine.physics_iq.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
+from phyrefine.physics_iq.masks import MetricMasks, scale, scale_mask
+from phyrefine.physics_iq.metrics import PairMetrics
+from phyrefine.physics_iq.pairs import MaskTrack, TrackBuilder, compare_tracks, frame_error
+from phyrefine.physics_iq.resampling import blend
+from phyrefine.physics_iq.results import ResultTable, ViewResult
+from phyrefine.physics_iq.truth import GroundTruth, find_run, run_rate, shortened
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Provenance:
+    """What a result stands on.
+
+    Attributes:
+        edition: Ground truth it was measured against.
+        fps: Frames per second.
+        lossless: The lossy mask file was skipped: not the official number.
+        made_masks: Real masks were made here rather than read.
+        resampled: The footage was blended from 30 FPS.
+    """
+
+    edition: Edition
+    fps: int
+    lossless: bool = False
+    made_masks: bool = False
+    resampled: bool = False
+
+    @property
+    def official(self) -> bool:
+        """Whether the number may be called the edition's."""
+        return not self.lossless and not (self.made_masks and self.edition is Edition.VERIFIED)
+
+
+@attrs.frozen
+class Evaluation:
+    """A scored run.
+
+    Attributes:
+        table: The official result table.
+        provenance: What it stands on.
+    """
+
+    table: ResultTable
+    provenance: Provenance
+
+
+class Evaluator:
+    """Scores folders of generated clips against one edition.
+
+    Args:
+        truth: Ground truth of one edition at one rate.
+        cache: Folder for the real side, worth keeping between runs; ``None`` keeps nothing.
+        packed: Compress cached frames.
+        lossless: Skip the lossy mask file; the result is not the official number.
+        jobs: Views at a time; by default one per core.
+        progress: Show a bar.
+    """
+
+    def __init__(
+        self,
+        truth: GroundTruth,
+        *,
+        cache: str | Path | None = None,
+        packed: bool = False,
+        lossless: bool = False,
+        jobs: int | None = None,
+        progress: bool = False,
+    ) -> None:
+        self._truth = truth
+        self._cache_folder = None if cache is None else Path(cache)
+        self._packed = packed
+        self._lossless = lossless
+        self._jobs = jobs or os.cpu_count() or 1
+        self._progress = progress
+        self._stop = threading.Event()
+
+    def evaluate(
+        self, folder: str | Path, *, samples: Iterable[Sample] | None = None, check: bool = True
+    ) -> Evaluation:
+        """Score a folder of generated clips.
+
+        Args:
+            folder: One ``.mp4`` per sample, named from its id; nothing in it is touched.
+            samples: A part of the data set; by default all of it.
+            check: Refuse clips that do not last 5 s, and look at every real file first.
+
+        Raises:
+            InvalidInputError: Clips are missing, doubled, too long, or of another rate.
+            VideoError: A file is damaged.
+        """
+        wanted = self._truth.dataset.samples if samples is None else tuple(samples)
+        clips = find_run(Path(folder), wanted)
+        fps = run_rate(clips.values(), check_duration=check)
+        if fps != self._truth.fps:
+            raise InvalidInputError(
+                f"{folder} runs at {fps} FPS and the ground truth was opened at {self._truth.fps}."
+            )
+        if check and (problems := self._truth.problems(wanted)):
+            raise InvalidInputError(f"The ground truth is incomplete: {shortened(problems)}.")
+        results = self._each_view(wanted, lambda sample: self.view(sample, clips[sample.number]))
+        return Evaluation(ResultTable.of(results), self.provenance)
+
+    @property
+    def provenance(self) -> Provenance:
+        """What the results stand on."""
+        return Provenance(
+            edition=self._truth.edition,
+            fps=self._truth.fps,
+            lossless=self._lossless,
+            made_masks=self._truth.made_masks,
+            resampled=self._truth.resampled,
+        )
+
+    def view(self, sample: Sample, clip: str | Path) -> ViewResult:
+        """Score one clip; errors as :meth:`evaluate`."""
+        clip = Path(clip)
+        with self._cache() as cache:
+            first, second, variance = self._real_side(cache, sample)
+            key = digest("view", first.key, second.key, file_digest(clip), self._settings())
+            pairs = cache.value(key, lambda: self._compare_generated(clip, first, second))
+        v1, v2 = (PairMetrics.of(cells) for cells in pairs)
+        return ViewResult(sample.scene, sample.view, v1, v2, variance)
+
+    def prepare(self, samples: Iterable[Sample] | None = None) -> None:
+        """Fill the cache with the real side, so that later runs only read it."""
+
+        def fill(sample: Sample) -> None:
+            with self._cache() as cache:
+                self._real_side(cache, sample)
+
+        self._each_view(self._truth.dataset.samples if samples is None else tuple(samples), fill)
+
+    # -- one view ------------------------------------------------------------------------------
+
+    def _compare_generated(
+        self, clip: Path, first: RealClip, second: RealClip
+    ) -> list[dict[str, Any]]:
+        masks = MetricMasks(first.size, self._truth.fps, lossless=self._lossless)
+        track = TrackBuilder(first.size)
+        errors: tuple[list[float], list[float]] = ([], [])
+        reals = zip(first.read_frames(), second.read_frames(), strict=True)
+        for frame, pair in zip(self._frames(clip, self._truth.frames), reals, strict=True):
+            small = scale(frame, first.size)
+            for real, kept in zip(pair, errors, strict=True):
+                kept.append(frame_error(real, small))
+            track.add(masks.push(frame))
+        track.add(masks.finish())
+        generated = track.build()
+        return [
+            attrs.asdict(compare_tracks(real.read_masks(), generated, tuple(kept)))
+            for real, kept in zip((first, second), errors, strict=True)
+        ]
+
+    def _real_side(self, cache: Cache, sample: Sample) -> tuple[RealClip, RealClip, PairMetrics]:
+        facts = probe(self._truth.testing(sample, 1))
+        size = facts.height // 4, facts.width // 4
+        first, second = (self._real(cache, sample, take, size) for take in (1, 2))
+
+        def variance() -> dict[str, Any]:
+            frames = zip(first.read_frames(), second.read_frames(), strict=True)
+            errors = tuple(frame_error(a, b) for a, b in frames)
+            return attrs.asdict(compare_tracks(first.read_masks(), second.read_masks(), errors))
+
+        key = digest("variance", first.key, second.key)
+        return first, second, PairMetrics.of(cache.value(key, variance))
+
+    def _real(self, cache: Cache, sample: Sample, take: int, size: tuple[int, int]) -> RealClip:
+        video, mask = self._truth.testing(sample, take), self._truth.mask(sample, take)
+        masks = "made" if mask is None else file_digest(mask)
+        key = digest("clip", file_digest(video), masks, size, cache.packed, self._settings())
+        begin = self._making if mask is None else partial(self._making_shipped, mask=mask)
+        return cache.clip(key, lambda: begin(video, size))
+
+    def _making(self, video: Path, size: tuple[int, int]) -> Making:
+        masks = MetricMasks(size, self._truth.fps, lossless=self._lossless)
+        track = TrackBuilder(size)
+
+        def frames() -> Iterator[UInt8]:
+            for frame in self._real_frames(video):
+                track.add(masks.push(frame))
+                yield scale(frame, size)
+            track.add(masks.finish())
+
+        return Making(size, frames(), track.build)
+
+    def _making_shipped(self, video: Path, size: tuple[int, int], *, mask: Path) -> Making:
+        frames = (scale(frame, size) for frame in self._real_frames(video))
+        return Making(size, frames, lambda: self._shipped_masks(mask, size))
+
+    def _shipped_masks(self, path: Path, size: tuple[int, int]) -> MaskTrack:
+        reader, track = BgrReader(), TrackBuilder(size)
+        for frame in self._checked(path, self._truth.frames):
+            track.add([scale_mask(reader.read_grey(frame), size)])
+        return track.build()
+
+    def _real_frames(self, path: Path) -> Iterator[UInt8]:
+        if not self._truth.resampled:
+            return self._frames(path, self._truth.frames)
+        source = self._frames(path, TEST_SECONDS * BASE_FPS)
+        return blend(source, TEST_SECONDS * BASE_FPS, self._truth.frames)
+
+    def _frames(self, path: Path, count: int) -> Iterator[UInt8]:
+        reader = BgrReader()
+        return (reader.read(frame) for frame in self._checked(path, count))
+
+    def _checked(self, path: Path, count: int) -> Iterator[Any]:
+        """Exactly ``count`` decoded frames; surplus ones are ignored, as officially."""
+        seen = 0
+        for frame in decode(path, count):
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            yield frame
+            seen += 1
+        if seen < count:
+            raise VideoError(
+                f"{path} holds {seen} frames and {count} are scored: clips and masks that are "
+                "compared must have as many."
+            )
+
+    def _settings(self) -> list[object]:
+        return [self._truth.fps, self._truth.resampled, self._lossless]
+
+    # -- all views -----------------------------------------------------------------------------
+
+    def _each_view(self, samples: Sequence[Sample], work: Callable[[Sample], T]) -> list[T]:
+        self._stop.clear()
+        bar = tqdm(total=len(samples), desc="Physics-IQ views", disable=not self._progress)
+        with bar, ThreadPoolExecutor(self._jobs) as pool:
+            futures = [pool.submit(work, sample) for sample in samples]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+                    bar.update()
+            except BaseException:
+                # Views in flight end at their next frame; the finished ones are in the cache.
+                self._stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return [future.result() for future in futures]
+
+    @contextlib.contextmanager
+    def _cache(self) -> Iterator[Cache]:
+        if self._cache_folder is not None:
+            yield Cache(self._cache_folder, self._packed)
+            return
+        with tempfile.TemporaryDirectory(prefix="phyrefine-physics-iq-") as folder:
+            yield Cache(Path(folder))
