@@ -418,6 +418,7 @@ class Attempt:
         critique: P(t+1); ``None`` when the critic was not asked or failed.
         revision: p(t+1); ``None`` when the loop ended before the rewrite.
         baseline: Made from the plain description, without any refinement.
+        prediction: P0, on the first loop's attempt.
         scores: Reference-free scores of the critic's clip by scorer, higher is better.
         verdict: What the convergence policy said after this attempt.
         notes: Things a reader should know: a prompt cut, a rewrite refused.
@@ -430,6 +431,7 @@ class Attempt:
     critique: Critique | None = None
     revision: Prompt | None = None
     baseline: bool = False
+    prediction: Prediction | None = None
     scores: Mapping[str, float] = field(factory=dict)
     verdict: Verdict | None = None
     notes: tuple[str, ...] = ()

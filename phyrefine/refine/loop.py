@@ -1,0 +1,141 @@
+"""The method (arXiv 2511.20280, Fig. 1), in one short loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from attrs import evolve, field, frozen
+
+from phyrefine.errors import BackendError
+from phyrefine.protocols import LLM, VLM, Convergence, Scorer, VideoGenerator
+from phyrefine.refine import dialect, stages
+from phyrefine.refine.stages import Method
+from phyrefine.types import (
+    Attempt,
+    Candidate,
+    Candidates,
+    Critique,
+    Prediction,
+    Prompt,
+    Scenario,
+    Shot,
+)
+from phyrefine.video.clip import Clip
+from phyrefine.video.seam import check_seam
+
+
+@frozen
+class Loop:
+    """Predict, then generate, critique and rewrite until the policy says stop.
+
+    Attributes:
+        vlm: Predicts and critiques.
+        llm: Rewrites.
+        generator: Continues the prefix.
+        convergence: Says when to stop.
+        candidates: What each loop generates; the critic watches the first.
+        method: Where this goes beyond the paper.
+        scorers: Reference-free scores recorded with every attempt, for patience and ensembles.
+    """
+
+    vlm: VLM
+    llm: LLM
+    generator: VideoGenerator
+    convergence: Convergence
+    candidates: Candidates = field(factory=Candidates)
+    method: Method = field(factory=Method)
+    scorers: Sequence[Scorer] = ()
+
+    def iterate(self, scenario: Scenario) -> Iterator[Attempt]:
+        """Yield one attempt per loop (paper, Fig. 1)."""
+        prediction = self.predict(scenario)  # step 1: P0 = VLM(K, I, V0, D)
+        prompt = self.compose(prediction, scenario)  #  p0 = LLM(P0)
+        history: tuple[Attempt, ...] = ()
+        while True:
+            made = self.generate(prompt, scenario)  # step 2: Vt = VGM(pt, V0)
+            attempt = Attempt(len(history) + 1, prompt, made, prediction=prediction)
+            try:
+                critique = self.critique(attempt.clip, scenario, history)  # Pt+1 = VLM(K, Vt)
+                revision = self.compose(critique, scenario, prompt)  #       pt+1 = LLM(Pt+1)
+                scores = self.score(attempt.clip, scenario)
+            except BackendError:
+                yield attempt  # the clip is finished work
+                raise
+            attempt = evolve(attempt, critique=critique, revision=revision, scores=scores)
+            history = (*history, attempt)
+            verdict = self.convergence.decide(history)  # step 3: stop when pt+1 is pt
+            yield evolve(attempt, verdict=verdict)
+            if verdict.stop:
+                return
+            prompt = revision
+
+    def predict(self, scenario: Scenario) -> Prediction | None:
+        """P0; ``None`` when the VLM says nothing usable."""
+        try:
+            return stages.predict(self.vlm, scenario, self.method)
+        except stages.UNUSABLE:
+            return None
+
+    def compose(
+        self,
+        source: Prediction | Critique | None,
+        scenario: Scenario,
+        previous: Prompt | None = None,
+    ) -> Prompt:
+        """The next prompt; without a source the previous one, or the plain description."""
+        if source is None:
+            why = ("kept the prompt: the VLM gave nothing usable",)
+            return evolve(previous or Prompt(scenario.description), notes=why)
+        return stages.compose(
+            self.llm,
+            source,
+            scenario,
+            self.generator.profile,
+            self.method,
+            previous=previous,
+            count_tokens=dialect.token_counter(self.generator),
+        )
+
+    def generate(self, prompt: Prompt, scenario: Scenario) -> tuple[Candidate, ...]:
+        """Every candidate of one prompt: step counts times seeds, the critic's first."""
+        return tuple(
+            self.render(prompt, scenario, steps=steps, seed=seed)
+            for steps in self.candidates.steps
+            for seed in self.candidates.seeds
+        )
+
+    def render(
+        self, prompt: Prompt, scenario: Scenario, *, steps: int | None, seed: int
+    ) -> Candidate:
+        """One clip and its seam check."""
+        shot = Shot(
+            evolve(prompt, notes=()),
+            scenario.prefix,
+            seconds=scenario.seconds,
+            fps=scenario.fps,
+            size=scenario.size,
+            seed=seed,
+            steps=steps,
+        )
+        clip = self.generator.generate(shot)
+        seam = check_seam(
+            scenario.prefix, clip, frames=shot.frames, fps=shot.fps, size=scenario.size
+        )
+        return Candidate(clip, seed, steps, seam)
+
+    def critique(
+        self, clip: Clip, scenario: Scenario, history: Sequence[Attempt]
+    ) -> Critique | None:
+        """P(t+1); ``None`` when the VLM says nothing usable."""
+        last = history[-1].critique if history else None
+        return stages.critique(
+            self.vlm,
+            clip,
+            scenario,
+            self.method,
+            earlier=last.violations if last is not None else (),
+        )
+
+    def score(self, clip: Clip, scenario: Scenario) -> dict[str, float]:
+        """Reference-free scores by name."""
+        return {scorer.name: scorer.score(scenario, clip) for scorer in self.scorers}

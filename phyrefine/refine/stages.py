@@ -1,0 +1,323 @@
+"""The three stages of a loop, each a question and the reading of its reply.
+
+====================  =======================================================
+paper (Fig. 1)        here
+====================  =======================================================
+P0 = VLM(K, I, V0, D) :func:`predict`
+p = LLM(P)            :func:`compose`
+P(t+1) = VLM(K, Vt)   :func:`critique`
+====================  =======================================================
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from phyrefine.errors import BadOutputError, BlockedError, RefusedError, TruncatedError
+from phyrefine.protocols import LLM, VLM
+from phyrefine.refine import dialect, prompts, replies
+from phyrefine.refine.violations import track
+from phyrefine.types import (
+    Critique,
+    GeneratorProfile,
+    Prediction,
+    Prompt,
+    Question,
+    Scenario,
+    Violation,
+)
+from phyrefine.video.clip import Clip, join
+from phyrefine.video.motion import is_still, seam_motion
+
+T = TypeVar("T")
+
+# The model spoke, but said nothing that can be used: the loop goes on with what it has.
+UNUSABLE = (RefusedError, BlockedError, BadOutputError, TruncatedError)
+# With less context than this a model cannot know how fast things move (seconds).
+FEW_CONTEXT_SECONDS = 0.3
+
+
+@frozen
+class Method:
+    """Where the default goes beyond the paper; each a switch.
+
+    Attributes:
+        watch_prefix: The critic sees the prefix before the continuation.
+        tell_description: The critic and every rewrite get D, so that the intent cannot drift.
+        tell_history: The critic gets the last violations; they are tracked as fixed,
+            persisting or new.
+        second_look: A clean verdict is checked by an independent second look.
+        state_motion: Speed and direction at the seam, measured from the prefix, are stated when
+            the generator sees too few frames to know them.
+        insist: A rewrite that leaves the prompt as it was despite violations is asked for anew.
+        critic_pixels: Longer side of the video the critic gets; larger ones are shrunk.
+    """
+
+    watch_prefix: bool = True
+    tell_description: bool = True
+    tell_history: bool = True
+    second_look: bool = True
+    state_motion: bool = True
+    insist: bool = True
+    critic_pixels: int = 768
+
+
+PAPER = Method(
+    watch_prefix=False,
+    tell_description=False,
+    tell_history=False,
+    second_look=False,
+    state_motion=False,
+    insist=False,
+)
+
+
+def ask(asker: VLM | LLM, question: Question, read: Callable[[str], T]) -> T:
+    """Ask and read the reply; an unreadable reply is sent back once with what is wrong.
+
+    Raises:
+        BadOutputError: The second reply cannot be read either.
+    """
+    answer = asker.ask(question)
+    try:
+        return read(answer.text)
+    except BadOutputError as error:
+        text = prompts.render(
+            "repair",
+            problems=[str(error)],
+            answer=answer.text[:2000],
+            question=question.text,
+        )
+        return read(asker.ask(evolve(question, text=text)).text)
+
+
+# -- step 1 ------------------------------------------------------------------------------------
+
+
+def predict(vlm: VLM, scenario: Scenario, method: Method) -> Prediction:
+    """P0 = VLM(K, I, V0, D): what physics will do, in detail."""
+    instruction = prompts.render("predict", knowledge=prompts.knowledge())
+    prefix = scenario.prefix
+    if prefix is None:
+        text = prompts.render(
+            "predict_text_question", seconds=scenario.seconds, description=scenario.description
+        )
+        clips: tuple[Clip, ...] = ()
+    else:
+        text = prompts.render(
+            "predict_question",
+            prefix_seconds=prefix.duration,
+            still=len(prefix) == 1,
+            seconds=scenario.seconds,
+            description=scenario.description,
+            motion="",
+        )
+        clips = (_shrink(prefix, method.critic_pixels),)
+    question = Question(
+        "predict", text, instruction, clips, ("prefix",) * len(clips),
+        schema=prompts.schema("predict"),
+    )  # fmt: skip
+    return ask(vlm, question, replies.read_prediction)
+
+
+# -- the rewrite -------------------------------------------------------------------------------
+
+
+def compose(
+    llm: LLM,
+    source: Prediction | Critique,
+    scenario: Scenario,
+    profile: GeneratorProfile,
+    method: Method,
+    *,
+    previous: Prompt | None = None,
+    count_tokens: dialect.CountTokens | None = None,
+) -> Prompt:
+    """Rewrite, p = LLM(P): a concise prompt in the generator's dialect.
+
+    A refused, empty or unreadable rewrite keeps ``previous`` (or the plain description), with a
+    note that says so.
+    """
+    count = count_tokens or dialect.token_counter(None)
+    write = functools.partial(
+        _write, llm, source, scenario, profile, method, previous=previous, count=count
+    )
+    try:
+        prompt = write()
+        stuck = previous is not None and prompt.text == previous.text
+        if method.insist and stuck and isinstance(source, Critique) and source.violations:
+            prompt = write(insist=True)
+    except UNUSABLE as error:
+        kept = previous or Prompt(scenario.description)
+        return evolve(kept, notes=(f"kept the prompt: the rewrite failed ({error})",))
+    return prompt
+
+
+def _write(
+    llm: LLM,
+    source: Prediction | Critique,
+    scenario: Scenario,
+    profile: GeneratorProfile,
+    method: Method,
+    *,
+    previous: Prompt | None,
+    count: dialect.CountTokens,
+    insist: bool = False,
+) -> Prompt:
+    question = Question(
+        "compose",
+        _compose_text(source, scenario, profile, method, previous=previous, insist=insist),
+        prompts.render("compose", style=profile.prompt_style),
+        schema=prompts.schema("compose"),
+        sample=1 if insist else 0,
+    )
+
+    def read(text: str) -> tuple[str, str]:
+        prompt, negative = replies.read_prompt(text)
+        prompt = dialect.tidy(prompt, profile.prompt_style)
+        if found := dialect.problems(prompt, profile, count):
+            raise BadOutputError(" ".join(found), raw=prompt)
+        return prompt, negative
+
+    notes: tuple[str, ...] = ()
+    try:
+        text, negative = ask(llm, question, read)
+    except BadOutputError as error:
+        if not error.raw.strip() or profile.prompt_style == "json":
+            raise
+        # The repair round is spent: make the last answer usable by cutting.
+        text, notes = dialect.force(error.raw, profile, count)
+        negative = ""
+        if dialect.problems(text, profile, count):
+            raise
+    return Prompt(text, negative or None if profile.negative_prompt else None, notes)
+
+
+def _compose_text(
+    source: Prediction | Critique,
+    scenario: Scenario,
+    profile: GeneratorProfile,
+    method: Method,
+    *,
+    previous: Prompt | None,
+    insist: bool,
+) -> str:
+    shared = {
+        "seconds": scenario.seconds,
+        "physics_text": source.text,
+        "style": profile.prompt_style,
+        "limit": dialect.word_limit(profile),
+    }
+    if not method.tell_description:
+        return prompts.render("compose_paper_question", **shared)
+    violations = source.violations if isinstance(source, Critique) else ()
+    return prompts.render(
+        "compose_question",
+        description=scenario.description,
+        violations=violations,
+        motion=motion_at_seam(scenario, profile) if method.state_motion else "",
+        previous_prompt=previous.text if previous is not None else "",
+        insist=insist,
+        negative=profile.negative_prompt,
+        **shared,
+    )
+
+
+def motion_at_seam(scenario: Scenario, profile: GeneratorProfile) -> str:
+    """Sentences on how things move when the new part begins; empty if the generator sees it."""
+    if scenario.prefix is None or profile.context_frames is None:
+        return ""
+    seen = profile.context_frames / (profile.fps or scenario.fps)
+    if seen >= FEW_CONTEXT_SECONDS:
+        return ""
+    return " ".join(motion.in_words() for motion in seam_motion(scenario.prefix))
+
+
+# -- step 2 ------------------------------------------------------------------------------------
+
+
+def critique(
+    vlm: VLM,
+    clip: Clip,
+    scenario: Scenario,
+    method: Method,
+    *,
+    earlier: Sequence[Violation] = (),
+) -> Critique | None:
+    """P(t+1) = VLM(K, Vt): what breaks physics, and the corrected description.
+
+    ``None`` when the VLM said nothing usable: the step fails, not the run.
+    """
+    look = functools.partial(_look, vlm, clip, scenario, method, earlier=earlier)
+    try:
+        corrected, found, _ = look()
+    except UNUSABLE:
+        return None
+    looks = 1
+    notes: tuple[str, ...] = ()
+    if not found and method.second_look:
+        try:
+            again, found, _ = look(second=True)
+            corrected, looks = (again if found else corrected), 2
+        except UNUSABLE as error:
+            notes = (f"the second look failed ({error})",)
+    now, fixed = track(found, earlier) if method.tell_history else (found, ())
+    still = is_still(clip.as_made) and not (scenario.prefix and is_still(scenario.prefix))
+    return Critique(corrected, now, fixed, looks, still, notes)
+
+
+def _look(
+    vlm: VLM,
+    clip: Clip,
+    scenario: Scenario,
+    method: Method,
+    *,
+    earlier: Sequence[Violation],
+    second: bool = False,
+) -> tuple[str, tuple[Violation, ...], bool]:
+    shown, seam = critic_view(clip, scenario.prefix if method.watch_prefix else None,
+                              method.critic_pixels)  # fmt: skip
+    text = prompts.render(
+        "critique_question",
+        seam=seam,
+        total=shown.duration,
+        description=scenario.description if method.tell_description else "",
+        violations=earlier if method.tell_history and not second else (),
+        second_look=second,
+    )
+    domains = prompts.DOMAINS[::-1] if second else prompts.DOMAINS
+    question = Question(
+        "critique", text, prompts.render("critique", knowledge=prompts.knowledge(domains)),
+        (shown,), ("video",), seam=seam, schema=prompts.schema("critique"),
+        sample=1 if second else 0,
+    )  # fmt: skip
+    return ask(vlm, question, functools.partial(replies.read_critique, seam=seam or 0.0))
+
+
+def critic_view(clip: Clip, prefix: Clip | None, pixels: int) -> tuple[Clip, float | None]:
+    """The video a critic watches, and the second at which the made part begins.
+
+    Args:
+        clip: A continuation; its native frames are shown.
+        prefix: V0, put before it at the same rate and size; ``None`` shows the continuation only.
+        pixels: Longer side; larger videos are shrunk.
+    """
+    made = _shrink(clip.as_made, pixels)
+    if prefix is None:
+        return made, None
+    before = (prefix.resize(*made.size) if prefix.size != made.size else prefix).resample(made.fps)
+    return join((before, made)), before.duration
+
+
+def _shrink(clip: Clip, pixels: int) -> Clip:
+    longer = max(clip.size)
+    if longer <= pixels:
+        return clip
+    scale = pixels / longer
+    return clip.resize(
+        max(2, round(clip.height * scale)), max(2, round(clip.width * scale)), mode="stretch"
+    )
