@@ -1,0 +1,80 @@
+"""Keeps keys out of everything that is written or shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+HIDDEN = "[hidden]"
+# Shorter values ("1", "true", "none") would blank ordinary words; no real key is that short.
+SHORTEST_SECRET = 8
+
+_SECRET_NAME = re.compile(
+    r"(?:^|[_-])(?:api)?keys?$|(?:^|[_-])key(?:[_-]|$)|token$|secret|passw(?:or)?d|credential"
+    r"|authorization|cookie",
+    re.IGNORECASE,
+)
+_SHAPES = re.compile(
+    r"""
+      \b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}            # OpenAI and those who copied its shape
+    | \bAIza[A-Za-z0-9_-]{30,}                     # Google
+    | \bhf_[A-Za-z0-9]{20,}                        # Hugging Face
+    | \bgh[pousr]_[A-Za-z0-9]{30,} | \bgithub_pat_[A-Za-z0-9_]{30,}
+    | \bxox[abprs]-[A-Za-z0-9-]{10,}               # Slack
+    | \bAKIA[A-Z0-9]{16}\b                         # AWS
+    | \beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+   # JSON web tokens
+    """,
+    re.VERBOSE,
+)
+_AFTER = re.compile(
+    r"((?:\bbearer\s+|[?&](?:api_?key|key|access_token|token|sig|signature)=|\bx-goog-api-key:\s*"
+    r"|://[^\s/:@]+:))([^\s&\"'@]{6,})",
+    re.IGNORECASE,
+)
+
+_told: set[str] = set()
+_lock = threading.Lock()
+
+
+def hide(secret: str | None) -> None:
+    """Remember a key that was passed as an argument, so that :func:`scrub` knows it."""
+    if secret and len(secret) >= SHORTEST_SECRET:
+        with _lock:
+            _told.add(secret)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a setting or variable of that name holds a secret (``api_key``, ``HF_TOKEN``)."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def scrub(text: str) -> str:
+    """``text`` without keys: those of the environment, those told to :func:`hide`, key shapes."""
+    with _lock:
+        known = set(_told)
+    known |= {
+        value
+        for name, value in os.environ.items()
+        if len(value) >= SHORTEST_SECRET and is_secret_name(name)
+    }
+    for secret in sorted(known, key=len, reverse=True):
+        if secret in text:
+            text = text.replace(secret, HIDDEN)
+    return _SHAPES.sub(HIDDEN, _AFTER.sub(rf"\1{HIDDEN}", text))
+
+
+def scrub_json(value: Any) -> Any:
+    """A JSON value with every string scrubbed and every secret-named entry hidden."""
+    if isinstance(value, str):
+        return scrub(value)
+    if isinstance(value, Mapping):
+        return {
+            key: HIDDEN if isinstance(item, str) and is_secret_name(str(key)) else scrub_json(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [scrub_json(item) for item in value]
+    return value

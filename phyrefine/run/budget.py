@@ -1,0 +1,207 @@
+"""Counts what a run takes and says when its budget is spent."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from attrs import asdict, define, evolve, field
+
+from phyrefine.errors import BudgetExceededError, InvalidInputError
+from phyrefine.run.prices import PriceTable
+from phyrefine.types import Budget, Usage
+
+log = logging.getLogger(__name__)
+
+_UNITS = {
+    "usd": "US dollars",
+    "tokens": "tokens",
+    "gpu_seconds": "seconds in video generators",
+    "wall_seconds": "seconds",
+    "calls": "calls",
+}
+
+
+@define
+class Tally:
+    """What was used within one :meth:`Meter.tally` block."""
+
+    usage: Usage = field(factory=Usage)
+
+
+_open_tallies: contextvars.ContextVar[tuple[Tally, ...]] = contextvars.ContextVar(
+    "open_tallies", default=()
+)
+
+
+def _as_budget(budget: Budget | None) -> Budget:
+    budget = budget or Budget()
+    for name, limit in asdict(budget).items():
+        if limit is not None and not (limit >= 0 and math.isfinite(limit)):
+            raise InvalidInputError(f"Budget({name}={limit!r}): give a number from 0 on, or None.")
+    return budget
+
+
+@define
+class Meter:
+    """Adds up usage, by stage, from all threads, against a budget.
+
+    What the store gives back for an interrupted run counts towards the budget as it did when it
+    was paid, so that a run cannot outspend its budget by being started again. Wall time counts
+    from now.
+
+    Attributes:
+        budget: Limits; ``None`` for none.
+        prices: Prices calls whose backend gives tokens but no costs.
+        clock: Monotonic seconds.
+    """
+
+    budget: Budget = field(default=None, converter=_as_budget)
+    prices: PriceTable = field(factory=PriceTable, kw_only=True)
+    clock: Callable[[], float] = field(default=time.monotonic, kw_only=True)
+    _stages: dict[str, Usage] = field(factory=dict, init=False)
+    _earlier: Usage = field(factory=Usage, init=False)
+    _known_usd: float = field(default=0.0, init=False)
+    _counted: set[str] = field(factory=set, init=False)
+    _cancelled: bool = field(default=False, init=False)
+    _started: float = field(init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
+
+    @_started.default
+    def _now(self) -> float:
+        return self.clock()
+
+    # -- counting ------------------------------------------------------------------------------
+
+    def add(self, stage: str, usage: Usage) -> None:
+        """Count what a call took, also one that failed."""
+        with self._lock:
+            self._stages[stage] = self._stages.get(stage, Usage()) + usage
+            unknown_before = self._usd_is_unknown
+            self._known_usd += usage.usd or 0.0
+        _tell_tallies(usage)
+        if usage.usd is None and not unknown_before and self.budget.usd is not None:
+            log.warning(
+                "The price of a %s call is unknown, so it does not count towards "
+                "Budget(usd=%g). Pass prices for its model.",
+                stage,
+                self.budget.usd,
+            )
+
+    def paid(self, key: str) -> None:
+        """Remember that what is stored under ``key`` was counted by :meth:`add`."""
+        with self._lock:
+            self._counted.add(key)
+
+    def recalled(self, stage: str, key: str, usage: Usage) -> None:
+        """Count an answer from the store: saved now, and paid before unless we saw it."""
+        with self._lock:
+            before = self._stages.get(stage, Usage())
+            self._stages[stage] = evolve(before, saved_calls=before.saved_calls + 1)
+            if key not in self._counted:
+                self._counted.add(key)
+                self._earlier = self._earlier + usage
+                self._known_usd += usage.usd or 0.0
+        _tell_tallies(usage)
+
+    @contextlib.contextmanager
+    def tally(self) -> Iterator[Tally]:
+        """Add up what this thread uses within the block, answers from the store at their price.
+
+        Because of that a resumed run tallies what an uninterrupted one would have.
+        """
+        mine = Tally()
+        token = _open_tallies.set((*_open_tallies.get(), mine))
+        try:
+            yield mine
+        finally:
+            _open_tallies.reset(token)
+
+    def price(self, usage: Usage, models: Sequence[str], *, billed: bool) -> Usage:
+        """``usage`` with its costs, if the backend did not say them itself.
+
+        Args:
+            usage: As the backend gave it.
+            models: Names of the model, the most exact first.
+            billed: Whether a service bills these calls; a local model costs nothing per token.
+        """
+        if usage.usd or not billed or not any(usage.tokens.values()):
+            return usage
+        return evolve(usage, usd=self.prices.cost(models, usage.tokens))
+
+    # -- reading -------------------------------------------------------------------------------
+
+    @property
+    def stages(self) -> Mapping[str, Usage]:
+        """What this process used, by stage."""
+        with self._lock:
+            return dict(self._stages)
+
+    @property
+    def usage(self) -> Usage:
+        """What this process used."""
+        return sum(self.stages.values(), Usage())
+
+    @property
+    def earlier(self) -> Usage:
+        """What stored answers met so far cost when they were made by another process."""
+        with self._lock:
+            return self._earlier
+
+    @property
+    def wall_seconds(self) -> float:
+        """Seconds since this meter was made."""
+        return self.clock() - self._started
+
+    @property
+    def exceeded(self) -> str | None:
+        """Which limit is reached, its value and the limit, in words; ``None`` if none is."""
+        total = self.usage + self.earlier
+        spent: dict[str, float] = {
+            "usd": self._known_usd,
+            "tokens": sum(total.tokens.values()),
+            "gpu_seconds": total.gpu_seconds,
+            "wall_seconds": self.wall_seconds,
+            "calls": total.calls,
+        }
+        for name, limit in asdict(self.budget).items():
+            if limit is not None and spent[name] >= limit:
+                return f"{spent[name]:.6g} of {limit:.6g} {_UNITS[name]} ({name})"
+        return None
+
+    # -- stopping ------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Refuse the next call when a limit is reached or the run was cancelled.
+
+        Raises:
+            BudgetExceededError: Names the limit, its value and what to do.
+            KeyboardInterrupt: After :meth:`cancel`.
+        """
+        if self._cancelled:
+            raise KeyboardInterrupt("The run was cancelled.")
+        reached = self.exceeded
+        if reached is not None:
+            name = reached.rpartition("(")[2].rstrip(")")
+            raise BudgetExceededError(
+                f"The budget is spent: {reached}. What is finished is kept; raise "
+                f"Budget({name}=...) and run again to go on."
+            )
+
+    def cancel(self) -> None:
+        """Let every later :meth:`check`, in any thread, raise ``KeyboardInterrupt``."""
+        self._cancelled = True
+
+    @property
+    def _usd_is_unknown(self) -> bool:
+        return any(usage.usd is None for usage in self._stages.values())
+
+
+def _tell_tallies(usage: Usage) -> None:
+    for tally in _open_tallies.get():
+        tally.usage = tally.usage + usage

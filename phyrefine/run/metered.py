@@ -1,0 +1,164 @@
+"""Backends whose calls are counted, priced and refused when the budget is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import define, evolve, field
+
+from phyrefine.errors import BackendError
+from phyrefine.protocols import LLM, VLM, Listener, identity
+from phyrefine.run.budget import Meter
+from phyrefine.run.journal import tell
+from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot, Usage
+from phyrefine.video.clip import Clip
+
+
+@define
+class MeteredAsker:
+    """A VLM or an LLM on a meter.
+
+    Calls that give tokens but no costs are priced by the meter's table. A backend that no service
+    bills says so with an attribute ``billed = False``.
+
+    Attributes:
+        backend: The one that answers.
+        meter: Counts; refuses a call before it is made when a limit is reached.
+        listeners: Hear one ``call`` event per call.
+    """
+
+    backend: VLM | LLM
+    meter: Meter = field(factory=Meter)
+    listeners: Sequence[Listener] = ()
+
+    @property
+    def identity(self) -> str:
+        """The backend's."""
+        return identity(self.backend)
+
+    def ask(self, question: Question) -> Answer:
+        """Ask, and count what it took, also when it fails.
+
+        Raises:
+            BudgetExceededError: Before the call, when a limit is reached.
+        """
+        self.meter.check()
+        begun = self.meter.clock()
+        try:
+            answer = self.backend.ask(question)
+        except BaseException as error:
+            usage = _failed(error, self.meter.clock() - begun)
+            self._count(question.stage, self._priced(usage), error)
+            raise
+        usage = evolve(
+            answer.usage,
+            calls=max(1, answer.usage.calls),
+            seconds=self.meter.clock() - begun,
+        )
+        answer = evolve(answer, usage=self._priced(usage, answer.model))
+        self._count(question.stage, answer.usage, None)
+        return answer
+
+    def _priced(self, usage: Usage, answered: str | None = None) -> Usage:
+        asked = getattr(self.backend, "model", None)
+        models = [name for name in (answered, asked) if isinstance(name, str)]
+        return self.meter.price(usage, models, billed=getattr(self.backend, "billed", True))
+
+    def _count(self, stage: str, usage: Usage, error: BaseException | None) -> None:
+        self.meter.add(stage, usage)
+        tell(self.listeners, "call", _details(stage, self.identity, usage, error))
+
+
+@define
+class MeteredGenerator:
+    """A video generator on a meter.
+
+    Its seconds count as GPU seconds. A generator behind a paid service says so with an attribute
+    ``billed = True``; its costs are then unknown unless an error or the meter knows them.
+
+    Attributes:
+        backend: The one that generates.
+        meter: Counts; refuses a call or the next chunk when a limit is reached.
+        listeners: Hear one ``call`` event per clip or chunk.
+    """
+
+    backend: Any  # a VideoGenerator; profile.streaming says whether it is a StreamingGenerator too
+    meter: Meter = field(factory=Meter)
+    listeners: Sequence[Listener] = ()
+
+    @property
+    def identity(self) -> str:
+        """The backend's."""
+        return identity(self.backend)
+
+    @property
+    def profile(self) -> GeneratorProfile:
+        """The backend's."""
+        profile: GeneratorProfile = self.backend.profile
+        return profile
+
+    def generate(self, shot: Shot) -> Clip:
+        """Generate, and count what it took, also when it fails.
+
+        Raises:
+            BudgetExceededError: Before the call, when a limit is reached.
+        """
+        self.meter.check()
+        clip: Clip = self._counted(lambda: self.backend.generate(shot), calls=1)
+        return clip
+
+    def stream(self, shot: Shot) -> Iterator[Chunk]:
+        """Stream, counting chunk by chunk; all chunks together are one call.
+
+        Raises:
+            BudgetExceededError: Before a chunk, when a limit is reached.
+        """
+        chunks = self.backend.stream(shot)
+        made = sum(clip.duration for clip in shot.accepted)
+        calls = 1
+        while True:
+            # Once all seconds are there only the end of the stream is left: nothing to refuse.
+            if made < shot.seconds - 1e-6:
+                self.meter.check()
+            chunk = self._counted(lambda: next(chunks, None), calls=calls)
+            if chunk is None:
+                return
+            made += chunk.clip.duration
+            calls = 0
+            yield chunk
+
+    def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
+        """The backend's; not counted."""
+        clip: Clip = self.backend.deliver(shot, chunks)
+        return clip
+
+    def _counted(self, work: Any, *, calls: int) -> Any:
+        begun = self.meter.clock()
+        failed: BaseException | None = None
+        try:
+            return work()
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            seconds = self.meter.clock() - begun
+            usd = None if getattr(self.backend, "billed", False) else 0.0
+            usage = Usage(calls=calls, seconds=seconds, gpu_seconds=seconds, usd=usd)
+            self.meter.add("generate", usage)
+            tell(self.listeners, "call", _details("generate", self.identity, usage, failed))
+
+
+def _failed(error: BaseException, seconds: float) -> Usage:
+    """What a failed call took: what its adapter says, at least one call and the time."""
+    if not isinstance(error, BackendError):
+        return Usage(calls=1, seconds=seconds)
+    said = error.usage if isinstance(error.usage, Usage) else Usage()
+    return evolve(said, calls=max(said.calls, error.attempts, 1), seconds=seconds)
+
+
+def _details(
+    stage: str, backend: str, usage: Usage, error: BaseException | None
+) -> dict[str, object]:
+    failed = None if error is None else f"{type(error).__name__}: {error}"
+    return {"stage": stage, "backend": backend, "usage": usage, "error": failed}

@@ -1,0 +1,121 @@
+"""Finished refinements on disk: one folder each, with videos that browsers play."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from attrs import evolve
+
+from phyrefine._secrets import scrub_json
+from phyrefine.errors import InvalidInputError, StoreError
+from phyrefine.protocols import Store
+from phyrefine.run.disk import read_json, write_json, writing
+from phyrefine.run.store import FolderStore
+from phyrefine.serialize import canonical, from_json, to_json
+from phyrefine.types import JSON, Refinement, Scenario, Usage
+from phyrefine.video.clip import Clip
+
+REFINEMENT = "refinement.json"
+USAGE = "usage.json"
+VIDEOS = "videos"
+SHOWN = "shown.json"
+NAME_CHARS = 40
+
+
+def folder_name(scenario: Scenario) -> str:
+    """A readable name that no other scenario has."""
+    plain = unicodedata.normalize("NFKD", scenario.name or scenario.description)
+    words = re.sub(r"[^a-z0-9]+", "-", plain.encode("ascii", "ignore").decode().lower())
+    digest = hashlib.blake2b(canonical(to_json(scenario)), digest_size=4).hexdigest()
+    return f"{words[:NAME_CHARS].strip('-') or 'scenario'}-{digest}"
+
+
+def video_name(attempt: int, candidate: int = 0) -> str:
+    """File of one clip, by position in the pool as :class:`~phyrefine.types.Pick` counts."""
+    return f"attempt-{attempt}.mp4" if not candidate else f"attempt-{attempt}-{candidate}.mp4"
+
+
+def write_refinement(folder: Path, refinement: Refinement, store: Store) -> None:
+    """Write a refinement, its usage and its videos; ``refinement.json`` comes last.
+
+    What it took (``usage.json``) is apart from what came out, so that ``refinement.json`` of a
+    resumed run equals that of an uninterrupted one byte for byte. Videos already there are kept.
+
+    Raises:
+        StoreError: The disk is full or may not be written.
+    """
+    _write_videos(folder / VIDEOS, refinement)
+    outcome = scrub_json(to_json(refinement, keep=store.put_clip))
+    usage = {
+        "total": outcome.pop("usage"),
+        "attempts": [attempt.pop("usage") for attempt in outcome["attempts"]],
+    }
+    write_json(folder / USAGE, usage)
+    write_json(folder / REFINEMENT, outcome)
+
+
+def read_refinement(folder: Path, store: Store | None = None) -> Refinement:
+    """Read a refinement back, clips and all.
+
+    Args:
+        folder: The folder :func:`write_refinement` wrote.
+        store: Where its clips are; by default the store of the run folder around it.
+
+    Raises:
+        StoreError: A file or a clip is missing or damaged.
+    """
+    path = folder / REFINEMENT
+    outcome = _required(path)
+    usage = _required(folder / USAGE)
+    store = store or FolderStore(folder.parent.parent / "store")
+    try:
+        refinement = from_json(outcome, Refinement, fetch=store.get_clip)
+        attempts = zip(refinement.attempts, usage["attempts"], strict=True)
+        return evolve(
+            refinement,
+            attempts=tuple(evolve(one, usage=from_json(took, Usage)) for one, took in attempts),
+            usage=from_json(usage["total"], Usage),
+        )
+    except (InvalidInputError, KeyError, TypeError, ValueError) as error:
+        raise StoreError(
+            f"{path} is damaged or from another version: {error} Run the same command again to "
+            "write it anew; nothing stored is paid for twice."
+        ) from error
+
+
+def refinement_folders(run_dir: Path) -> Iterator[Path]:
+    """Folders of the finished refinements of a run, in name order."""
+    for path in sorted(run_dir.glob(f"scenarios/*/{REFINEMENT}")):
+        yield path.parent
+
+
+def _required(path: Path) -> JSON:
+    try:
+        value = read_json(path)
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged: {error}. Run the same command again.") from error
+    if value is None:
+        raise StoreError(f"{path} is not there: no refinement was finished in {path.parent}.")
+    return value
+
+
+def _write_videos(folder: Path, refinement: Refinement) -> None:
+    try:
+        shown = read_json(folder / SHOWN) or {}
+    except ValueError:
+        shown = {}
+    wanted: dict[str, Clip] = {
+        video_name(position, number): candidate.clip
+        for position, attempt in enumerate(refinement.attempts)
+        for number, candidate in enumerate(attempt.candidates)
+    }
+    new = [name for name, clip in wanted.items() if shown.get(name) != clip.digest]
+    for name in new:
+        with writing(folder / name):
+            wanted[name].write(folder / name)
+    if new:
+        write_json(folder / SHOWN, {name: clip.digest for name, clip in wanted.items()})

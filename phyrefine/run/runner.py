@@ -1,0 +1,170 @@
+"""A run: its folder, store, journal, meter and lock, opened and closed together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from attrs import define, field
+
+from phyrefine.errors import InvalidInputError, RunMismatchError, StoreError
+from phyrefine.protocols import Listener, Store
+from phyrefine.run import results
+from phyrefine.run.budget import Meter
+from phyrefine.run.disk import read_json, write_json
+from phyrefine.run.journal import Journal, tell
+from phyrefine.run.lock import RunLock
+from phyrefine.run.spec import Environment, Manifest, RunSpec
+from phyrefine.run.store import FolderStore, MemoryStore
+from phyrefine.serialize import from_json, to_json
+from phyrefine.types import Refinement, Scenario
+
+MANIFEST = "manifest.json"
+
+
+@define
+class Run:
+    """An open run; a context manager that closes itself.
+
+    Attributes:
+        folder: The run folder; ``None`` for a run that lives in memory.
+        store: Where replies and clips are kept.
+        meter: What has been used, and the budget.
+        journal: Hears every event; ``None`` in memory.
+    """
+
+    folder: Path | None
+    store: Store
+    meter: Meter
+    journal: Journal | None = None
+    _lock: RunLock | None = field(default=None, repr=False)
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """The run's own listeners."""
+        return () if self.journal is None else (self.journal,)
+
+    def save_refinement(self, refinement: Refinement) -> Path | None:
+        """Write a refinement and its videos; ``None`` in memory.
+
+        Raises:
+            StoreError: The disk is full or may not be written.
+        """
+        if self.folder is None:
+            return None
+        folder = self._folder_of(refinement.scenario)
+        results.write_refinement(folder, refinement, self.store)
+        return folder
+
+    def load_refinement(self, scenario: Scenario) -> Refinement | None:
+        """The finished refinement of a scenario, if there is one.
+
+        Raises:
+            StoreError: It is there and damaged.
+        """
+        if self.folder is None or not (self._folder_of(scenario) / results.REFINEMENT).exists():
+            return None
+        return results.read_refinement(self._folder_of(scenario), self.store)
+
+    def _folder_of(self, scenario: Scenario) -> Path:
+        assert self.folder is not None
+        return self.folder / "scenarios" / results.folder_name(scenario)
+
+    def close(self) -> None:
+        """Close the journal and give the lock back."""
+        tell(self.listeners, "closed", {"usage": self.meter.usage, "earlier": self.meter.earlier})
+        if self.journal is not None:
+            self.journal.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_run(
+    run_dir: str | Path | None,
+    spec: RunSpec,
+    *,
+    meter: Meter | None = None,
+    part: str | None = None,
+) -> Run:
+    """Create a run folder, or open it again to finish its work.
+
+    Args:
+        run_dir: The folder; ``None`` keeps everything in memory.
+        spec: What is asked. Opening a folder with another spec is refused.
+        meter: Counts usage against a budget; by default without limits.
+        part: Name of this process's share when several work in one folder (``"1-of-4"``); each
+            share has its own lock and journal, the store is common.
+
+    Raises:
+        RunLockedError: Another process is using it.
+        RunMismatchError: It belongs to another experiment, or is no run folder.
+        StoreError: It cannot be read or written.
+    """
+    meter = meter or Meter()
+    if run_dir is None:
+        return Run(None, MemoryStore(), meter)
+    if part is not None and not part.replace("-", "").isalnum():
+        raise InvalidInputError(f"part is letters, digits and dashes, not {part!r}.")
+    folder = Path(run_dir).resolve()
+    _refuse_foreign(folder)
+    ending = "" if part is None else f"-{part}"
+    lock = RunLock(folder / f"run{ending}.lock").acquire()
+    try:
+        _settle(folder, spec)
+        journal = Journal(folder / f"events{ending}.jsonl")
+        journal.hear("opened", {"spec": spec, "environment": Environment.here()})
+        return Run(folder, FolderStore(folder / "store"), meter, journal, lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def read_manifest(run_dir: str | Path) -> Manifest:
+    """The manifest of a run folder, without opening the run.
+
+    Raises:
+        StoreError: There is none, or it is damaged.
+    """
+    path = Path(run_dir) / MANIFEST
+    try:
+        value = read_json(path)
+        if value is None:
+            raise StoreError(f"{path.parent} is no run folder: it has no {MANIFEST}.")
+        return from_json(value, Manifest)
+    except (InvalidInputError, ValueError) as error:
+        raise StoreError(
+            f"{path} is damaged or from another version: {error} Choose another run folder."
+        ) from error
+
+
+def _settle(folder: Path, spec: RunSpec) -> None:
+    """Write the manifest of a new run, or compare with that of an old one."""
+    if not (folder / MANIFEST).exists():
+        write_json(folder / MANIFEST, to_json(Manifest.new(spec)))
+        return
+    differences = spec.differences(read_manifest(folder).spec)
+    if differences:
+        raise RunMismatchError(
+            f"{folder} belongs to another experiment: {'; '.join(differences)}. Ask for the same "
+            "again, or choose another run folder."
+        )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if folder.is_file():
+        raise RunMismatchError(f"{folder} is a file: choose another run folder.")
+    if not folder.exists() or (folder / MANIFEST).exists():
+        return
+    ours = ("run", "events", f".{Path(MANIFEST).stem}")  # what a kill before the manifest leaves
+    foreign = sorted(item.name for item in folder.iterdir() if not item.name.startswith(ours))
+    if foreign:
+        raise RunMismatchError(
+            f"{folder} holds other things ({', '.join(foreign[:3])}) and no {MANIFEST}: choose an "
+            "empty or a new folder."
+        )

@@ -1,0 +1,174 @@
+"""Backends whose finished calls are never paid for twice."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from attrs import define, evolve, field
+
+from phyrefine.errors import StoreError
+from phyrefine.protocols import LLM, VLM, Store, identity
+from phyrefine.run.budget import Meter
+from phyrefine.run.keys import Turns, request_key
+from phyrefine.serialize import from_json, to_json
+from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot, Usage
+from phyrefine.video.clip import Clip
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T", Clip, Chunk)
+
+
+@define
+class StoredAsker:
+    """A VLM or an LLM whose answers are kept. Errors are not.
+
+    Attributes:
+        backend: The one that answers; its identity is part of the key.
+        store: Where answers are kept.
+        meter: Told what an answer from the store once cost.
+    """
+
+    backend: VLM | LLM
+    store: Store
+    meter: Meter = field(factory=Meter)
+    _turns: Turns = field(factory=Turns, init=False, repr=False)
+
+    @property
+    def identity(self) -> str:
+        """The backend's."""
+        return identity(self.backend)
+
+    def ask(self, question: Question) -> Answer:
+        """The stored answer, else the backend's, which is stored."""
+        key = self._key(question)
+        with self._turns.take(key):
+            found = self._find(key, question)
+            if found is not None:
+                return found
+            answer = self.backend.ask(question)
+            self.store.put(key, to_json(answer))
+            self.meter.paid(key)
+            return answer
+
+    def recall(self, question: Question) -> Answer | None:
+        """The stored answer, or ``None``; never asks the backend."""
+        return self._find(self._key(question), question)
+
+    def _key(self, question: Question) -> str:
+        return request_key(question.stage, self.backend, "ask", question)
+
+    def _find(self, key: str, question: Question) -> Answer | None:
+        value = self.store.get(key)
+        if value is None:
+            return None
+        answer = from_json(value, Answer)
+        self.meter.recalled(question.stage, key, answer.usage)
+        return answer
+
+
+@define
+class StoredGenerator:
+    """A video generator whose clips, and chunks where it streams, are kept. Errors are not.
+
+    A streaming generator is always driven chunk by chunk, so that after an interruption it goes on
+    after the last finished chunk.
+
+    Attributes:
+        backend: The one that generates; its identity is part of the key.
+        store: Where clips are kept.
+        meter: Told what a clip from the store once took.
+    """
+
+    backend: Any  # a VideoGenerator; profile.streaming says whether it is a StreamingGenerator too
+    store: Store
+    meter: Meter = field(factory=Meter)
+    _turns: Turns = field(factory=Turns, init=False, repr=False)
+
+    @property
+    def identity(self) -> str:
+        """The backend's."""
+        return identity(self.backend)
+
+    @property
+    def profile(self) -> GeneratorProfile:
+        """The backend's."""
+        profile: GeneratorProfile = self.backend.profile
+        return profile
+
+    def generate(self, shot: Shot) -> Clip:
+        """The stored clip, else the backend's, which is stored."""
+        key = request_key("generate", self.backend, "generate", shot)
+        with self._turns.take(key):
+            found: Clip | None = self._find(key, Clip)
+            if found is not None:
+                return found
+            with self.meter.tally() as tally:
+                clip = self._make(shot)
+            self._keep(key, clip, tally.usage)
+            return clip
+
+    def stream(self, shot: Shot) -> Iterator[Chunk]:
+        """The stored chunks, then the backend's, each stored before it is given out."""
+        key = request_key("", self.backend, "stream", shot)
+        done: list[Chunk] = []
+        while (chunk := self._find(f"chunk{len(done)}{key}", Chunk)) is not None:
+            done.append(chunk)
+            yield chunk
+        if self.store.get(f"end{len(done)}{key}") is not None:
+            return
+        if done:
+            accepted = (*shot.accepted, *(chunk.clip for chunk in done))
+            shot = evolve(shot, accepted=accepted, state=done[-1].state)
+        live = self.backend.stream(shot)
+        for index in itertools.count(len(done)):
+            with self.meter.tally() as tally:
+                chunk = next(live, None)
+            if chunk is None:
+                self.store.put(f"end{index}{key}", index)
+                return
+            self._keep(f"chunk{index}{key}", chunk, tally.usage)
+            yield chunk
+
+    def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
+        """The backend's."""
+        clip: Clip = self.backend.deliver(shot, chunks)
+        return clip
+
+    def _make(self, shot: Shot) -> Clip:
+        if not self.profile.streaming:
+            clip: Clip = self.backend.generate(shot)
+            return clip
+        made = [chunk.clip for chunk in self.stream(shot)]
+        return self.deliver(shot, [*shot.accepted, *made])
+
+    def _keep(self, key: str, made: Clip | Chunk, usage: Usage) -> None:
+        value = to_json(made, keep=self.store.put_clip)
+        self.store.put(key, {"made": value, "usage": to_json(usage)})
+        self.meter.paid(key)
+
+    def _find(self, key: str, kind: type[T]) -> T | None:
+        """What is stored under ``key``, if its frames are there too."""
+        value = self.store.get(key)
+        if value is None:
+            return None
+        lost: list[str] = []
+
+        def fetch(digest: str) -> Clip | None:
+            clip = self.store.get_clip(digest)
+            if clip is None:
+                lost.append(digest)
+            return clip
+
+        try:
+            made = from_json(value["made"], kind, fetch=fetch)
+        except StoreError:
+            if not lost:
+                raise
+            log.warning("The frames %s are gone from the store and are made again.", lost[0])
+            return None
+        self.meter.recalled("generate", key, from_json(value["usage"], Usage))
+        return made
