@@ -36,6 +36,7 @@ class Loop:
         candidates: What each loop generates; the critic watches the first.
         method: Where this goes beyond the paper.
         scorers: Reference-free scores recorded with every attempt, for patience and ensembles.
+        count_tokens: The generator's tokenizer, where it has one to offer.
     """
 
     vlm: VLM
@@ -45,6 +46,7 @@ class Loop:
     candidates: Candidates = field(factory=Candidates)
     method: Method = field(factory=Method)
     scorers: Sequence[Scorer] = ()
+    count_tokens: dialect.CountTokens | None = None
 
     def iterate(self, scenario: Scenario) -> Iterator[Attempt]:
         """Yield one attempt per loop (paper, Fig. 1)."""
@@ -93,7 +95,7 @@ class Loop:
             self.generator.profile,
             self.method,
             previous=previous,
-            count_tokens=dialect.token_counter(self.generator),
+            count_tokens=self.count_tokens or dialect.token_counter(self.generator),
         )
 
     def generate(self, prompt: Prompt, scenario: Scenario) -> tuple[Candidate, ...]:

@@ -1,0 +1,347 @@
+"""``SelfRefiner``: the loop, its backends, durability and the ensemble, put together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from attrs import evolve, frozen
+
+from phyrefine.adapt import as_generator, as_llm, as_vlm
+from phyrefine.errors import (
+    AuthError,
+    BudgetExceededError,
+    ConnectionFaultError,
+    InvalidInputError,
+    OverloadedError,
+    PhyrefineError,
+    QuotaExceededError,
+    RateLimitedError,
+)
+from phyrefine.protocols import LLM, VLM, Convergence, Listener, Scorer, Selector, VideoGenerator
+from phyrefine.protocols import identity as identity_of
+from phyrefine.refine import dialect, prompts
+from phyrefine.refine.convergence import default_policy, paper_policy
+from phyrefine.refine.loop import Loop
+from phyrefine.refine.stages import PAPER, Method
+from phyrefine.run.budget import Meter
+from phyrefine.run.journal import tell
+from phyrefine.run.prices import PriceTable
+from phyrefine.run.runner import Run, open_run, run_many
+from phyrefine.run.spec import RunSpec
+from phyrefine.run.wrappers import wrap_asker, wrap_generator
+from phyrefine.select.named import ensemble as named_ensemble
+from phyrefine.select.named import with_models
+from phyrefine.select.simple import CriticsPick
+from phyrefine.types import (
+    Attempt,
+    Budget,
+    Candidates,
+    Choice,
+    Prompt,
+    Refinement,
+    Scenario,
+)
+
+_STOPPED_BY: tuple[tuple[type[PhyrefineError], str], ...] = (
+    (BudgetExceededError, "budget"),
+    (RateLimitedError, "rate_limit"),
+    (QuotaExceededError, "quota"),
+    (OverloadedError, "overloaded"),
+    (ConnectionFaultError, "connection"),
+    (AuthError, "auth"),
+)
+
+
+def _stopped_by(error: PhyrefineError) -> str:
+    for kind, name in _STOPPED_BY:
+        if isinstance(error, kind):
+            return name
+    return "error"
+
+
+class SelfRefiner:
+    """Makes a video generator obey physics by criticism, without training it.
+
+    Args:
+        vlm: Predicts and critiques: an object with ``ask``, a function of one question, or a
+            registry name such as ``"gemini:gemini-2.5-pro"``.
+        llm: Rewrites; given like ``vlm``.
+        generator: Continues the prefix: an object, a function of one shot, or a name such as
+            ``"magi:PATH"``.
+        convergence: When to stop; :func:`~phyrefine.refine.convergence.default_policy` by default.
+        ensemble: Which clip is the answer: a selector, or one of ``judge`` (default),
+            ``tournament``, ``critics_pick``, ``consensus``, ``last``, ``random``.
+        candidates: Seeds and step counts each loop generates.
+        baseline: Put the plain description's clip into the pool, so that the answer is not worse
+            than no refinement by the ensemble's own score.
+        run_dir: Folder that keeps everything; the same call again finishes the work and pays for
+            nothing twice. Without it the same holds within this object's lifetime only.
+        budget: Limits; when one is reached the best so far is returned.
+        prices: US dollars per million tokens by model, for costs: ``{"model": {"input": 1.25,
+            "output": 10.0}}``.
+        listeners: Hear about calls, attempts and the choice.
+        scorers: Reference-free scores recorded with each attempt, for ``Patience``.
+        method: Switches of the method; see :class:`~phyrefine.refine.stages.Method`.
+        progress: Show a progress bar.
+
+    Raises:
+        UnknownBackendError: A name stands for nothing.
+        MissingDependencyError: A named backend's extra is not installed.
+    """
+
+    def __init__(
+        self,
+        vlm: Any,
+        llm: Any,
+        generator: Any,
+        *,
+        convergence: Convergence | None = None,
+        ensemble: Selector | str = "judge",
+        candidates: Candidates | None = None,
+        baseline: bool = True,
+        run_dir: str | Path | None = None,
+        budget: Budget | None = None,
+        prices: Mapping[str, Mapping[str, float]] | None = None,
+        listeners: Sequence[Listener] = (),
+        scorers: Sequence[Scorer] = (),
+        method: Method | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.vlm: VLM = as_vlm(vlm)
+        self.llm: LLM = as_llm(llm)
+        self.generator: VideoGenerator = as_generator(generator)
+        self.convergence = convergence or default_policy()
+        self.ensemble = (
+            named_ensemble(ensemble, self.vlm) if isinstance(ensemble, str) else ensemble
+        )
+        self.candidates = candidates or Candidates()
+        self.baseline = baseline
+        self.run_dir = Path(run_dir) if run_dir is not None else None
+        self.budget = budget
+        self.prices = PriceTable(dict(prices)) if prices else PriceTable()
+        self.listeners = tuple(listeners)
+        self.scorers = tuple(scorers)
+        self.method = method or Method()
+        self.progress = progress
+
+    @classmethod
+    def paper(
+        cls,
+        vlm: Any,
+        llm: Any,
+        generator: Any,
+        *,
+        steps: int | None = 16,
+        loops: int = 4,
+        **rest: Any,
+    ) -> Self:
+        """The method verbatim (arXiv 2511.20280).
+
+        The critic sees K and the continuation only, the rewriter the physics text only; the loop
+        stops when the prompt stays the same (or after ``loops``, the paper's four); the last video
+        is the answer, and the plain description's is not in the pool.
+
+        Args:
+            vlm: As the constructor's.
+            llm: As the constructor's.
+            generator: As the constructor's.
+            steps: Denoising steps; the paper reports 16 and 32.
+            loops: Attempts at the most.
+            **rest: ``run_dir``, ``budget``, ``listeners`` and other arguments that do not change
+                the method.
+        """
+        verbatim: dict[str, Any] = {
+            "convergence": paper_policy(loops),
+            "ensemble": "last",
+            "candidates": Candidates(steps=(steps,)),
+            "baseline": False,
+            "method": PAPER,
+        }
+        return cls(vlm, llm, generator, **{**verbatim, **rest})
+
+    # -- doing it ------------------------------------------------------------------------------
+
+    def refine(self, scenario: Scenario) -> Refinement:
+        """Run the loop on one scenario and choose the answer.
+
+        Returns:
+            Everything made. When one of our own errors ended it, ``stopped_by`` and ``reason``
+            say so and what was finished is kept.
+
+        Raises:
+            PhyrefineError: Nothing at all was finished.
+            RunLockedError: Another process uses ``run_dir``.
+            RunMismatchError: ``run_dir`` belongs to another experiment.
+        """
+        with self._session() as session:
+            refinement, error = session.refine(scenario)
+        if error is not None and not refinement.attempts:
+            raise error
+        return refinement
+
+    def iterate(self, scenario: Scenario) -> Iterator[Attempt]:
+        """Yield each attempt as it is finished, the plain description's first.
+
+        Raises:
+            PhyrefineError: A backend failed, or the budget is spent.
+        """
+        with self._session() as session:
+            yield from session.attempts(scenario)
+
+    def refine_many(
+        self, scenarios: Iterable[Scenario], *, workers: int = 1
+    ) -> tuple[Refinement, ...]:
+        """Refine several scenarios; one that fails never loses the others.
+
+        Args:
+            scenarios: In any number; results come in the same order.
+            workers: Scenarios under way at once; each device still makes one clip at a time.
+        """
+        with self._session() as session:
+            return tuple(
+                run_many(
+                    lambda scenario: session.refine(scenario)[0],
+                    list(scenarios),
+                    workers=workers,
+                    meter=session.run.meter,
+                    progress=self.progress,
+                )
+            )
+
+    # -- putting it together -------------------------------------------------------------------
+
+    def spec(self) -> RunSpec:
+        """What decides the outcome of a run, without secrets."""
+        return RunSpec(
+            vlm=identity_of(self.vlm),
+            llm=identity_of(self.llm),
+            generator=identity_of(self.generator),
+            settings={
+                "convergence": repr(self.convergence),
+                "ensemble": type(self.ensemble).__name__,
+                "candidates": repr(self.candidates),
+                "baseline": self.baseline,
+                "method": repr(self.method),
+                "prompts": prompts.assets_digest(),
+            },
+        )
+
+    @contextlib.contextmanager
+    def _session(self) -> Iterator[_Session]:
+        meter = Meter(self.budget, prices=self.prices)
+        with open_run(self.run_dir, self.spec(), meter=meter) as run:
+            yield _Session(self, run)
+
+
+@frozen
+class _Session:
+    """One opening of the run folder: wrapped backends and what is done with them."""
+
+    refiner: SelfRefiner
+    run: Run
+
+    def wrap(self, vlm: VLM) -> VLM:
+        return wrap_asker(vlm, store=self.run.store, meter=self.run.meter, listeners=self.listeners)
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        return (*self.run.listeners, *self.refiner.listeners)
+
+    def loops(self) -> tuple[Loop, ...]:
+        """One loop per step count when each has a chain of its own, else one for all."""
+        refiner, asked = self.refiner, self.refiner.candidates
+        chains = (
+            [evolve(asked, steps=(steps,)) for steps in asked.steps]
+            if asked.chain == "own"
+            else [asked]
+        )
+        vlm, llm = self.wrap(refiner.vlm), self.wrap(refiner.llm)
+        generator = wrap_generator(
+            refiner.generator,
+            store=self.run.store,
+            meter=self.run.meter,
+            listeners=self.listeners,
+        )
+        scorers = tuple(with_models(scorer, self.wrap) for scorer in refiner.scorers)
+        count = dialect.token_counter(refiner.generator)
+        return tuple(
+            Loop(vlm, llm, generator, refiner.convergence, chain, refiner.method, scorers, count)
+            for chain in chains
+        )
+
+    def attempts(self, scenario: Scenario) -> Iterator[Attempt]:
+        loops = self.loops()
+        if self.refiner.baseline:
+            whole = evolve(loops[0], candidates=self.refiner.candidates)
+            yield from self._metered(self._baseline(whole, scenario), scenario)
+        for loop in loops:
+            yield from self._metered(loop.iterate(scenario), scenario)
+
+    def _baseline(self, loop: Loop, scenario: Scenario) -> Iterator[Attempt]:
+        prompt = Prompt(scenario.description)
+        attempt = Attempt(0, prompt, loop.generate(prompt, scenario), baseline=True)
+        try:
+            critique = loop.critique(attempt.clip, scenario, ())
+            scores = loop.score(attempt.clip, scenario)
+        except PhyrefineError:
+            yield attempt  # the clip is finished work
+            raise
+        yield evolve(attempt, critique=critique, scores=scores)
+
+    def _metered(self, attempts: Iterator[Attempt], scenario: Scenario) -> Iterator[Attempt]:
+        """Attempts with what each took, told to the listeners."""
+        while True:
+            with self.run.meter.tally() as tally:
+                attempt = next(attempts, None)
+            if attempt is None:
+                return
+            attempt = evolve(attempt, usage=tally.usage)
+            tell(self.listeners, "attempt", {"scenario": scenario.name, "attempt": attempt})
+            yield attempt
+
+    def refine(self, scenario: Scenario) -> tuple[Refinement, PhyrefineError | None]:
+        made: list[Attempt] = []
+        failure: PhyrefineError | None = None
+        with self.run.meter.tally() as tally:
+            try:
+                for attempt in self.attempts(scenario):
+                    made.append(attempt)  # noqa: PERF402 - what is there survives an error
+            except PhyrefineError as error:
+                failure = error
+            choice = self.choose(scenario, made) if made else None
+        refinement = Refinement(
+            scenario,
+            tuple(made),
+            choice,
+            "converged" if failure is None else _stopped_by(failure),
+            _reason(made, failure),
+            next((attempt.prediction for attempt in made if attempt.prediction), None),
+            tally.usage,
+        )
+        self.run.save(refinement)
+        tell(self.listeners, "refined", {"scenario": scenario.name, "refinement": refinement})
+        return refinement, failure
+
+    def choose(self, scenario: Scenario, attempts: Sequence[Attempt]) -> Choice:
+        """The ensemble's choice; the critic's pick when the ensemble itself cannot go on."""
+        ensemble = with_models(self.refiner.ensemble, self.wrap)
+        try:
+            choice: Choice = ensemble.choose(scenario, attempts)
+        except InvalidInputError:
+            raise
+        except PhyrefineError as error:
+            choice = CriticsPick().choose(scenario, attempts)
+            reason = f"{choice.reason}; the {type(ensemble).__name__} could not choose: {error}"
+            choice = evolve(choice, reason=reason)
+        tell(self.listeners, "chosen", {"scenario": scenario.name, "choice": choice})
+        return choice
+
+
+def _reason(attempts: Sequence[Attempt], failure: PhyrefineError | None) -> str:
+    if failure is not None:
+        return str(failure)
+    verdict = attempts[-1].verdict if attempts else None
+    return f"{verdict.rule}: {verdict.reason}" if verdict is not None else ""
