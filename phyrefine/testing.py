@@ -8,6 +8,7 @@ def test_contract():
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import ipaddress
 import socket
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +19,8 @@ from attrs import define, evolve, field
 
 from phyrefine.errors import PhyrefineError
 from phyrefine.protocols import LLM, VLM, VideoGenerator, identity
-from phyrefine.types import Answer, GeneratorProfile, Prompt, Question, Shot, Usage
-from phyrefine.video.clip import Clip
+from phyrefine.types import Answer, Chunk, GeneratorProfile, Prompt, Question, Shot, Usage
+from phyrefine.video.clip import Clip, join
 from phyrefine.video.delivery import deliver
 from phyrefine.video.seam import check_seam
 
@@ -84,6 +85,48 @@ class MovingDot:
             row, column = int(pace * index) % (height - 3), int(2 * pace * index) % (width - 3)
             frames[index, row : row + 3, column : column + 3] = 255
         return deliver(Clip(frames, fps), frames=shot.frames, fps=shot.fps, size=shot.size)
+
+
+@define
+class StreamingDot:
+    """A streaming generator whose every chunk depends on the state the last one left.
+
+    Attributes:
+        chunk_frames: Native frames in a chunk.
+        made: Every chunk so far, by its index.
+        fail: Called with the index of each chunk before it is made; may raise.
+    """
+
+    chunk_frames: int = 8
+    made: list[int] = field(factory=list, init=False)
+    fail: Callable[[int], None] | None = None
+    identity: str = "streaming-dot"
+    profile: GeneratorProfile = field(
+        factory=lambda: GeneratorProfile("streaming-dot", fps=8.0, streaming=True)
+    )
+
+    def generate(self, shot: Shot) -> Clip:
+        """All chunks, delivered."""
+        made = [chunk.clip for chunk in self.stream(shot)]
+        return self.deliver(shot, [*shot.accepted, *made])
+
+    def stream(self, shot: Shot) -> Iterator[Chunk]:
+        """Chunks after the accepted ones; the state is a digest of all that went before."""
+        fps = self.profile.fps or shot.fps
+        state = shot.state or hashlib.blake2b(f"{shot.prompt.text} {shot.seed}".encode()).digest()
+        for index in range(len(shot.accepted), -(-round(shot.seconds * fps) // self.chunk_frames)):
+            if self.fail is not None:
+                self.fail(index)
+            self.made.append(index)
+            state = hashlib.blake2b(state).digest()
+            size = shot.size or (32, 32)
+            noise = np.random.default_rng(list(state))
+            frames = noise.integers(0, 256, (self.chunk_frames, *size, 3), dtype=np.uint8)
+            yield Chunk(Clip(frames, fps), state)
+
+    def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
+        """The chunks, joined, as asked for."""
+        return deliver(join(chunks), frames=shot.frames, fps=shot.fps, size=shot.size)
 
 
 def moving_clip(frames: int = 24, size: tuple[int, int] = (32, 32), fps: float = 8.0) -> Clip:

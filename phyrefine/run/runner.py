@@ -11,7 +11,7 @@ from phyrefine.errors import InvalidInputError, RunMismatchError, StoreError
 from phyrefine.protocols import Listener, Store
 from phyrefine.run import results
 from phyrefine.run.budget import Meter
-from phyrefine.run.disk import read_json, write_json
+from phyrefine.run.disk import read_json, write_json, writing
 from phyrefine.run.journal import Journal, tell
 from phyrefine.run.lock import RunLock
 from phyrefine.run.spec import Environment, Manifest, RunSpec
@@ -90,6 +90,7 @@ def open_run(
     spec: RunSpec,
     *,
     meter: Meter | None = None,
+    store: Store | None = None,
     part: str | None = None,
 ) -> Run:
     """Create a run folder, or open it again to finish its work.
@@ -98,6 +99,7 @@ def open_run(
         run_dir: The folder; ``None`` keeps everything in memory.
         spec: What is asked. Opening a folder with another spec is refused.
         meter: Counts usage against a budget; by default without limits.
+        store: Another store than the folder's own, or than a fresh one in memory.
         part: Name of this process's share when several work in one folder (``"1-of-4"``); each
             share has its own lock and journal, the store is common.
 
@@ -108,18 +110,19 @@ def open_run(
     """
     meter = meter or Meter()
     if run_dir is None:
-        return Run(None, MemoryStore(), meter)
+        return Run(None, store or MemoryStore(), meter)
     if part is not None and not part.replace("-", "").isalnum():
         raise InvalidInputError(f"part is letters, digits and dashes, not {part!r}.")
     folder = Path(run_dir).resolve()
-    _refuse_foreign(folder)
+    with writing(folder):
+        _refuse_foreign(folder)
     ending = "" if part is None else f"-{part}"
     lock = RunLock(folder / f"run{ending}.lock").acquire()
     try:
         _settle(folder, spec)
         journal = Journal(folder / f"events{ending}.jsonl")
         journal.hear("opened", {"spec": spec, "environment": Environment.here()})
-        return Run(folder, FolderStore(folder / "store"), meter, journal, lock)
+        return Run(folder, store or FolderStore(folder / "store"), meter, journal, lock)
     except BaseException:
         lock.release()
         raise
