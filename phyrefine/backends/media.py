@@ -1,0 +1,180 @@
+"""A clip as a service takes it: still images dense around motion, or an encoded file."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from attrs import define, field, frozen
+from numpy.typing import NDArray
+
+from phyrefine._optional import require
+from phyrefine.video.clip import Clip
+from phyrefine.video.frames import resize
+
+T = TypeVar("T")
+
+# Work size for measuring motion; every n-th pixel of a longer side of about this many.
+MOTION_PIXELS = 96
+# Half of the frames go where time passes, half where things move.
+MOTION_SHARE = 0.5
+# The generated part is what is judged: it gets this many times the frames per second.
+MADE_WEIGHT = 2.0
+
+
+@frozen
+class Still:
+    """One frame of a clip, encoded.
+
+    Attributes:
+        seconds: When it is shown, on the clip's clock.
+        jpeg: The picture.
+    """
+
+    seconds: float
+    jpeg: bytes
+
+    @property
+    def data_url(self) -> str:
+        """The picture as a ``data:`` URL."""
+        return "data:image/jpeg;base64," + base64.b64encode(self.jpeg).decode()
+
+
+def frame_count(clip: Clip, fps: float, most: int) -> int:
+    """How many frames stand for a clip: ``fps`` of them per second, within ``most``."""
+    return max(1, min(len(clip), most, math.ceil(clip.duration * min(fps, clip.fps) - 1e-6)))
+
+
+def chosen_frames(clip: Clip, count: int, *, seam: float | None = None) -> list[int]:
+    """``count`` frames of a clip, dense where things move and after the seam.
+
+    The first and the last frame and both sides of the seam are always among them. With every
+    frame equally still the choice is even in time.
+
+    Args:
+        clip: The video.
+        count: Frames wanted, at most ``len(clip)``.
+        seam: Seconds at which the generated part begins.
+
+    Returns:
+        Increasing frame numbers, exactly ``min(count, len(clip))`` of them.
+    """
+    total = len(clip)
+    if count >= total:
+        return list(range(total))
+    cut = None if seam is None else min(max(round(seam * clip.fps), 1), total - 1)
+    weight = _weights(clip, cut)
+    picked = set(_anchors(total, count, cut))
+    # Greedy: the next frame goes into the heaviest stretch between two chosen ones.
+    reach = np.concatenate([[0.0], np.cumsum(weight)])
+    while len(picked) < count:
+        known = sorted(picked)
+        gaps = [(reach[b] - reach[a], a, b) for a, b in itertools.pairwise(known)]
+        _, low, high = max((gap for gap in gaps if gap[2] - gap[1] > 1), key=lambda gap: gap[0])
+        half = (reach[low] + reach[high]) / 2
+        middle = int(np.searchsorted(reach, half))
+        picked.add(min(max(middle, low + 1), high - 1))
+    return sorted(picked)
+
+
+def _anchors(total: int, count: int, cut: int | None) -> list[int]:
+    wanted = [total - 1] if cut is None else [total - 1, cut, cut - 1]
+    ordered = [0, *wanted]
+    return ordered[:count] if count > 1 else [total - 1]
+
+
+def _weights(clip: Clip, cut: int | None) -> NDArray[np.float64]:
+    """float64 [T-1]: how much each step from frame to frame deserves to be seen."""
+    stride = max(1, max(clip.size) // MOTION_PIXELS)
+    small = clip.frames[:, ::stride, ::stride].astype(np.float32).mean(axis=3)
+    motion = np.abs(np.diff(small, axis=0)).mean(axis=(1, 2)).astype(np.float64)
+    even = np.full(len(motion), 1.0 / len(motion))
+    share = motion / motion.sum() if motion.sum() > 0 else even
+    weight = (1 - MOTION_SHARE) * even + MOTION_SHARE * share
+    if cut is not None:
+        weight[cut:] *= MADE_WEIGHT
+    return weight
+
+
+def within_side(size: tuple[int, int], side: int | None) -> tuple[int, int]:
+    """``size`` shrunk so that its longer side is at most ``side``; even numbers."""
+    longer = max(size)
+    if side is None or longer <= side:
+        return size
+    height, width = (max(2, round(length * side / longer / 2) * 2) for length in size)
+    return height, width
+
+
+def stills(clip: Clip, count: int, *, side: int | None, seam: float | None = None) -> list[Still]:
+    """The chosen frames as JPEG, with their times."""
+    pil = require("PIL.Image", extra="openai", feature="Sending frames as images")
+    numbers = chosen_frames(clip, count, seam=seam)
+    height, width = within_side(clip.size, side)
+    out = []
+    for number in numbers:
+        frame = resize(clip.frames[number : number + 1], height, width, mode="stretch")[0]
+        buffer = io.BytesIO()
+        pil.fromarray(frame).save(buffer, "JPEG", quality=88)
+        out.append(Still(number / clip.fps, buffer.getvalue()))
+    return out
+
+
+def encoded(clip: Clip, *, side: int | None, quality: int = 20) -> bytes:
+    """The clip as MP4 (H.264), its longer side at most ``side`` pixels."""
+    height, width = within_side(clip.size, side)
+    if (height, width) != clip.size:
+        clip = Clip(resize(clip.frames, height, width, mode="stretch"), clip.fps)
+    return clip.to_bytes("mp4", quality=quality)
+
+
+@define
+class Recent:
+    """The last few things made, so that several questions on a clip share one encoding.
+
+    Attributes:
+        most: How many to keep.
+        forget: Called with what is dropped.
+    """
+
+    most: int = 4
+    forget: Callable[[object], object] | None = None
+    _kept: OrderedDict[str, object] = field(factory=OrderedDict, repr=False)
+    _lock: threading.RLock = field(factory=threading.RLock, repr=False)
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """What was made under ``key``, or make it now; one maker at a time."""
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+            self._kept.move_to_end(key)
+            value: T = self._kept[key]  # type: ignore[assignment]
+            while len(self._kept) > self.most:
+                self._drop(next(iter(self._kept)))
+            return value
+
+    def drop(self, key: str) -> None:
+        """Forget one."""
+        with self._lock:
+            if key in self._kept:
+                self._drop(key)
+
+    def clear(self) -> None:
+        """Forget all."""
+        with self._lock:
+            for key in list(self._kept):
+                self._drop(key)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def _drop(self, key: str) -> None:
+        value = self._kept.pop(key)
+        if self.forget is not None:
+            self.forget(value)

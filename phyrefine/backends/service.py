@@ -1,0 +1,76 @@
+"""Who is being talked to: the facts that every message about a service needs."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from phyrefine.backends.excerpt import excerpt
+from phyrefine.errors import AuthError, BackendError
+
+
+@frozen
+class Service:
+    """A model at an endpoint.
+
+    Attributes:
+        provider: Registry name.
+        title: Name for people, for example ``"Gemini"``.
+        model: Model asked for.
+        endpoint: Base URL, with the API version where there is one; without user info.
+        keys: Environment variables that may hold the key.
+        billing: Page where quota and credit are seen.
+        secrets: Values that must never be shown.
+    """
+
+    provider: str
+    title: str
+    model: str
+    endpoint: str
+    keys: tuple[str, ...] = ()
+    billing: str = ""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def host(self) -> str:
+        """Host and port."""
+        return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
+
+    @property
+    def key_help(self) -> str:
+        """What to do about a key."""
+        return f"Set {' or '.join(self.keys) or 'the key'}, or pass api_key=."
+
+    def words(self, text: object) -> str:
+        """Foreign text fit for a message."""
+        return excerpt(text, self.secrets)
+
+    def error(self, kind: type[BackendError], message: str, **details: Any) -> BackendError:
+        """An error of this service."""
+        return kind(message, provider=self.provider, model=self.model, **details)
+
+
+def find_key(api_key: str | None, names: tuple[str, ...]) -> str | None:
+    """The key given, or the first of the variables ``names`` that is set."""
+    given = (api_key, *(os.environ.get(name) for name in names))
+    return next((key.strip() for key in given if key and key.strip()), None)
+
+
+def check_key(key: str | None, service: Service) -> str:
+    """``key``, if a request could carry it.
+
+    Raises:
+        AuthError: It is missing, or holds characters no key has.
+    """
+    if not key:
+        raise service.error(AuthError, f"{service.title} needs an API key. {service.key_help}")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise service.error(
+            AuthError,
+            f"The {service.title} API key holds characters that no key has (spaces, line breaks "
+            f"or non-ASCII). {service.key_help}",
+        )
+    return key
