@@ -3,7 +3,8 @@
 Unusual here: time is not an axis of the network. The eight frames of a chunk are stacked as
 channels of one picture, folded 2x2 (64x48 px cost what 32x24 cost), and a 2-D U-Net predicts the
 clean chunk itself, not the velocity: so narrow a network can pass on a clean picture but not
-noise (Li & He, arXiv 2511.13720). What it draws is laid over the last true frame by a mask.
+noise (Li & He, arXiv 2511.13720). Most pixels are copied rather than drawn: each is a learned
+mixture of a few sources, among them colours the network picks from the frames it continues.
 
 Shapes: B batch, F frames of a chunk, H, W height and width, L words, D width of the condition.
 """
@@ -27,6 +28,9 @@ HEIGHT = 48
 WIDTH = 64
 MAX_WORDS = 192
 PAD = 0
+PALETTE = 4
+# The seam frame, the frame before the chunk, the row's median, the palette, and free drawing.
+SOURCES = 3 + PALETTE + 1
 
 
 @attrs.frozen
@@ -147,11 +151,11 @@ class VideoNetwork(nn.Module):
         self.up1 = Block(2 * middle, middle, size)
         self.grow0 = nn.Conv2d(middle, top, 1)
         self.up0 = Block(2 * top, top, size)
-        self.leave = nn.Conv2d(top, 16 * FRAMES, 1)
+        self.look = nn.Conv2d(top, 2 * PALETTE, 1)
+        self.leave = nn.Conv2d(top, 4 * FRAMES * SOURCES + 12 * FRAMES, 1)
         with torch.no_grad():
-            self.leave.weight.mul_(0.1)
             # Start by repeating the seam frame: most pixels never change.
-            self.leave.bias[: 4 * FRAMES] = -2.0
+            self.leave.bias[: 4 * FRAMES] = 3.0
 
     def encode(self, tokens: Tensor) -> Tensor:
         """The prompt ``[B, L]`` as ``[B, D]``; the same for every step and chunk."""
@@ -193,11 +197,33 @@ class VideoNetwork(nn.Module):
         h = self.grow0(self.up1(torch.cat([h, x1], dim=1), condition))
         h = functional.interpolate(h, scale_factor=2)
         h = self.up0(torch.cat([h, x0], dim=1), condition)
-        mask, drawn = self.leave(functional.silu(h)).split([4 * frames, 12 * frames], dim=1)
-        mask = functional.pixel_shuffle(mask, 2).sigmoid()[:, :, None]
+        h = functional.silu(h)
+        shares, drawn = self.leave(h).split([4 * frames * SOURCES, 12 * frames], dim=1)
+        shares = functional.pixel_shuffle(shares, 2)
+        shares = shares.reshape(batch, SOURCES, frames, 1, height, width).softmax(dim=1)
         drawn = functional.pixel_shuffle(drawn, 2).reshape(batch, frames, 3, height, width)
-        under = anchor[:, None]
-        return under + mask * (drawn - under)
+        last = context[:, -1]
+        palette = pick_colours(self.look(h), torch.stack([last, anchor], dim=1))
+        row = anchor.median(dim=-1, keepdim=True).values
+        mixed = shares[:, -1] * drawn
+        for source, picture in enumerate((anchor, last, row)):
+            mixed = mixed + shares[:, source] * picture[:, None]
+        painted = torch.einsum("bkfhw,bkc->bfchw", shares[:, 3:-1, :, 0], palette)
+        return mixed + painted
+
+
+def pick_colours(logits: Tensor, pictures: Tensor) -> Tensor:
+    """Colours ``[B, K, 3]`` that attention picks from pictures ``[B, 2, 3, H, W]``.
+
+    Args:
+        logits: ``[B, 2 K, H / 2, W / 2]``: K attention maps over both pictures.
+        pictures: What to pick from; every second pixel is looked at.
+    """
+    batch = len(logits)
+    weights = logits.reshape(batch, 2, -1, *logits.shape[2:]).transpose(1, 2)
+    weights = weights.flatten(2).softmax(dim=-1)
+    colours = pictures[..., ::2, ::2].transpose(1, 2).flatten(2)
+    return weights @ colours.mT
 
 
 def check_size(height: int, width: int) -> None:

@@ -34,7 +34,8 @@ from phyrefine.world.truth.data import Example, Frames, Physics, Shards, caption
 from phyrefine.world.truth.scene import COLOURS, RESTITUTION
 from phyrefine.world.truth.wording import DESCRIPTIONS, FILLER, TOPICS
 
-CHUNKS = 5
+# Most happens soon after the seam, so early chunks are shown more often.
+CHUNK_SHARES = (0.27, 0.23, 0.20, 0.16, 0.14)
 _TOPIC_INDEX = {name: index for index, name in enumerate(TOPICS)}
 
 
@@ -93,7 +94,7 @@ def draw_batch(shards: dict[Physics, Shards], stage: Stage, rng: np.random.Gener
     for _ in range(stage.batch):
         physics: Physics = "wrong" if rng.random() < stage.wrong else "right"
         frames, example = shards[physics].draw(rng)
-        position = int(rng.integers(CHUNKS))
+        position = int(rng.choice(len(CHUNK_SHARES), p=CHUNK_SHARES))
         first = FRAMES * (position + 1)
         chunks.append(frames[first : first + FRAMES])
         contexts.append(frames[first - FRAMES : first])

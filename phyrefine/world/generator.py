@@ -1,0 +1,220 @@
+"""The embedded video generator: a tiny learned model, from a prefix and a prompt to a clip."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+
+import attrs
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from phyrefine.errors import InvalidInputError
+from phyrefine.types import Chunk, GeneratorProfile, Shot
+from phyrefine.video.clip import Clip
+from phyrefine.video.delivery import deliver
+from phyrefine.video.prefix import context as prefix_context
+from phyrefine.world.checkpoint import file_digest, load_network, weights_path
+from phyrefine.world.network import FPS, FRAMES, HEIGHT, WIDTH, Tokenizer, VideoNetwork
+from phyrefine.world.sampler import Sampling, chunk_seed, stream_chunks
+
+UInt8Array = NDArray[np.uint8]
+
+PROMPT_WORDS = 120
+
+
+class WorldModel:
+    """The network with its words, ready to continue frames.
+
+    Args:
+        network: In evaluation mode.
+    """
+
+    def __init__(self, network: VideoNetwork) -> None:
+        self.network = network
+        self.tokenizer = Tokenizer(network.config.vocabulary)
+
+    @classmethod
+    def load(cls, variant: str = "truthful", dtype: torch.dtype = torch.float32) -> WorldModel:
+        """Load shipped weights.
+
+        Args:
+            variant: ``"truthful"`` saw right physics only; ``"priors"`` also learned wrong
+                outcomes for what a caption leaves out.
+            dtype: Floating-point type to compute in.
+
+        Raises:
+            InvalidInputError: No such variant is shipped.
+        """
+        return cls(load_network(weights_path(variant), dtype))
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Encoded prompts ``[B, D]``; unknown words are passed over."""
+        return self.network.encode(self.tokenizer(texts))
+
+    def stream(
+        self,
+        context: UInt8Array,
+        prompts: str | Sequence[str],
+        *,
+        seconds: float = 5.0,
+        seed: int = 0,
+        chunk_seeds: Sequence[int] = (),
+        sampling: Sampling | None = None,
+        accepted: UInt8Array | None = None,
+    ) -> Iterator[UInt8Array]:
+        """Yield the continuation of ``context`` in chunks of one second.
+
+        Args:
+            context: The prefix's last frames at 8 fps, uint8 ``[T, H, W, 3]``; height and width
+                multiples of 8. The model was trained at 64x48 px.
+            prompts: One prompt, or one for each chunk.
+            seconds: Length of the whole continuation; the last chunk is cut to it.
+            seed: Seed of the clip.
+            chunk_seeds: A seed for each chunk instead of those derived from ``seed``.
+            sampling: Steps and guidance.
+            accepted: Finished frames of this continuation, whole chunks.
+
+        Raises:
+            InvalidInputError: Wrong sizes, or not one prompt or seed per chunk.
+        """
+        frames = max(1, round(seconds * FPS))
+        chunks = math.ceil(frames / FRAMES)
+        texts = [prompts] * chunks if isinstance(prompts, str) else list(prompts)
+        seeds = list(chunk_seeds) or [chunk_seed(seed, index) for index in range(chunks)]
+        if len(texts) != chunks or len(seeds) != chunks:
+            raise InvalidInputError(
+                f"{seconds:g} s are {chunks} chunks; got {len(texts)} prompts and {len(seeds)} "
+                "seeds. Give one for each chunk."
+            )
+        encoded = [self.encode([text]) for text in texts]
+        made = 0 if accepted is None else len(accepted)
+        for chunk in stream_chunks(
+            self.network, context, encoded, self.encode([""]), seeds,
+            sampling or Sampling(), accepted,
+        ):
+            yield chunk[: frames - made]
+            made += FRAMES
+
+
+@functools.lru_cache(maxsize=4)
+def _shared_model(variant: str, dtype: torch.dtype) -> WorldModel:
+    return WorldModel.load(variant, dtype)
+
+
+@functools.lru_cache(maxsize=4)
+def _digest(variant: str) -> str:
+    return file_digest(weights_path(variant))
+
+
+def native_size(asked: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) the model works at: 48 px high, as wide as the asked shape needs."""
+    width = round(HEIGHT * asked[1] / asked[0] / 8) * 8
+    return HEIGHT, min(max(width, HEIGHT), 2 * HEIGHT)
+
+
+@attrs.frozen
+class WorldGenerator:
+    """The embedded default as a streaming ``VideoGenerator``.
+
+    Args:
+        variant: Which weights; see ``WorldModel.load``.
+        steps: Sampling steps when a shot asks for none.
+        guidance: Weight of the prompt; a shot's ``options["guidance"]`` goes before it.
+        dtype: Floating-point type to compute in.
+    """
+
+    variant: str = "truthful"
+    steps: int = 8
+    guidance: float = 1.5
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def profile(self) -> GeneratorProfile:
+        """8 fps, 64x48 px, one second of context, prose."""
+        return GeneratorProfile(
+            name=f"world-{self.variant}",
+            fps=FPS,
+            size=(HEIGHT, WIDTH),
+            size_multiple=8,
+            context_frames=FRAMES,
+            prompt_style="prose",
+            prompt_words=PROMPT_WORDS,
+            streaming=True,
+            default_steps=self.steps,
+        )
+
+    @property
+    def identity(self) -> str:
+        """Weights and settings that change the output."""
+        digest = _digest(self.variant)[:16]
+        return f"world:{self.variant}:{digest}:steps={self.steps}:guidance={self.guidance:g}"
+
+    def generate(self, shot: Shot) -> Clip:
+        """Continue ``shot.prefix``; exactly the asked frames, size and rate, native ones kept.
+
+        Raises:
+            InvalidInputError: There is no prefix, or an unknown option.
+        """
+        made = [*shot.accepted, *(chunk.clip for chunk in self.stream(shot))]
+        return self.deliver(shot, made)
+
+    def stream(self, shot: Shot) -> Iterator[Chunk]:
+        """Yield the native frames after ``shot.accepted``, a second at a time.
+
+        Raises:
+            InvalidInputError: There is no prefix, or an unknown option.
+        """
+        accepted = None
+        if shot.accepted:
+            accepted = np.concatenate([clip.frames for clip in shot.accepted])
+            if len(accepted) >= round(shot.seconds * FPS):
+                return
+        texts = [prompt.text for prompt in shot.chunk_prompts] or shot.prompt.text
+        for frames in _shared_model(self.variant, self.dtype).stream(
+            self._context(shot),
+            texts,
+            seconds=shot.seconds,
+            seed=shot.seed,
+            chunk_seeds=shot.chunk_seeds,
+            sampling=self._sampling(shot),
+            accepted=accepted,
+        ):
+            yield Chunk(Clip(frames, FPS, source=self.profile.name))
+
+    def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
+        """The delivered clip made of all native chunks, with ``native`` kept."""
+        frames = np.concatenate([chunk.frames for chunk in chunks])
+        native = Clip(frames, FPS, source=self.profile.name)
+        size = shot.size or (shot.prefix.size if shot.prefix is not None else native.size)
+        # Stretched as the context was squeezed, so that nothing jumps at the seam.
+        asked = native.resize(*size, mode="stretch")
+        clip = deliver(asked, frames=shot.frames, fps=shot.fps, size=size)
+        return clip.with_native(Clip(frames[: len(clip.as_made)], FPS, source=native.source))
+
+    def _context(self, shot: Shot) -> UInt8Array:
+        if shot.prefix is None:
+            raise InvalidInputError(
+                "The embedded generator continues a prefix and cannot start from text alone. "
+                "Give the scenario a prefix (one frame is enough)."
+            )
+        height, width = native_size(shot.size or shot.prefix.size)
+        clip = prefix_context(shot.prefix, fps=FPS, frames=FRAMES)
+        return clip.resize(height, width, mode="stretch").frames
+
+    def _sampling(self, shot: Shot) -> Sampling:
+        unknown = set(shot.options) - {"guidance"}
+        if unknown:
+            raise InvalidInputError(
+                f"Unknown options {sorted(unknown)} for the embedded generator: use 'guidance'."
+            )
+        return Sampling(
+            steps=shot.steps or self.steps,
+            guidance=float(shot.options.get("guidance", self.guidance)),
+        )
+
+

@@ -1,0 +1,198 @@
+"""How the generator answers to prompts: ``python -m phyrefine.world.truth.evaluate``.
+
+Scenes, and the wording of the paraphrases, are held apart from training. Objects are found by
+their difference from the scene's own still background, which only the truth side knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from phyrefine.world.checkpoint import load_network, weights_path
+from phyrefine.world.generator import WorldModel
+from phyrefine.world.network import FPS, FRAMES, HEIGHT, WIDTH
+from phyrefine.world.sampler import Sampling
+from phyrefine.world.truth.captions import all_cues, describe, filler_only
+from phyrefine.world.truth.rendering import Frames, render
+from phyrefine.world.truth.scene import TEST_SEEDS, Scene, sample_scene
+from phyrefine.world.truth.scenes import simulate
+from phyrefine.world.truth.trajectory import SEAM_SECONDS, Trajectory
+
+KINDS_MEASURED = ("drop", "collision", "projectile", "incline", "pendulum")
+SIZE = (WIDTH, HEIGHT)
+Mask = NDArray[np.bool_]
+
+
+@attrs.frozen
+class Figures:
+    """What one generated continuation measures against the truth.
+
+    Args:
+        spatial_iou: Overlap of where anything was at any time.
+        spatiotemporal_iou: Overlap frame by frame, over frames in which the truth shows objects.
+        permanence: 1 if what the truth shows in the last half second is still there, else 0.
+        rebound: Highest point after the first contact, px above rest (drop scenes, else NaN).
+        rebound_truth: The same of the truth.
+    """
+
+    spatial_iou: float
+    spatiotemporal_iou: float
+    permanence: float
+    rebound: float
+    rebound_truth: float
+
+
+def backdrop(trajectory: Trajectory) -> Frames:
+    """The scene without its moving objects, one frame ``[1, H, W, 3]`` without noise."""
+    bodies = tuple(body for body in trajectory.bodies if not body.moving)
+    empty = attrs.evolve(trajectory, bodies=bodies).every(len(trajectory.times))
+    return render(empty, SIZE, noise=0.0)
+
+
+def presence(frames: Frames, background: Frames) -> Mask:
+    """Where something stands out of the background, bool ``[T, H, W]``."""
+    difference = np.abs(frames.astype(int) - background.astype(int)).max(axis=-1)
+    return np.asarray(difference > 45)
+
+
+def overlap(first: Mask, second: Mask) -> float:
+    """Intersection over union; NaN when both are empty (an empty match proves nothing)."""
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else float("nan")
+
+
+def rebound_height(mask: Mask) -> float:
+    """Highest centre after the lowest point of the first fall, px above the lowest row."""
+    rows = np.arange(mask.shape[1])[None, :, None]
+    area = mask.sum(axis=(1, 2))
+    seen = area > 4
+    if seen.sum() < 3:
+        return 0.0
+    centre = np.where(seen, (mask * rows).sum(axis=(1, 2)) / np.maximum(area, 1), np.nan)
+    lowest = np.nanmax(centre)
+    contact = int(np.flatnonzero(centre > lowest - 3.0)[0])
+    after = centre[contact:]
+    return float(lowest - np.nanmin(after)) if np.isfinite(after).any() else 0.0
+
+
+def measure(scene: Scene, made: Frames, truth: Frames, background: Frames) -> Figures:
+    """Compare a continuation uint8 ``[T, H, W, 3]`` with the true one."""
+    found, real = presence(made, background), presence(truth, background)
+    frames = [overlap(one, other) for one, other in zip(found, real, strict=True) if other.any()]
+    ending_real, ending = real[-4:].mean(axis=0) > 0.5, found[-4:]
+    wanted = int(ending_real.sum())
+    kept = ending.sum(axis=(1, 2)).mean() >= 0.5 * wanted if wanted >= 12 else float("nan")
+    drop = scene.kind == "drop"
+    return Figures(
+        spatial_iou=overlap(found.any(axis=0), real.any(axis=0)),
+        spatiotemporal_iou=float(np.mean(frames)),
+        permanence=float(kept),
+        rebound=rebound_height(found) if drop else float("nan"),
+        rebound_truth=rebound_height(real) if drop else float("nan"),
+    )
+
+
+def wrong_prompt(scene: Scene) -> str:
+    """All cues of a scene that behaves otherwise."""
+    if scene.kind == "drop":
+        other = "rubber" if scene.word("material") == "clay" else "clay"
+        return all_cues(attrs.evolve(scene, params={**scene.params, "material": other}))
+    return all_cues(sample_scene("pendulum" if scene.kind != "pendulum" else "drop", scene.seed))
+
+
+def prompts_of(scene: Scene, rng: np.random.Generator) -> dict[str, str]:
+    """The prompts compared: from the plain description to a wrong one."""
+    return {
+        "plain": describe(scene),
+        "all cues": all_cues(scene),
+        "held-out paraphrase": all_cues(scene, "held_out", rng),
+        "filler": filler_only(scene, 5, rng),
+        "wrong": wrong_prompt(scene),
+    }
+
+
+def measure_scene(
+    model: WorldModel, scene: Scene, seeds: Sequence[int], sampling: Sampling
+) -> Iterator[tuple[str, Figures]]:
+    """Generate under every prompt and seed, and yield ``(prompt name, figures)``."""
+    trajectory = simulate(scene, fps=FPS)
+    video = render(trajectory, SIZE)
+    seam = round(SEAM_SECONDS * FPS)
+    background, truth = backdrop(trajectory), video[seam:]
+    still = np.repeat(video[seam - 1 : seam], len(truth), axis=0)
+    yield "still clip", measure(scene, still, truth, background)
+    rng = np.random.default_rng([scene.seed, 3])
+    for name, prompt in prompts_of(scene, rng).items():
+        for seed in seeds:
+            chunks = model.stream(
+                video[seam - FRAMES : seam], prompt, seed=seed, sampling=sampling
+            )
+            made = np.concatenate(list(chunks))
+            yield name, measure(scene, made, truth, background)
+
+
+def summarise(rows: Sequence[Figures]) -> dict[str, float]:
+    """Means over rows, leaving out NaN, and the mean error of the rebound."""
+    means: dict[str, float] = {"clips": len(rows)}
+    for field in attrs.fields(Figures):
+        values = np.array([getattr(row, field.name) for row in rows])
+        if np.isfinite(values).any():
+            means[field.name] = round(float(np.nanmean(values)), 3)
+    errors = np.array([abs(row.rebound - row.rebound_truth) for row in rows])
+    if np.isfinite(errors).any():
+        means["rebound_error"] = round(float(np.nanmean(errors)), 2)
+    return means
+
+
+def evaluate(
+    model: WorldModel, kinds: Sequence[str], scenes: int, seeds: Sequence[int], sampling: Sampling
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Means per kind and prompt over ``scenes`` test scenes of each kind."""
+    table: dict[str, dict[str, dict[str, float]]] = {}
+    for kind in kinds:
+        rows: dict[str, list[Figures]] = {}
+        for number in range(scenes):
+            scene = sample_scene(kind, TEST_SEEDS[500_000 + number])
+            for name, figures in measure_scene(model, scene, seeds, sampling):
+                rows.setdefault(name, []).append(figures)
+        table[kind] = {name: summarise(found) for name, found in rows.items()}
+    return table
+
+
+def main() -> None:
+    """Measure weights from the command line and print the table as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, default=None)
+    parser.add_argument("--variant", default="truthful")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS_MEASURED))
+    parser.add_argument("--scenes", type=int, default=8)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=Sampling().steps)
+    parser.add_argument("--guidance", type=float, default=Sampling().guidance)
+    parser.add_argument("--out", type=Path, default=None)
+    asked = parser.parse_args()
+    began = time.monotonic()
+    model = WorldModel(load_network(asked.weights or weights_path(asked.variant)))
+    sampling = Sampling(steps=asked.steps, guidance=asked.guidance)
+    report = {
+        "steps": asked.steps,
+        "guidance": asked.guidance,
+        "table": evaluate(model, asked.kinds, asked.scenes, asked.seeds, sampling),
+        "seconds": round(time.monotonic() - began),
+    }
+    text = json.dumps(report, indent=1)
+    if asked.out is not None:
+        asked.out.write_text(text + "\n", encoding="utf-8")
+    print(text)  # noqa: T201 - a script's result
+
+
+if __name__ == "__main__":
+    main()
