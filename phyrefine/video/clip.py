@@ -12,6 +12,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
+from phyrefine import _display
 from phyrefine.errors import VideoError
 
 if TYPE_CHECKING:
@@ -172,9 +173,7 @@ class Clip:
         )
 
     def _repr_html_(self) -> str:
-        from phyrefine.video.files import html_tag
-
-        return html_tag(self)
+        return _display.html(self)
 
     # -- changing ------------------------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import io
 import re
 import shutil
@@ -15,9 +13,10 @@ from typing import IO, Any
 import av
 import numpy as np
 from attrs import frozen
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from phyrefine._atomic import write_bytes
+from phyrefine._atomic import written_aside
 from phyrefine.errors import VideoError
 from phyrefine.video.clip import Clip
 from phyrefine.video.frames import as_rgb
@@ -48,11 +47,7 @@ def _encoding(suffix: str, quality: int) -> _Encoding:
     if suffix == "mkv":
         return LOSSLESS
     if suffix == "mp4":
-        return _Encoding(
-            "libx264",
-            "yuv420p",
-            {"crf": str(quality), "preset": "veryfast", "movflags": "+faststart"},
-        )
+        return _Encoding("libx264", "yuv420p", {"crf": str(quality), "preset": "veryfast"})
     if suffix == "webm":
         return _Encoding(
             "libvpx-vp9",
@@ -113,9 +108,10 @@ def _decode_frames(
 ) -> tuple[list[UInt8Array], list[float]]:
     frames: list[UInt8Array] = []
     times: list[float] = []
+    converter = VideoReformatter()
     try:
         for frame in container.decode(stream):
-            frames.append(_to_rgb(frame))
+            frames.append(_to_rgb(frame, converter))
             times.append(float(frame.time) if frame.time is not None else float("nan"))
     except av.FFmpegError as error:
         raise VideoError(
@@ -127,10 +123,10 @@ def _decode_frames(
     return frames, times
 
 
-def _to_rgb(frame: Any) -> UInt8Array:
+def _to_rgb(frame: Any, converter: Any) -> UInt8Array:
     has_alpha = any(part.is_alpha for part in frame.format.components) or frame.format.has_palette
-    pixels = frame.reformat(
-        format="rgba" if has_alpha else "rgb24", interpolation="BICUBIC"
+    pixels = converter.reformat(
+        frame, format="rgba" if has_alpha else "rgb24", interpolation="BICUBIC", threads=1
     ).to_ndarray()
     if has_alpha:
         pixels = as_rgb(pixels[None])[0]
@@ -212,8 +208,10 @@ def write_clip(clip: Clip, path: Path, *, lossless: bool = False, quality: int =
     """Write a file or a folder of images; see :meth:`Clip.write`."""
     if not path.suffix:
         return _write_folder(clip, path)
-    data = encode_clip(clip, path.suffix[1:].lower(), lossless=lossless, quality=quality)
-    write_bytes(path, data)
+    suffix = path.suffix[1:].lower()
+    how = _how(suffix, lossless=lossless, quality=quality)
+    with written_aside(path) as aside:
+        _encode(clip, str(aside), suffix, how)
     return path
 
 
@@ -225,26 +223,36 @@ def encode_clip(
     quality: int = 18,
 ) -> bytes:
     """Encode in memory; see :meth:`Clip.to_bytes`."""
-    how = _encoding(format, quality)
-    if lossless and format not in ("mp4", "mkv"):
-        raise VideoError(f"A .{format} cannot be lossless: use .mkv.")
-    how = LOSSLESS if lossless else how
     buffer = io.BytesIO()
-    container_format = {"mkv": "matroska"}.get(format, format)
-    with av.open(buffer, "w", format=container_format) as container:
-        frames = _even_size(clip.frames) if how.pixels == "yuv420p" else clip.frames
-        rate = Fraction(clip.fps).limit_denominator(100_000)
+    _encode(clip, buffer, format, _how(format, lossless=lossless, quality=quality))
+    return buffer.getvalue()
+
+
+def _how(suffix: str, *, lossless: bool, quality: int) -> _Encoding:
+    how = _encoding(suffix, quality)
+    if lossless and suffix not in ("mp4", "mkv"):
+        raise VideoError(f"A .{suffix} cannot be lossless: use .mkv.")
+    return LOSSLESS if lossless else how
+
+
+def _encode(clip: Clip, target: str | IO[bytes], suffix: str, how: _Encoding) -> None:
+    frames = _even_size(clip.frames) if how.pixels == "yuv420p" else clip.frames
+    rate = Fraction(clip.fps).limit_denominator(100_000)
+    # The index goes to the front, so that a file plays while it loads; it takes a second pass
+    # over the file, which memory does not offer.
+    options = {"movflags": "+faststart"} if suffix == "mp4" and isinstance(target, str) else {}
+    form = {"mkv": "matroska"}.get(suffix, suffix)
+    with av.open(target, "w", format=form, container_options=options) as container:
         stream: Any = container.add_stream(how.codec, rate=rate, options=how.options)
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], how.pixels
         if how.codec in ("libx264", "libx264rgb"):
             stream.codec_context.thread_count = 0
         pictures = (
-            _palette(frames, rate) if format == "gif" else _pictures(frames, rate, how.pixels)
+            _palette(frames, rate) if suffix == "gif" else _pictures(frames, rate, how.pixels)
         )
         for picture in pictures:
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
-    return buffer.getvalue()
 
 
 def _even_size(frames: UInt8Array) -> UInt8Array:
@@ -255,10 +263,12 @@ def _even_size(frames: UInt8Array) -> UInt8Array:
 
 
 def _pictures(frames: UInt8Array, rate: Fraction, pixels: str) -> Iterator[Any]:
+    # One converter for all frames, without threads: setting those up takes longer than the work.
+    converter = VideoReformatter()
     for index, frame in enumerate(frames):
         picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
         if pixels != "rgb24":
-            picture = picture.reformat(format=pixels, interpolation="BICUBIC")
+            picture = converter.reformat(picture, format=pixels, interpolation="BICUBIC", threads=1)
         picture.pts, picture.time_base = index, 1 / rate
         yield picture
 
@@ -309,13 +319,3 @@ def encode_png(frame: UInt8Array) -> bytes:
         container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     return buffer.getvalue()
-
-
-def html_tag(clip: Clip) -> str:
-    """A ``<video>`` element with the clip inside, for notebooks."""
-    data = base64.b64encode(clip.to_bytes("mp4", quality=28)).decode()
-    label = html.escape(repr(clip), quote=True)
-    return (
-        f'<video controls loop muted playsinline style="max-width:100%" title="{label}" '
-        f'src="data:video/mp4;base64,{data}"></video>'
-    )

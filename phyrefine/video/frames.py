@@ -137,10 +137,14 @@ def _scale(frames: UInt8Array, height: int, width: int) -> UInt8Array:
     if frames.shape[1:3] == (height, width):
         return frames
     import av
+    from av.video.reformatter import VideoReformatter
 
+    converter = VideoReformatter()
     out = np.empty((len(frames), height, width, 3), np.uint8)
     for index, frame in enumerate(frames):
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-        scaled = picture.reformat(width=width, height=height, interpolation="BICUBIC")
+        scaled = converter.reformat(
+            picture, width=width, height=height, interpolation="BICUBIC", threads=1
+        )
         out[index] = scaled.to_ndarray()
     return out

@@ -15,8 +15,12 @@ CHECK_PIXELS = 160
 # Mean absolute difference (grey levels) below which two frames are the same picture, as codecs
 # and resizing leave it.
 SAME_PICTURE = 0.35
-# Motion over the seam beyond this multiple of the motion around it is a jump.
-JUMP_LIMIT = 4.0
+# Motion over the seam from this multiple of the motion around it is a jump.
+JUMP_LIMIT = 3.0
+# Differences up to this many grey levels are noise or a codec's work.
+NOISE_LEVEL = 8.0
+# Motion (mean grey levels beyond the noise) below which a scene is still: a speck of it.
+STILL_MOTION = 0.1
 
 
 @frozen
@@ -81,13 +85,12 @@ def _compare(prefix: Clip, clip: Clip) -> tuple[int, float | None]:
     after = _grey(clip, first=24)
     inside = _steps(before)
     usual = float(np.median(inside)) if len(inside) else 0.0
-    repeated = _repeats(before, after, still=usual < SAME_PICTURE)
+    repeated = _repeats(before, after, still=usual < STILL_MOTION)
     if len(before) < 2 or len(after) < 2:
         return repeated, None
-    across = float(np.abs(after[0] - before[-1]).mean())
+    across = float(_motion(before[-1:], after[:1])[0])
     near = np.concatenate([inside[-4:], _steps(after)[:4]])
-    # A still scene has no motion to compare with; one grey level is what codecs leave.
-    return repeated, across / max(float(near.max()), 1.0)
+    return repeated, across / max(float(near.max()), STILL_MOTION)
 
 
 def _repeats(before: NDArray[np.float32], after: NDArray[np.float32], *, still: bool) -> int:
@@ -102,8 +105,14 @@ def _repeats(before: NDArray[np.float32], after: NDArray[np.float32], *, still: 
 
 
 def _steps(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    steps: NDArray[np.float32] = np.abs(np.diff(grey, axis=0)).mean(axis=(1, 2))
-    return steps
+    return _motion(grey[:-1], grey[1:])
+
+
+def _motion(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean difference beyond the noise of each pair of frames, in grey levels."""
+    beyond: NDArray[np.float32] = np.maximum(np.abs(two - one) - NOISE_LEVEL, 0)
+    moved: NDArray[np.float32] = beyond.mean(axis=(1, 2))
+    return moved
 
 
 def _grey(clip: Clip, *, first: int | None = None, last: int | None = None) -> NDArray[np.float32]:
