@@ -3,6 +3,7 @@ from .errors import PhyrefineError as PhyrefineError
 from .protocols import LLM as LLM
 from .protocols import VLM as VLM
 from .protocols import VideoGenerator as VideoGenerator
+from .refiner import SelfRefiner as SelfRefiner
 from .types import Answer as Answer
 from .types import Attempt as Attempt
 from .types import Budget as Budget

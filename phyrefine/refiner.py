@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -28,8 +30,9 @@ from phyrefine.refine.loop import Loop
 from phyrefine.refine.stages import PAPER, Method
 from phyrefine.run.budget import Meter
 from phyrefine.run.journal import tell
+from phyrefine.run.many import Outcome, run_many
 from phyrefine.run.prices import PriceTable
-from phyrefine.run.runner import Run, open_run, run_many
+from phyrefine.run.runner import Run, open_run
 from phyrefine.run.spec import RunSpec
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
 from phyrefine.select.named import ensemble as named_ensemble
@@ -44,6 +47,8 @@ from phyrefine.types import (
     Refinement,
     Scenario,
 )
+
+log = logging.getLogger(__name__)
 
 _STOPPED_BY: tuple[tuple[type[PhyrefineError], str], ...] = (
     (BudgetExceededError, "budget"),
@@ -201,31 +206,43 @@ class SelfRefiner:
             workers: Scenarios under way at once; each device still makes one clip at a time.
         """
         with self._session() as session:
-            return tuple(
-                run_many(
-                    lambda scenario: session.refine(scenario)[0],
-                    list(scenarios),
-                    workers=workers,
-                    meter=session.run.meter,
-                    progress=self.progress,
-                )
+            outcomes = run_many(
+                lambda scenario: session.refine(scenario)[0],
+                list(scenarios),
+                workers=workers,
+                cancel=session.run.meter.cancel,
+                progress=self.progress,
             )
+        return tuple(_refinement_of(outcome) for outcome in outcomes)
 
     # -- putting it together -------------------------------------------------------------------
 
     def spec(self) -> RunSpec:
-        """What decides the outcome of a run, without secrets."""
+        """What a run folder is held to, without secrets.
+
+        Convergence, ensemble and budget may change from one start to the next: attempts that are
+        there are used again, and more are made only if the policy asks for them.
+        """
+        binding = {
+            "candidates": (self.candidates, Candidates()),
+            "method": (self.method, Method()),
+            "baseline": (self.baseline, True),
+        }
+        given = {name for name, (value, default) in binding.items() if value != default}
+        settings = {name: _words(value) for name, (value, _) in binding.items()}
         return RunSpec(
-            vlm=identity_of(self.vlm),
-            llm=identity_of(self.llm),
-            generator=identity_of(self.generator),
-            settings={
-                "convergence": repr(self.convergence),
-                "ensemble": type(self.ensemble).__name__,
-                "candidates": repr(self.candidates),
-                "baseline": self.baseline,
-                "method": repr(self.method),
-                "prompts": prompts.assets_digest(),
+            args={name: value for name, value in settings.items() if name in given},
+            defaults={name: value for name, value in settings.items() if name not in given},
+            backends={
+                "vlm": identity_of(self.vlm),
+                "llm": identity_of(self.llm),
+                "generator": identity_of(self.generator),
+            },
+            prompts=prompts.asset_digests(),
+            limits={
+                "convergence": _words(self.convergence),
+                "ensemble": _words(self.ensemble),
+                "budget": _words(self.budget),
             },
         )
 
@@ -321,7 +338,7 @@ class _Session:
             next((attempt.prediction for attempt in made if attempt.prediction), None),
             tally.usage,
         )
-        self.run.save(refinement)
+        self.run.save_refinement(refinement)
         tell(self.listeners, "refined", {"scenario": scenario.name, "refinement": refinement})
         return refinement, failure
 
@@ -338,6 +355,19 @@ class _Session:
             choice = evolve(choice, reason=reason)
         tell(self.listeners, "chosen", {"scenario": scenario.name, "choice": choice})
         return choice
+
+
+def _words(value: object) -> str:
+    """A value's repr, without what differs between processes."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
+
+def _refinement_of(outcome: Outcome[Scenario, Refinement]) -> Refinement:
+    if outcome.result is not None:
+        return outcome.result
+    error = outcome.error
+    log.error("%s failed", outcome.item.name or outcome.item.description, exc_info=error)
+    return Refinement(outcome.item, (), None, "error", f"{type(error).__name__}: {error}")
 
 
 def _reason(attempts: Sequence[Attempt], failure: PhyrefineError | None) -> str:

@@ -68,11 +68,11 @@ def knowledge(domains: Sequence[str] = DOMAINS) -> str:
 
 
 @functools.cache
-def assets_digest() -> str:
-    """Hex digest of every asset, for manifests: other prompts are another experiment."""
-    found = hashlib.blake2b(digest_size=8)
+def asset_digests() -> dict[str, str]:
+    """Hex digest of every asset by name, for manifests: other prompts are another experiment."""
+    found = {}
     for folder in (_FOLDER, _FOLDER / "physics"):
         for asset in sorted(folder.iterdir(), key=lambda item: item.name):
-            if asset.is_file() and not asset.name.startswith("."):
-                found.update(asset.name.encode() + b"\0" + asset.read_bytes())
-    return found.hexdigest()
+            if asset.is_file() and asset.name.endswith((".jinja", ".json", ".md")):
+                found[asset.name] = hashlib.blake2b(asset.read_bytes(), digest_size=8).hexdigest()
+    return found

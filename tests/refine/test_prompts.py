@@ -35,6 +35,7 @@ def test_schemas_are_closed_and_complete():
         assert set(schema["required"]) == set(schema["properties"])
 
 
-def test_digest_is_stable_within_a_version():
-    assert prompts.assets_digest() == prompts.assets_digest()
-    assert len(prompts.assets_digest()) == 16
+def test_every_asset_has_a_digest():
+    digests = prompts.asset_digests()
+    assert {"critique.md.jinja", "critique.schema.json", "optics.md"} <= digests.keys()
+    assert len(set(digests.values())) == len(digests)
