@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen, validators
 
+from phyrefine import _display
 from phyrefine.errors import InvalidInputError
 from phyrefine.video.clip import Clip
 from phyrefine.video.seam import SeamReport
@@ -443,9 +444,7 @@ class Attempt:
         return self.candidates[0].clip
 
     def _repr_html_(self) -> str:
-        from phyrefine.video.files import html_tag
-
-        return html_tag(self.clip)
+        return _display.html(self)
 
 
 @frozen
@@ -530,9 +529,7 @@ class Refinement:
         return self.best.prompt
 
     def _repr_html_(self) -> str:
-        from phyrefine.video.files import html_tag
-
-        return html_tag(self.video)
+        return _display.html(self)
 
 
 def pick_key(pick: Pick) -> str:

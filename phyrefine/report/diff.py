@@ -1,0 +1,42 @@
+"""What changed between two prompts, word by word."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Literal
+
+from attrs import frozen
+
+# Scripts written without spaces are compared character by character.
+_TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]\s*|[^\s\u3040-\u30ff\u3400-\u9fff]+\s*|\s+")
+
+
+@frozen
+class Piece:
+    """A stretch of text and what happened to it."""
+
+    kind: Literal["same", "added", "removed"]
+    text: str
+
+
+def word_diff(before: str, after: str) -> tuple[Piece, ...]:
+    """The pieces that lead from ``before`` to ``after``; white space alone is no change.
+
+    The ``same`` and ``added`` pieces joined are ``after``, character for character.
+    """
+    old, new = _TOKEN.findall(before), _TOKEN.findall(after)
+    matcher = difflib.SequenceMatcher(
+        a=[token.strip() for token in old], b=[token.strip() for token in new], autojunk=False
+    )
+    pieces = []
+    for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
+        removed, kept = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
+        if tag == "equal":
+            pieces.append(Piece("same", kept))
+            continue
+        if removed:
+            pieces.append(Piece("removed", removed))
+        if kept:
+            pieces.append(Piece("added", kept))
+    return tuple(pieces)

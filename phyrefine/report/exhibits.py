@@ -1,0 +1,115 @@
+"""What the gallery's template shows, gathered from many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+from phyrefine.report import tables
+from phyrefine.report.cards import domains_of, name_of
+from phyrefine.report.figures import lead_seconds, title
+from phyrefine.report.media import PageClip, page_clip
+from phyrefine.types import Pick, Refinement
+from phyrefine.video.clip import Clip
+
+GALLERY_PIXELS = 224
+NO_DOMAIN = "domain not stated"
+
+
+@frozen
+class Panel:
+    """One clip of an exhibit."""
+
+    key: str
+    title: str
+    chosen: bool
+    clip: PageClip
+
+
+@frozen
+class Exhibit:
+    """One run in the gallery.
+
+    Attributes:
+        number: Its place among the runs, from 1.
+        name: The scenario's name.
+        refinement: The value.
+        tags: Domains beyond the one it is shown under.
+        lead: Seconds of prefix.
+        prefix: V0.
+        panels: What is shown side by side: the first attempt, the chosen one, the truth.
+        change: Violations of the first attempt and of the chosen one; ``None`` if not judged.
+    """
+
+    number: int
+    name: str
+    refinement: Refinement
+    tags: tuple[str, ...]
+    lead: float
+    prefix: PageClip | None
+    panels: tuple[Panel, ...]
+    change: tuple[int | None, int | None]
+
+
+def gallery_context(
+    refinements: Sequence[Refinement], truths: Sequence[Clip | None]
+) -> dict[str, Any]:
+    """The variables of the gallery's template."""
+    groups: dict[str, list[Exhibit]] = {}
+    for index, refinement in enumerate(refinements):
+        domain, *tags = domains_of(refinement) or (NO_DOMAIN,)
+        truth = truths[index] if truths else None
+        exhibit = _exhibit(index + 1, refinement, tuple(tags), truth)
+        groups.setdefault(domain, []).append(exhibit)
+    largest_first = sorted(
+        groups.items(), key=lambda group: (group[0] == NO_DOMAIN, -len(group[1]))
+    )
+    return {
+        "name": f"Gallery of {len(refinements)} runs",
+        "groups": tuple((domain, tuple(exhibits)) for domain, exhibits in largest_first),
+        "table": tables.gallery_table(groups_of_runs(largest_first)),
+        "oracle": any(run.choice is not None and run.choice.oracle for run in refinements),
+    }
+
+
+def groups_of_runs(
+    groups: Sequence[tuple[str, Sequence[Exhibit]]],
+) -> tuple[tuple[str, tuple[Refinement, ...]], ...]:
+    """Domains with their runs."""
+    return tuple((domain, tuple(item.refinement for item in items)) for domain, items in groups)
+
+
+def _exhibit(
+    number: int, refinement: Refinement, tags: tuple[str, ...], truth: Clip | None
+) -> Exhibit:
+    scenario, choice = refinement.scenario, refinement.choice
+    panels = []
+    first = refinement.attempts[0] if refinement.attempts else None
+    if first is not None and first.candidates:
+        is_chosen = choice is not None and choice.pick == Pick(0, 0)
+        panels.append(_panel("first", title(first), is_chosen, first.clip))
+    if choice is not None and choice.pick != Pick(0, 0):
+        panels.append(_panel("chosen", title(refinement.best), True, refinement.video))
+    if truth is not None:
+        panels.append(_panel("truth", "Truth", False, truth))
+    best = refinement.best if choice is not None else None
+    return Exhibit(
+        number=number,
+        name=name_of(refinement),
+        refinement=refinement,
+        tags=tags,
+        lead=lead_seconds(refinement),
+        prefix=_prefix(scenario.prefix),
+        panels=tuple(panels),
+        change=(tables.violations_of(first), tables.violations_of(best)),
+    )
+
+
+def _panel(key: str, name: str, chosen: bool, clip: Clip) -> Panel:
+    return Panel(key, name, chosen, page_clip(clip, pixels=GALLERY_PIXELS))
+
+
+def _prefix(clip: Clip | None) -> PageClip | None:
+    return page_clip(clip, pixels=GALLERY_PIXELS, poster=-1) if clip is not None else None

@@ -1,0 +1,111 @@
+"""Geometry of the violations' time line, in units of its SVG view box; a template draws it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from phyrefine.report.axis import Tick, marks
+from phyrefine.types import Attempt, Refinement, Violation
+
+TIMELINE_WIDTH = 1000.0
+GUTTER = 116.0
+ROW = 15.0
+LANE_GAP = 9.0
+AXIS = 24.0
+
+
+@frozen
+class Bar:
+    """A violation on the time line.
+
+    Attributes:
+        x: Left edge.
+        y: Top edge.
+        width: Width.
+        violation: What it stands for.
+        timed: The critic gave a start; other bars span the whole continuation.
+    """
+
+    x: float
+    y: float
+    width: float
+    violation: Violation
+    timed: bool
+
+
+@frozen
+class Lane:
+    """One attempt's violations."""
+
+    position: int
+    title: str
+    y: float
+    height: float
+    bars: tuple[Bar, ...]
+
+
+@frozen
+class Timeline:
+    """Violations of all attempts over the seconds of the prefix and the continuation."""
+
+    width: float
+    height: float
+    left: float
+    seam: float
+    lead: float
+    end: float
+    ticks: tuple[Tick, ...]
+    lanes: tuple[Lane, ...]
+
+
+def lead_seconds(refinement: Refinement) -> float:
+    """Seconds of prefix shown before the seam; an image has none."""
+    prefix = refinement.scenario.prefix
+    return prefix.duration if prefix is not None and len(prefix) > 1 else 0.0
+
+
+def title(attempt: Attempt) -> str:
+    """What a reader calls an attempt."""
+    return "Plain description" if attempt.baseline else f"Loop {attempt.index}"
+
+
+def timeline(refinement: Refinement) -> Timeline:
+    """The time line of a run; lanes in the order of the attempts."""
+    lead, end = lead_seconds(refinement), refinement.scenario.seconds
+    scale = (TIMELINE_WIDTH - GUTTER - 8) / (lead + end)
+
+    def across(seconds: float) -> float:
+        return GUTTER + (min(max(seconds, -lead), end) + lead) * scale
+
+    lanes, y = [], AXIS
+    for position, attempt in enumerate(refinement.attempts):
+        critique = attempt.critique
+        found = (*critique.violations, *critique.fixed) if critique is not None else ()
+        bars, rows = _pack(found, y, across, end)
+        lanes.append(Lane(position, title(attempt), y, rows * ROW, bars))
+        y += rows * ROW + LANE_GAP
+    shown = marks(-lead, end, 10)
+    ticks = tuple(Tick(across(mark), f"{mark:g}".replace("-", "−")) for mark in shown)
+    return Timeline(TIMELINE_WIDTH, y, GUTTER, across(0.0), lead, end, ticks, tuple(lanes))
+
+
+def _pack(
+    found: Sequence[Violation], top: float, across: Callable[[float], float], end: float
+) -> tuple[tuple[Bar, ...], int]:
+    """Bars in as few rows as keep them apart."""
+    free: list[float] = []
+    bars = []
+    for violation in sorted(found, key=lambda item: (item.start is not None, item.start or 0.0)):
+        timed = violation.start is not None
+        start = violation.start or 0.0
+        stop = violation.end if violation.end is not None else (start if timed else end)
+        x = min(across(start), across(end) - 6)
+        width = max(across(stop) - x, 6.0)
+        row = next((index for index, edge in enumerate(free) if edge <= x), len(free))
+        if row == len(free):
+            free.append(0.0)
+        free[row] = x + width + 3
+        bars.append(Bar(x, top + row * ROW, width, violation, timed))
+    return tuple(bars), max(1, len(free))

@@ -1,0 +1,124 @@
+"""One self-contained page per run, and a gallery over many.
+
+A page carries its videos, its style and its script, asks the network for nothing and opens from
+``file://``. Every text is escaped, and a content security policy names the one style and the one
+script that may run by their hashes, so that text from a model or a user never does.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from phyrefine._atomic import write_bytes
+from phyrefine.errors import InvalidInputError
+from phyrefine.report import words
+from phyrefine.report.cards import report_context
+from phyrefine.report.exhibits import gallery_context
+from phyrefine.types import Refinement
+from phyrefine.video.clip import Clip
+
+
+def write(refinement: Refinement, path: str | Path, *, truth: Clip | None = None) -> Path:
+    """Write the report of one run.
+
+    Args:
+        refinement: What ``refine()`` gave back, finished or not.
+        path: The ``.html`` file; written aside and renamed.
+        truth: What really happened after the prefix, shown beside the attempts.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InvalidInputError: ``path`` is a folder.
+    """
+    return _save(render(refinement, truth=truth), path)
+
+
+def write_gallery(
+    refinements: Iterable[Refinement], path: str | Path, *, truths: Sequence[Clip | None] = ()
+) -> Path:
+    """Write one page over many runs, grouped by the physics domain the VLM named first.
+
+    Args:
+        refinements: The runs; those without any attempt are listed with their reason.
+        path: The ``.html`` file; written aside and renamed.
+        truths: What really happened, one per run, or empty.
+
+    Raises:
+        InvalidInputError: ``path`` is a folder, or ``truths`` do not fit the runs.
+    """
+    return _save(render_gallery(refinements, truths=truths), path)
+
+
+def render(refinement: Refinement, *, truth: Clip | None = None) -> str:
+    """The page :func:`write` writes."""
+    return _page("report.html.jinja", "report", **report_context(refinement, truth))
+
+
+def render_gallery(refinements: Iterable[Refinement], *, truths: Sequence[Clip | None] = ()) -> str:
+    """The page :func:`write_gallery` writes."""
+    runs = tuple(refinements)
+    if truths and len(truths) != len(runs):
+        raise InvalidInputError(
+            f"{len(truths)} truths do not fit {len(runs)} runs: pass one per run, or none."
+        )
+    return _page("gallery.html.jinja", "gallery", **gallery_context(runs, truths))
+
+
+@functools.cache
+def environment() -> Environment:
+    """The templates' environment: everything escaped, invisible characters spelled out."""
+    made = Environment(
+        loader=PackageLoader("phyrefine.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=words.visible,
+    )
+    for name in ("number", "seconds", "usage_words", "words", "title_of"):
+        made.filters[name] = getattr(words, name)
+    return made
+
+
+@functools.cache
+def asset(name: str) -> Markup:
+    """A style or script file of the package, to be put into a page as it is."""
+    source, _, _ = PackageLoader("phyrefine.report").get_source(environment(), name)
+    return Markup(source)  # noqa: S704 - our own file, never anybody's text
+
+
+def _page(template: str, kind: str, **context: Any) -> str:
+    style = asset("fragment.css") + asset("page.css")
+    script = asset("player.js") + asset(f"{kind}.js")
+    policy = (
+        "default-src 'none'; img-src data:; media-src data:; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    page = environment().get_template(template)
+    return page.render(
+        style=style, script=script, policy=policy, version=version("phyrefine"), **context
+    )
+
+
+def _hash(source: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
+
+
+def _save(page: str, path: str | Path) -> Path:
+    path = Path(path)
+    if path.is_dir():
+        raise InvalidInputError(f"{path} is a folder: name the file, for example report.html.")
+    write_bytes(path, page.encode())
+    return path
