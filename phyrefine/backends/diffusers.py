@@ -1,0 +1,462 @@
+"""Video generators on diffusers: any pipeline that can continue a prefix, in this process.
+
+On the command line ``--generator diffusers:THUDM/CogVideoX-5b-I2V``; in Python::
+
+    generator = DiffusersVideoGenerator.from_pretrained("THUDM/CogVideoX-5b-I2V")
+    generator = DiffusersVideoGenerator(pipe)  # around a pipeline of your own
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from attrs import define, evolve, field
+
+from phyrefine.backends import chunking, families, fitting, memory, passes, pipelines
+from phyrefine.backends.families import list_families
+from phyrefine.backends.family_spec import FamilySpec, UInt8Array, Window
+from phyrefine.backends.memory import choose_device, estimate_memory
+from phyrefine.errors import GenerationError, InvalidInputError
+from phyrefine.registry import Backend
+from phyrefine.types import JSON, Chunk, GeneratorProfile, Shot
+from phyrefine.video.clip import Clip
+from phyrefine.video.frames import resize
+
+__all__ = [
+    "BACKEND",
+    "CogVideoXGenerator",
+    "DiffusersVideoGenerator",
+    "estimate_memory",
+    "list_families",
+]
+
+log = logging.getLogger(__name__)
+
+
+@define(eq=False)
+class DiffusersVideoGenerator:
+    """Continues a prefix with a diffusers pipeline, chunk by chunk.
+
+    Each pass of the pipeline is conditioned on the newest frames there are, the real prefix
+    first. Frames that repeat the context are dropped, and the picture keeps the prefix's place and
+    scale. A call leaves the pipeline's scheduler, and the global state of torch and diffusers, as
+    they were. Make a new generator after changing a pipeline's weights or scheduler.
+
+    Attributes:
+        pipe: A diffusers pipeline on its device.
+        family: A row of one's own, for a pipeline that is not in the table.
+        size: (height, width) to work at; by default the family's area in the prefix's aspect.
+        num_frames: Longest pass; fewer need less memory and make more chunks.
+        context_frames: Most context frames; by default as many as the family uses.
+        steps: Denoising steps when the shot names none.
+        guidance_scale: Guidance; by default the family's.
+        fit: How the prefix's picture fills the model's frame: ``"pad"``, ``"stretch"``, ``"crop"``
+            (see :class:`~phyrefine.backends.fitting.Fit`).
+        colour_match: 0 to 1: how far the context of later chunks is moved to the prefix's colours.
+            It never changes a delivered frame itself.
+        crossfade: New frames over which the decoder's offset at each join is faded out.
+        batch_size: Most seeds in one call of the pipeline, see :meth:`generate_many`.
+        attention: Attention backend of diffusers during calls.
+        step_down: When the device is out of memory, go on in the next memory mode.
+        memory_mode: Mode the pipeline was loaded in; ``None`` for a pipeline of one's own.
+        device: Where it was loaded to; ``None`` for a pipeline of one's own.
+        options: Further arguments of the pipeline for every call; JSON values.
+        cancel: Set this event to stop: after the current denoising step where the pipeline calls
+            back, else before the next chunk. Clear it to go on.
+    """
+
+    pipe: Any
+    family: FamilySpec | None = field(default=None, kw_only=True)
+    size: tuple[int, int] | None = field(default=None, kw_only=True)
+    num_frames: int | None = field(default=None, kw_only=True)
+    context_frames: int | None = field(default=None, kw_only=True)
+    steps: int | None = field(default=None, kw_only=True)
+    guidance_scale: float | None = field(default=None, kw_only=True)
+    fit: fitting.FitMode = field(default="pad", kw_only=True)
+    colour_match: float = field(default=0.0, kw_only=True)
+    crossfade: int = field(default=0, kw_only=True)
+    batch_size: int = field(default=1, kw_only=True)
+    attention: str | None = field(default=None, kw_only=True)
+    step_down: bool = field(default=False, kw_only=True)
+    memory_mode: memory.MemoryMode | None = field(default=None, kw_only=True)
+    device: Any = field(default=None, kw_only=True)
+    options: Mapping[str, JSON] = field(factory=dict, kw_only=True)
+    cancel: threading.Event = field(factory=threading.Event, kw_only=True)
+    spec: FamilySpec = field(init=False)
+    runner: passes.Runner = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.spec = self._own_spec(self.family or families.of(self.pipe))
+        self.spec.check(self.pipe)
+        self.runner = passes.Runner(
+            self.pipe,
+            self.spec,
+            self.spec.size,
+            self.cancel,
+            attention=self.attention,
+            mode=self.memory_mode,
+            device=self.device,
+            step_down=self.step_down,
+        )
+        self.runner.check_options(self.options)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        id_or_path: str,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        revision: str | None = None,
+        memory: memory.MemoryMode = "fast",
+        fp8: bool = False,
+        load_options: Mapping[str, Any] | None = None,
+        **settings: Any,
+    ) -> Self:
+        """Load a checkpoint; generators of one process share it.
+
+        Args:
+            id_or_path: Hub id, or a folder with a ``model_index.json``.
+            dtype: ``"bfloat16"``, ``"float16"``, ``"float32"`` or a ``torch.dtype``; by default
+                the best the family and the device both know (float32 on the CPU).
+            device: By default CUDA, else Apple's GPU, else the CPU.
+            revision: Hub revision.
+            memory: ``"fast"``, ``"balanced"`` or ``"tight"``, see
+                :func:`~phyrefine.backends.memory.apply_mode`.
+            fp8: Keep the denoiser's weights in 8-bit floats.
+            load_options: Further arguments of diffusers' ``from_pretrained``, for example
+                ``quantization_config``, ``variant`` or ``safety_checker``.
+            **settings: Settings of the generator.
+
+        Raises:
+            ModelNotFoundError: No such checkpoint.
+            InvalidInputError: A pipeline that cannot continue a prefix, or a wrong setting.
+            MissingDependencyError: diffusers, or a package the pipeline needs, is not installed.
+        """
+        where = choose_device(device)
+        pipe = pipelines.load(
+            id_or_path,
+            dtype=dtype,
+            device=where,
+            revision=revision,
+            mode=memory,
+            fp8=fp8,
+            size=settings.get("size"),
+            spec=settings.get("family"),
+            options=load_options or {},
+        )
+        return cls(pipe, memory_mode=memory, device=where, **settings)
+
+    # -- facts ---------------------------------------------------------------------------------
+
+    @property
+    def profile(self) -> GeneratorProfile:
+        """What it can do."""
+        spec = self.spec
+        return GeneratorProfile(
+            name=pipelines.source_of(self.pipe),
+            fps=spec.fps,
+            size=spec.size,
+            size_multiple=spec.size_multiple,
+            grid=spec.grid,
+            context_frames=spec.contexts[0],
+            prompt_tokens=spec.prompt_tokens,
+            prompt_words=spec.prompt_words,
+            negative_prompt=spec.negative_prompt,
+            streaming=True,
+            default_steps=spec.steps,
+        )
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """Family, a digest of configuration and weights, and every setting that changes frames."""
+        spec = self.spec
+        settings = {
+            "size": [*spec.size, spec.fixed_size],
+            "fps": spec.fps,
+            "frames": [spec.grid.least, spec.grid.most],
+            "contexts": spec.contexts,
+            "steps": spec.steps,
+            "guidance": spec.guidance,
+            "fit": self.fit,
+            "colour_match": self.colour_match,
+            "crossfade": self.crossfade,
+            "batch_size": self.batch_size,
+            "attention": self.attention,
+            "memory": [self.memory_mode, self.step_down],
+            "options": dict(self.options),
+        }
+        weights = pipelines.fingerprint(self.pipe)
+        return f"diffusers:{spec.name}:{weights}:{json.dumps(settings, sort_keys=True)}"
+
+    def _own_spec(self, spec: FamilySpec) -> FamilySpec:
+        if self.size is not None:
+            if any(side % spec.size_multiple for side in self.size):
+                raise InvalidInputError(
+                    f"{spec.name} needs a height and width divisible by {spec.size_multiple}, not "
+                    f"size={self.size}."
+                )
+            spec = evolve(spec, size=self.size, fixed_size=True)
+        if self.num_frames is not None:
+            spec = spec.shorter(self.num_frames)
+        if self.context_frames is not None:
+            kept = tuple(k for k in spec.contexts if k <= self.context_frames)
+            if not kept:
+                raise InvalidInputError(
+                    f"{spec.name} takes {', '.join(map(str, spec.contexts))} context frames; "
+                    f"context_frames={self.context_frames} is too few."
+                )
+            spec = evolve(spec, contexts=kept)
+        if self.attention is not None and not spec.dispatches_attention:
+            raise InvalidInputError(
+                f"{spec.name} has attention of its own: attention={self.attention!r} would do "
+                "nothing."
+            )
+        guidance = spec.guidance if self.guidance_scale is None else self.guidance_scale
+        return evolve(spec, steps=self.steps or spec.steps, guidance=guidance)
+
+    # -- generating ----------------------------------------------------------------------------
+
+    def generate(self, shot: Shot) -> Clip:
+        """Exactly the frames the shot asks for; see the protocol.
+
+        Raises:
+            InvalidInputError: The prefix is missing or too short, or an option is unknown.
+            GeneratorMemoryError: The device is out of memory; says what needs less.
+            GenerationError: The pipeline failed or was cancelled.
+        """
+        return self.deliver(shot, [*shot.accepted, *(chunk.clip for chunk in self.stream(shot))])
+
+    def generate_many(self, shots: Sequence[Shot]) -> list[Clip]:
+        """Clips of several shots; those that differ only in their seed share calls.
+
+        Needs ``batch_size`` above 1 and a family that batches; else one after the other. Frames
+        of a batch may differ from those made alone by rounding.
+        """
+        clips: list[Clip] = []
+        for group in self._groups(shots):
+            made: list[list[Clip]] = [[] for _ in group]
+            for chunks in self._stream(group):
+                for clip_list, chunk in zip(made, chunks, strict=True):
+                    clip_list.append(chunk.clip)
+            clips += [
+                self.deliver(shot, [*shot.accepted, *new])
+                for shot, new in zip(group, made, strict=True)
+            ]
+        return clips
+
+    def stream(self, shot: Shot) -> Iterator[Chunk]:
+        """Native chunks after the accepted ones; errors as :meth:`generate`."""
+        for (chunk,) in self._stream([shot]):
+            yield chunk
+
+    def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
+        """The delivered clip made of all native chunks.
+
+        Raises:
+            VideoError: The chunks are too short.
+        """
+        frames = np.concatenate([chunk.frames for chunk in chunks])
+        native = Clip(frames, self.spec.fps, source=self.profile.name)
+        return self._fit(shot).deliver(native, frames=shot.frames, fps=shot.fps, size=shot.size)
+
+    def _groups(self, shots: Sequence[Shot]) -> Iterator[list[Shot]]:
+        most = self.batch_size if self.spec.batches else 1
+        group: list[Shot] = []
+        for shot in shots:
+            alike = (
+                group
+                and len(group) < most
+                and not (shot.accepted or shot.chunk_seeds)
+                and evolve(shot, seed=group[0].seed) == group[0]
+            )
+            if group and not alike:
+                yield group
+                group = []
+            group.append(shot)
+        if group:
+            yield group
+
+    def _stream(self, shots: list[Shot]) -> Iterator[list[Chunk]]:
+        first, spec = shots[0], self.spec
+        self.runner.check_options(first.options)
+        fit = self._fit(first)
+        taken = fit.take(np.zeros((1, *fit.size, 3), np.uint8)).shape[1:3]
+        chunking.check_resumable(first, spec.name, taken)
+        start = self._start(first, fit)
+        histories = [
+            np.concatenate([start, *(fit.put(clip.frames) for clip in shot.accepted)])
+            for shot in shots
+        ]
+        index = len(first.accepted)
+        made = sum(len(clip) for clip in first.accepted)
+        needed = chunking.frames_needed(first, spec.fps)
+        self._check_length(needed)
+        while made < needed:
+            new, records = self._chunk(shots, fit, start, histories, index, needed - made)
+            histories = [
+                np.concatenate([old, fit.put(fit.take(frames))])[-max(spec.contexts[0], 16) :]
+                for old, frames in zip(histories, new, strict=True)
+            ]
+            yield [
+                Chunk(Clip(fit.take(frames), spec.fps), record.to_bytes())
+                for frames, record in zip(new, records, strict=True)
+            ]
+            index, made = index + 1, made + len(new[0])
+
+    def _fit(self, shot: Shot) -> fitting.Fit:
+        spec = self.spec
+        sees = shot.prefix is not None and spec.contexts[0] > 0
+        picture = shot.prefix.size if shot.prefix is not None and sees else shot.size
+        size = fitting.model_size(
+            spec.size, picture, multiple=spec.size_multiple, fixed=spec.fixed_size
+        )
+        if picture is None or not sees:
+            return fitting.Fit.of(size, size, "crop")
+        return fitting.Fit.of(picture, size, self.fit)
+
+    def _start(self, shot: Shot, fit: fitting.Fit) -> UInt8Array:
+        frames = chunking.prefix_frames(self.spec, shot.prefix)
+        if frames is None:
+            if shot.prefix is not None:
+                log.info("%s reads text only: the prefix is ignored.", self.spec.name)
+            return np.zeros((0, *fit.size, 3), np.uint8)
+        return fit.put(frames)
+
+    def _check_length(self, needed: int) -> None:
+        spec = self.spec
+        if spec.contexts != (0,):
+            return
+        most = spec.new(spec.length(needed, 0), 0)
+        if most < needed:
+            raise InvalidInputError(
+                f"{spec.name} reads text only and makes at most {most / spec.fps:.2f} s in one "
+                f"pass; {needed / spec.fps:.2f} s were asked for. An image-to-video checkpoint "
+                "can go on from its own last frame."
+            )
+
+    def _chunk(
+        self,
+        shots: list[Shot],
+        fit: fitting.Fit,
+        start: UInt8Array,
+        histories: list[UInt8Array],
+        index: int,
+        remaining: int,
+    ) -> tuple[list[UInt8Array], list[chunking.Record]]:
+        spec, first = self.spec, shots[0]
+        count = chunking.context_count(spec, len(histories[0])) if len(histories[0]) else 0
+        length = spec.length(remaining, count)
+        seeds = [chunking.chunk_seed(shot, index) for shot in shots]
+        windows, colours = [], []
+        for history in histories:
+            context, colour = self._context(history, start, count, index)
+            windows.append(Window(context, length, spec.fps))
+            colours.append(colour)
+        calls = [self._arguments(first, index, fit, window) for window in windows]
+        log.info(
+            "%s: chunk %d, %d context frames, %d asked, seeds %s",
+            spec.name, index, count, length, seeds,
+        )  # fmt: skip
+        made = self.runner.run(calls, seeds)
+        new = [
+            self._new_frames(frames, window, fit.size, remaining)
+            for frames, window in zip(made, windows, strict=True)
+        ]
+        records = [
+            chunking.Record(
+                spec.name, index, seed, count, length, len(frames), colour, self.runner.mode
+            )
+            for seed, frames, colour in zip(seeds, new, colours, strict=True)
+        ]
+        return new, records
+
+    def _context(
+        self, history: UInt8Array, start: UInt8Array, count: int, index: int
+    ) -> tuple[UInt8Array, tuple[tuple[float, float], ...] | None]:
+        context = history[len(history) - count :]
+        if not (self.colour_match and index and count and len(start)):
+            return context, None
+        recent = history[-chunking.COLOUR_FRAMES :]
+        reference = start[-chunking.COLOUR_FRAMES :]
+        return chunking.colour_match(context, recent, reference, self.colour_match)
+
+    def _arguments(
+        self, shot: Shot, index: int, fit: fitting.Fit, window: Window
+    ) -> dict[str, Any]:
+        prompt = chunking.chunk_prompt(shot, index)
+        arguments: dict[str, Any] = {
+            "prompt": prompt.text,
+            "height": fit.size[0],
+            "width": fit.size[1],
+            "num_inference_steps": shot.steps or self.spec.steps,
+        }
+        if self.spec.negative_prompt and prompt.negative:
+            arguments["negative_prompt"] = prompt.negative
+        if self.spec.guidance is not None:
+            arguments["guidance_scale"] = self.spec.guidance
+        return (
+            arguments
+            | dict(self.spec.options(self.pipe))
+            | self.spec.condition(window)
+            | dict(self.options)
+            | dict(shot.options)
+        )
+
+    def _new_frames(
+        self, made: Any, window: Window, size: tuple[int, int], remaining: int
+    ) -> UInt8Array:
+        count, expected = len(window.frames), self.spec.returned(window.length, len(window.frames))
+        if len(made) != expected:
+            raise GenerationError(
+                f"{type(self.pipe).__name__} gave {len(made)} frames where {self.spec.name} "
+                f"promises {expected} for num_frames={window.length} after {count} frames.",
+                provider="diffusers",
+            )
+        repeated = self.spec.repeated(count)
+        if count:
+            made = chunking.fade_offset(made, repeated, window.frames[-1], self.crossfade)
+        else:
+            made = made[repeated:]
+        frames = np.rint(np.clip(made[:remaining], 0, 1) * 255).astype(np.uint8)
+        return resize(frames, *size, mode="stretch")
+
+
+class CogVideoXGenerator(DiffusersVideoGenerator):
+    """CogVideoX: image-to-video 5B and 1.5, text-to-video 2B, 5B and 1.5."""
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if not self.spec.name.startswith("cogvideox"):
+            raise InvalidInputError(
+                f"{type(self.pipe).__name__} is no CogVideoX pipeline: use DiffusersVideoGenerator."
+            )
+
+    @classmethod
+    def from_pretrained(cls, id_or_path: str = "THUDM/CogVideoX-5b-I2V", **options: Any) -> Self:
+        """Load CogVideoX; see :meth:`DiffusersVideoGenerator.from_pretrained`."""
+        return super().from_pretrained(id_or_path, **options)
+
+
+def _make(model: str | None, **options: Any) -> DiffusersVideoGenerator:
+    if model is None:
+        raise InvalidInputError(
+            "Name a checkpoint: diffusers:THUDM/CogVideoX-5b-I2V, or a folder. "
+            "'phyrefine generators' lists the families."
+        )
+    return DiffusersVideoGenerator.from_pretrained(model, **options)
+
+
+BACKEND = Backend(
+    name="diffusers",
+    summary="Video generators on diffusers: CogVideoX, LTX, Wan, SkyReels, Cosmos and others",
+    extra="diffusers",
+    needs=("torch", "diffusers", "transformers", "accelerate", "PIL", "ftfy", "sentencepiece"),
+    generator=_make,
+)

@@ -1,0 +1,216 @@
+"""One call of a diffusers pipeline: arguments, cancellation, and errors one can act on."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from attrs import define, field
+
+from phyrefine.backends import memory, pipelines
+from phyrefine.backends.chunking import FloatArray
+from phyrefine.backends.family_spec import FamilySpec
+from phyrefine.errors import (
+    GenerationError,
+    GeneratorMemoryError,
+    InvalidInputError,
+    PhyrefineError,
+)
+
+log = logging.getLogger(__name__)
+
+# What the loop itself decides; callers' options may not override it.
+RESERVED = frozenset(
+    "self prompt negative_prompt image images video mask conditions num_frames height width "
+    "num_inference_steps generator output_type return_dict latents callback_on_step_end "
+    "callback_on_step_end_tensor_inputs".split()
+)
+BATCHED = ("prompt", "negative_prompt", "image")
+
+
+class _CancelledError(Exception):
+    """Leaves a pipeline's denoising loop from its callback."""
+
+
+@define(eq=False)
+class Runner:
+    """Calls a pipeline through a handle of its own.
+
+    Attributes:
+        pipe: The pipeline.
+        spec: Its family.
+        size: (height, width) of the model's frames.
+        cancel: Stops a call after the current denoising step.
+        attention: Attention backend during calls.
+        mode: Memory mode the pipeline is in; ``None`` when it is not ours to change.
+        device: Where it was put, when it is ours.
+        step_down: Go on in the next memory mode when memory runs out.
+        steps_done: Denoising steps since the beginning, by the pipeline's callbacks.
+    """
+
+    pipe: Any
+    spec: FamilySpec
+    size: tuple[int, int]
+    cancel: threading.Event
+    attention: str | None = None
+    mode: memory.MemoryMode | None = None
+    device: Any = None
+    step_down: bool = False
+    steps_done: int = field(default=0, init=False)
+    twin: Any = field(init=False)
+    encode: pipelines.Remembered | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.twin = pipelines.shadow(self.pipe)
+        encode = getattr(getattr(self.pipe, "vae", None), "encode", None)
+        self.encode = encode and pipelines.Remembered(encode, pipelines.ENCODINGS_KEPT)
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Refuse options the pipeline does not take, or that the loop decides.
+
+        Raises:
+            InvalidInputError: Names the option and what is possible.
+        """
+        known = set(inspect.signature(type(self.pipe).__call__).parameters) - RESERVED
+        for name in options:
+            if name not in known:
+                raise InvalidInputError(
+                    f"{self.spec.name} takes no option {name!r}. It takes: "
+                    f"{', '.join(sorted(known))}."
+                )
+
+    def run(self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[FloatArray]:
+        """Run one pass for each seed, in one call of the pipeline.
+
+        Args:
+            calls: Arguments for each seed; they differ only in what can be given as a list.
+            seeds: Seeds of the noise, drawn on the CPU.
+
+        Returns:
+            For each seed float32 [T, H, W, 3] in 0..1.
+
+        Raises:
+            GeneratorMemoryError: Out of memory; says which mode needs less.
+            GenerationError: Cancelled, NaN frames, or the pipeline's own error.
+        """
+        while True:
+            try:
+                return self._run_once(calls, seeds)
+            except GeneratorMemoryError:
+                following = memory.next_mode(self.mode)
+                if not self.step_down or following is None:
+                    raise
+            # Outside the handler the traceback, and the tensors it holds, are gone.
+            self._step_down_to(following)
+
+    def _run_once(
+        self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int]
+    ) -> list[FloatArray]:
+        self._check_cancelled("before the pass began")
+        arguments = self._arguments(calls, seeds)
+        try:
+            with pipelines.borrowed(self.twin, self.encode, self.attention):
+                out = self.twin(**arguments)
+        except _CancelledError:
+            self._release()
+            raise GenerationError(
+                f"Cancelled after {self.steps_done} denoising steps in all.", provider="diffusers"
+            ) from None
+        except PhyrefineError:
+            raise
+        except Exception as error:
+            self._release()
+            raise self._explained(error) from error
+        videos = out.frames if hasattr(out, "frames") else out.video
+        return [self._as_frames(video) for video in videos]
+
+    def _arguments(
+        self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int]
+    ) -> dict[str, Any]:
+        import torch
+
+        generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+        arguments = dict(calls[0])
+        if len(calls) > 1:
+            arguments |= {name: [c[name] for c in calls] for name in BATCHED if name in calls[0]}
+        arguments["generator"] = generators if len(calls) > 1 else generators[0]
+        arguments["output_type"] = "np"
+        if self.spec.callbacks:
+            arguments["callback_on_step_end"] = self._on_step
+        return arguments
+
+    def _on_step(self, pipe: Any, step: int, timestep: Any, values: Any) -> Any:
+        self.steps_done += 1
+        if self.cancel.is_set():
+            raise _CancelledError
+        return values
+
+    def _check_cancelled(self, when: str) -> None:
+        if self.cancel.is_set():
+            raise GenerationError(f"Cancelled {when}.", provider="diffusers")
+
+    def _release(self) -> None:
+        """After an exception: what offloading left on the device goes back."""
+        free = getattr(self.twin, "maybe_free_model_hooks", None)
+        if free is not None:
+            free()
+
+    def _as_frames(self, video: Any) -> FloatArray:
+        frames: FloatArray = np.asarray(video, np.float32)
+        if not np.isfinite(frames).all():
+            raise GenerationError(
+                f"{self.spec.name} made frames that are not numbers. In float16 this is usually "
+                "an overflow: load it with dtype='bfloat16' or 'float32'.",
+                provider="diffusers",
+            )
+        return frames
+
+    # -- errors --------------------------------------------------------------------------------
+
+    def _explained(self, error: Exception) -> GenerationError:
+        if is_out_of_memory(error):
+            return GeneratorMemoryError(self._memory_advice(), provider="diffusers")
+        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return GenerationError(
+            f"{type(self.pipe).__name__} failed: {type(error).__name__}: {line}",
+            provider="diffusers",
+        )
+
+    def _memory_advice(self) -> str:
+        now = f" in memory mode {self.mode!r}" if self.mode else ""
+        following = memory.next_mode(self.mode)
+        if self.mode is None:
+            advice = "Load it with from_pretrained(..., memory='balanced')"
+        elif following is not None:
+            advice = f"Load it with memory={following!r}, or allow step_down=True"
+        else:
+            advice = "Pass a smaller size or fewer num_frames, fp8=True, or quantize the weights"
+        height, width = self.size
+        return f"{self.spec.name} at {width}x{height} ran out of device memory{now}. {advice}."
+
+    def _step_down_to(self, mode: memory.MemoryMode) -> None:
+        import torch
+
+        log.warning("Out of memory in mode %r: going on in mode %r.", self.mode, mode)
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+        memory.apply_mode(self.twin, mode, self.device, size=self.size)
+        self.mode = mode
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of torch says that memory is used up."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text
+    )

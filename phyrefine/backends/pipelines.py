@@ -1,0 +1,273 @@
+"""Diffusers pipelines, loaded once, shared within a process, and borrowed without a trace."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import inspect
+import json
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from phyrefine._optional import require
+from phyrefine.backends import families, memory
+from phyrefine.backends.family_spec import FamilySpec
+from phyrefine.errors import MissingDependencyError, ModelNotFoundError
+
+PROMPTS_KEPT = 64
+ENCODINGS_KEPT = 8
+SAMPLES_PER_TENSOR = 8
+
+_loaded: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+_locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
+_guard = threading.RLock()
+
+
+def diffusers() -> Any:
+    """The diffusers package.
+
+    Raises:
+        MissingDependencyError: It is not installed.
+    """
+    return require("diffusers", extra="diffusers", feature="The diffusers backend")
+
+
+# -- loading -----------------------------------------------------------------------------------
+
+
+def load(
+    model: str,
+    *,
+    dtype: Any,
+    device: Any,
+    revision: str | None,
+    mode: memory.MemoryMode,
+    fp8: bool,
+    size: tuple[int, int] | None,
+    spec: FamilySpec | None,
+    options: Mapping[str, Any],
+) -> Any:
+    """A pipeline on its device; loaded once per process and setting.
+
+    Args:
+        model: Hub id or folder.
+        dtype: Anything :func:`~phyrefine.backends.memory.choose_dtype` takes.
+        device: A ``torch.device``.
+        revision: Hub revision.
+        mode: Memory mode.
+        fp8: See :func:`~phyrefine.backends.memory.apply_mode`.
+        size: (height, width) it will work at; by default the family's.
+        spec: Row of a family that is not in the table.
+        options: Further arguments of ``from_pretrained`` (``quantization_config``, ``variant``,
+            ``safety_checker``, components).
+
+    Raises:
+        ModelNotFoundError: No diffusers pipeline of that name.
+        InvalidInputError: A pipeline that cannot continue a prefix, or a wrong setting.
+    """
+    row = spec or _row_of(model, revision)
+    kind = memory.choose_dtype(row, device, dtype)
+    key = repr((str(model), revision, str(device), str(kind), mode, fp8, size, row.pipeline))
+    with _guard:
+        found = None if options else _loaded.get(key)
+        if found is None:
+            found = _load(model, row, kind, revision, options)
+            memory.apply_mode(found, mode, device, size=size or row.size, fp8=fp8)
+            if not options:
+                _loaded[key] = found
+    return found
+
+
+def _row_of(model: str, revision: str | None) -> FamilySpec:
+    """The family of a checkpoint, from its configuration files alone."""
+    try:
+        index = diffusers().DiffusionPipeline.load_config(model, revision=revision)
+    except OSError as error:
+        raise ModelNotFoundError(
+            f"{model!r} is no diffusers pipeline: {str(error).splitlines()[0]} Pass a hub id or a "
+            "folder with a model_index.json.",
+            provider="diffusers",
+            model=model,
+        ) from error
+    parts: dict[str, Any] = {"config": SimpleNamespace(**index)}
+    kind = getattr(diffusers(), str((index.get("transformer") or [None, None])[1]), None)
+    if kind is not None:
+        config = kind.load_config(model, revision=revision, subfolder="transformer")
+        parts["transformer"] = SimpleNamespace(config=SimpleNamespace(**config))
+    return families.of(SimpleNamespace(**parts), index["_class_name"])
+
+
+def _load(
+    model: str, row: FamilySpec, dtype: Any, revision: str | None, options: Mapping[str, Any]
+) -> Any:
+    import torch
+
+    kind = getattr(diffusers(), row.pipeline)
+    components = kind.load_config(model, revision=revision)
+    table = memory.dtype_table(row, dtype, components)
+    try:
+        pipe = kind.from_pretrained(model, revision=revision, dtype=table, **options)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{row.pipeline} needs a package that is not installed: {error}"
+        ) from error
+    if dtype != torch.float32:
+        for name in row.fp32:
+            part = getattr(pipe, name, None)
+            if isinstance(part, torch.nn.Module) and part.dtype != torch.float32:
+                part.float()
+    if row.scheduler is not None:
+        name, settings = row.scheduler
+        scheduler = getattr(diffusers(), name)
+        pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **settings)
+    return pipe
+
+
+# -- borrowing ---------------------------------------------------------------------------------
+
+
+def shadow(pipe: Any) -> Any:
+    """A second handle on a pipeline: the same weights, its own scheduler and settings.
+
+    Calls through it leave the original's scheduler, progress bar and interrupt flag alone.
+    """
+    twin = copy.copy(pipe)
+    twin.scheduler = copy.deepcopy(pipe.scheduler)
+    twin.set_progress_bar_config(disable=True)
+    if hasattr(twin, "encode_prompt"):
+        twin.encode_prompt = Remembered(pipe.encode_prompt, PROMPTS_KEPT)
+    return twin
+
+
+def lock_of(pipe: Any) -> threading.RLock:
+    """The lock that serialises calls of a pipeline, whichever handle they come through."""
+    key = getattr(pipe, "transformer", None) or pipe
+    with _guard:
+        return _locks.setdefault(key, threading.RLock())
+
+
+@contextlib.contextmanager
+def borrowed(pipe: Any, encode: Remembered | None, attention: str | None) -> Iterator[None]:
+    """While a call runs: alone on the models, global state of torch and diffusers kept as it was.
+
+    Args:
+        pipe: The handle from :func:`shadow`.
+        encode: Memory of the VAE's encodings, if the pipeline has such a VAE.
+        attention: Attention backend for this call; ``None`` keeps the process's.
+    """
+    import torch
+
+    devices = [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock_of(pipe))
+        stack.enter_context(torch.random.fork_rng(devices=devices))
+        if attention is not None:
+            from diffusers.models.attention_dispatch import attention_backend
+
+            stack.enter_context(attention_backend(attention))
+        if encode is not None:
+            stack.enter_context(_instead(pipe.vae, "encode", encode))
+        yield
+
+
+@contextlib.contextmanager
+def _instead(owner: Any, name: str, value: Any) -> Iterator[None]:
+    before = owner.__dict__.get(name)
+    object.__setattr__(owner, name, value)
+    try:
+        yield
+    finally:
+        object.__delattr__(owner, name)
+        if before is not None:
+            object.__setattr__(owner, name, before)
+
+
+class Remembered:
+    """A function whose results are kept by its arguments, the oldest forgotten first.
+
+    Tensors among the arguments count by content.
+
+    Args:
+        function: A bound method without side effects.
+        most: Results kept.
+    """
+
+    def __init__(self, function: Callable[..., Any], most: int) -> None:
+        self.function = function
+        self.most = most
+        self.calls = 0
+        self.kept: OrderedDict[str, Any] = OrderedDict()
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The function's own, for callers that look at it."""
+        return inspect.signature(self.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function's result, from memory where these arguments were seen before."""
+        key = repr((*map(_key, args), *((name, _key(kwargs[name])) for name in sorted(kwargs))))
+        if key in self.kept:
+            self.kept.move_to_end(key)
+            return self.kept[key]
+        self.calls += 1
+        result = self.kept[key] = self.function(*args, **kwargs)
+        while len(self.kept) > self.most:
+            self.kept.popitem(last=False)
+        return result
+
+
+def _key(value: Any) -> str:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        data = value.detach().to("cpu").contiguous().view(torch.uint8).numpy()
+        digest = hashlib.blake2b(data.tobytes(), digest_size=16).hexdigest()
+        return f"{value.dtype} {tuple(value.shape)} {value.device} {digest}"
+    return repr(value)
+
+
+# -- identity ----------------------------------------------------------------------------------
+
+
+def fingerprint(pipe: Any) -> str:
+    """Digest of a pipeline's components: configurations and a sample of every weight.
+
+    The same files give the same digest in every process; other weights, a LoRA or another
+    scheduler give another one.
+    """
+    import torch
+
+    digest = hashlib.blake2b(digest_size=16)
+    for name, part in sorted(pipe.components.items()):
+        digest.update(f"\n{name} {type(part).__name__} {_config_of(part)}".encode())
+        if not isinstance(part, torch.nn.Module):
+            continue
+        for key, tensor in sorted(part.state_dict().items()):
+            digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            if tensor.device.type != "meta" and tensor.numel():
+                flat = tensor.detach().reshape(-1)
+                picked = flat[:: max(1, flat.numel() // SAMPLES_PER_TENSOR)]
+                digest.update(picked.to("cpu").contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _config_of(part: Any) -> str:
+    config = getattr(part, "config", None)
+    if config is None:
+        return ""
+    items: dict[str, Any] = config.to_dict() if hasattr(config, "to_dict") else dict(config)
+    kept = {key: value for key, value in items.items() if not key.startswith("_")}
+    kept.pop("transformers_version", None)
+    return json.dumps(kept, sort_keys=True, default=lambda value: type(value).__name__)
+
+
+def source_of(pipe: Any) -> str:
+    """Name of the checkpoint a pipeline was loaded from, for people; its class if unknown."""
+    name = str(getattr(pipe.config, "_name_or_path", "") or getattr(pipe, "name_or_path", "") or "")
+    return Path(name).name if name.startswith(("/", ".")) else name or type(pipe).__name__
