@@ -78,7 +78,9 @@ class BgrReader:
 
     def read(self, frame: Any) -> UInt8:
         """uint8 [H, W, 3]; valid as long as the array is kept."""
-        converted = self._converter.reformat(frame, format="bgr24", interpolation="BICUBIC")
+        converted = self._converter.reformat(
+            frame, format="bgr24", interpolation="BICUBIC", threads=1
+        )
         pixels = plane(converted, 0, 3).reshape(frame.height, frame.width, 3)
         turns = round(frame.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels

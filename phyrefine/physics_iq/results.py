@@ -197,6 +197,11 @@ def rounded(values: Sequence[float], digits: int = 4) -> list[float]:
     return [round(value, digits) for value in values]
 
 
+def mean_rounded(values: Sequence[float]) -> float:
+    """Mean of per-frame values as the scorers read them."""
+    return float(np.mean(rounded(values)))
+
+
 def mean_of_known(values: Sequence[float]) -> float:
     """Mean that skips NaN, as the official tables do; NaN if nothing is known."""
     known = [value for value in values if not math.isnan(value)]

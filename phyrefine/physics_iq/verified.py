@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.results import ResultTable, mean_of_known, rounded
+from phyrefine.physics_iq.results import ResultTable, mean_of_known, mean_rounded
 
 METRICS = ("spatial", "weighted_spatial", "spatiotemporal", "mse")
 _T = TypeVar("_T")
@@ -131,7 +131,7 @@ def _mean_pairs(
         if len({len(row) for row in lists}) > 1:
             counts = sorted({len(row) for row in lists})
             raise InvalidInputError(f"{stem}_{view} has different frame counts: {counts}.")
-        means.append(np.array([np.mean(rounded(row)) for row in lists]))
+        means.append(np.array([mean_rounded(row) for row in lists]))
     return [(float(a), float(b)) for a, b in zip(*means, strict=True)]
 
 

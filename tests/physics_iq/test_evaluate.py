@@ -106,9 +106,7 @@ def test_tables_of_the_newer_package_are_reproduced(
     official = lzma.decompress((stored / f"{run}.csv.xz").read_bytes()).decode()
     assert_same_tables(ours.table, ResultTable.parse(official))
     expected = json.loads((stored / f"{run}_metrics.json").read_text())
-    assert verified_score(ours.table).score == pytest.approx(
-        expected["final_score_view"], abs=1e-9
-    )
+    assert verified_score(ours.table).score == pytest.approx(expected["final_score_view"], abs=1e-9)
     assert original_score(ours.table).score == expected["final_score_origround"]
 
 
@@ -148,8 +146,8 @@ def test_the_same_names_with_other_clips_are_scored_anew(cache: Path, tmp_path: 
     run = tmp_path / "run"
     shutil.copytree(folder / "generated/near_real", run)
     first = evaluate(folder, run, cache)
-    name = sorted(path.name for path in run.iterdir())[0]
-    other = sorted((folder / "generated/near_real_224x128").iterdir())[0]
+    name = min(path.name for path in run.iterdir())
+    other = min((folder / "generated/near_real_224x128").iterdir())
     shutil.copyfile(other, run / name)
     assert evaluate(folder, run, cache).table != first.table
 

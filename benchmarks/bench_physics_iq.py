@@ -1,0 +1,230 @@
+"""Physics-IQ scorer: time and memory beside bare decoding, in one run.
+
+    python benchmarks/bench_physics_iq.py --sizes 720p 1080p 4k 4k+720p --views 1
+
+For each size it renders one scene (real takes, shipped masks, a generated clip), then runs, each in
+a process of its own and on one core:
+
+- ``bare``: every distinct file decoded once (videos to BGR), plus the mask kernels on the
+  generated clip; the yardstick.
+- ``plain``: the benchmark's steps in their plain order, seven full decodes a view, all frames in
+  memory as float64; a stand-in for the official program, written here.
+- ``cold``: ``Evaluator`` with an empty cache.  ``cached``: again, with the real side cached and a
+  generated clip it has not seen.
+
+Times are CPU seconds of the process, which other load disturbs less than wall time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from phyrefine.physics_iq.dataset import PhysicsIQ
+from phyrefine.physics_iq.decoding import BgrReader, decode
+from phyrefine.physics_iq.evaluate import Evaluator
+from phyrefine.physics_iq.layout import VIEWS, Edition, Sample
+from phyrefine.physics_iq.masks import MotionMasker
+from phyrefine.physics_iq.original import original_score
+from phyrefine.physics_iq.synthetic import write_mask_file
+from phyrefine.physics_iq.truth import GroundTruth
+
+SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4k": (2160, 3840)}
+FPS, FRAMES = 30, 150
+SCENE = "trimmed-bench"
+
+
+# -- clips -----------------------------------------------------------------------------------------
+
+
+def render(path: Path, size: tuple[int, int], take: int, *, generated: bool = False) -> None:
+    """A ball bouncing over a textured wall, with sensor noise that costs bits, as footage does."""
+    height, width = size
+    rng = np.random.default_rng(take)
+    y, x = np.mgrid[:270, :480]
+    wall = 120 + 50 * np.sin(x / 37) + 40 * np.cos(y / 23)
+    wall = np.stack([wall, wall * 0.8 + 20, wall * 0.6 + 40], -1).clip(0, 255).astype(np.uint8)
+    wall = cv2.resize(wall, (width, height))
+    noise = [rng.normal(0, 2, (height // 2, width // 2)).astype(np.int16) for _ in range(4)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"preset": "ultrafast", "crf": "28" if generated else "23"}
+        for t in range(FRAMES):
+            frame = wall.copy()
+            drop = abs(np.cos(t / (18 + generated)))
+            center = (int((0.1 + 0.005 * t) * width), int(height * (0.9 - 0.6 * drop)))
+            cv2.circle(frame, center, height // 12, (40, 200, 240), -1)
+            grain = cv2.resize(noise[t % 4], (width, height), interpolation=cv2.INTER_NEAREST)
+            frame = (frame + grain[..., None]).clip(0, 255).astype(np.uint8)
+            picture = av.VideoFrame.from_ndarray(frame, format="bgr24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+
+
+def build(root: Path, real: tuple[int, int], made: tuple[int, int], views: int) -> None:
+    bench = root / Edition.ORIGINAL.folder
+    rows = ["scenario,description,category,generated_video_name"]
+    for index, view in enumerate(VIEWS[:views]):
+        sample = Sample(index + 1, SCENE, view)
+        for take in (1, 2):
+            number = sample.number + 198 * (take - 1)
+            rows.append(
+                f"{number:04d}_{view}_take-{take}_{SCENE}.mp4,A ball.,Solid Mechanics,x.mp4"
+            )
+            video = bench / f"split-videos/testing/{FPS}FPS" / sample.testing_name(take, FPS)
+            render(video, real, 10 * index + take)
+            mask = sample.mask_name(take, FPS)
+            write_mask_file(video, bench / f"video-masks/real/{FPS}FPS" / mask, FPS)
+        for run, offset in (("run-1", 5), ("run-2", 6)):
+            clip = root / run / f"{sample.name}.mp4"
+            render(clip, made, 10 * index + offset, generated=True)
+    (root / "descriptions.csv").write_text("\n".join(rows) + "\n")
+
+
+# -- what is timed ---------------------------------------------------------------------------------
+
+
+def bare(root: Path) -> dict[str, float]:
+    bench = root / Edition.ORIGINAL.folder
+    reader = BgrReader()
+    start = time.process_time()
+    for path in sorted((bench / f"video-masks/real/{FPS}FPS").iterdir()):
+        for _ in decode(path):
+            pass
+    for path in sorted((bench / f"split-videos/testing/{FPS}FPS").iterdir()):
+        for frame in decode(path):
+            reader.read(frame)
+    decoded = 0.0
+    for path in sorted((root / "run-2").iterdir()):
+        masker = MotionMasker()
+        for frame in decode(path):
+            bgr = reader.read(frame)
+            before = time.process_time()
+            masker.push(bgr)
+            decoded += time.process_time() - before
+    return {"decode": time.process_time() - start - decoded, "kernels": decoded}
+
+
+def evaluator(root: Path) -> Evaluator:
+    truth = GroundTruth(PhysicsIQ.open(root), FPS)
+    return Evaluator(truth, cache=root / "cache", jobs=1)
+
+
+def scored(root: Path, run: str) -> dict[str, float]:
+    start = time.process_time()
+    table = evaluator(root).evaluate(root / run).table
+    return {"score": original_score(table).score, "seconds": time.process_time() - start}
+
+
+def plain(root: Path) -> dict[str, float]:
+    """The steps in their plain order, for the time only."""
+    start = time.process_time()
+    bench = root / Edition.ORIGINAL.folder
+    for sample in PhysicsIQ.open(root).samples:
+        real = [
+            bench / f"split-videos/testing/{FPS}FPS" / sample.testing_name(k, FPS) for k in (1, 2)
+        ]
+        mask = [bench / f"video-masks/real/{FPS}FPS" / sample.mask_name(k, FPS) for k in (1, 2)]
+        clip = root / "run-2" / f"{sample.name}.mp4"
+        made = root / "plain-masks" / clip.name
+        write_mask_file(clip, made, FPS)
+        height, width = next(_bgr(real[0])).shape[:2]
+        for _ in _bgr(real[0]):  # once more, only to learn the size
+            pass
+        size = (width // 4, height // 4)
+        clips = [_quarter(path, size) for path in (*real, clip)]
+        masks = [_quarter(path, size) > 127 / 255 for path in (*mask, made)]
+        for a, b in ((0, 2), (1, 2), (0, 1)):
+            for x, y, p, q in zip(clips[a], clips[b], masks[a], masks[b], strict=True):
+                np.mean((x.astype(np.float32) - y.astype(np.float32)) ** 2)
+                (p & q).sum() / max(1, (p | q).sum())
+            np.minimum(masks[a].mean(0), masks[b].mean(0)).sum()
+            np.maximum(masks[a].mean(0), masks[b].mean(0)).sum()
+    shutil.rmtree(root / "plain-masks")
+    return {"seconds": time.process_time() - start}
+
+
+def _bgr(path: Path):  # noqa: ANN202 - a generator of arrays
+    reader = BgrReader()
+    return (reader.read(frame) for frame in decode(path))
+
+
+def _quarter(path: Path, size: tuple[int, int]) -> np.ndarray:
+    return np.stack([cv2.resize(frame, size) / 255.0 for frame in _bgr(path)])
+
+
+STEPS = {
+    "bare": bare,
+    "plain": plain,
+    "cold": lambda root: scored(root, "run-1"),
+    "cached": lambda root: scored(root, "run-2"),
+}
+
+
+def in_own_process(step: str, root: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, "--step", step, "--root", str(root)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", nargs="+", default=["720p", "1080p", "4k", "4k+720p"])
+    parser.add_argument("--views", type=int, default=1)
+    parser.add_argument("--skip", nargs="*", default=[], choices=list(STEPS))
+    parser.add_argument("--step", choices=list(STEPS))
+    parser.add_argument("--root", type=Path)
+    args = parser.parse_args()
+    cv2.setNumThreads(1)
+    if args.step:
+        facts = STEPS[args.step](args.root)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps({**facts, "peak_mb": peak}))
+        return
+    print(
+        f"Python {platform.python_version()}, PyAV {av.__version__}, OpenCV {cv2.__version__}, "
+        f"NumPy {np.__version__}, {platform.processor() or platform.machine()}, "
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {args.views} view(s), CPU seconds"
+    )
+    for name in args.sizes:
+        real, _, made = name.partition("+")
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            build(root, SIZES[real], SIZES[made or real], args.views)
+            rows = {step: in_own_process(step, root) for step in STEPS if step not in args.skip}
+        yardstick = rows["bare"]["decode"] + rows["bare"]["kernels"]
+        print(
+            f"\n{name}: bare decode {rows['bare']['decode']:.2f} + mask kernels "
+            f"{rows['bare']['kernels']:.2f} = {yardstick:.2f} s, "
+            f"peak {rows['bare']['peak_mb']:.0f} MB"
+        )
+        for step, facts in rows.items():
+            if step != "bare":
+                against = (
+                    f", {rows['plain']['seconds'] / facts['seconds']:.1f}x faster than plain"
+                    if "plain" in rows and step != "plain"
+                    else ""
+                )
+                print(
+                    f"  {step:7} {facts['seconds']:7.2f} s = {facts['seconds'] / yardstick:.2f} x bare, "
+                    f"peak {facts['peak_mb']:5.0f} MB{against}"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Table 1 of the paper (arXiv 2511.20280) from stored attempts, with what it leaves out.
+
+A row per (loop, steps), the plain description beside them, and ensembles over any subset of the
+rows. An ensemble that looked at ground truth (oracle) is a bound; it is never put among the
+reference-free ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+import attrs
+import numpy as np
+
+from phyrefine.errors import InvalidInputError
+from phyrefine.physics_iq.aggregate import Spread, headline
+from phyrefine.physics_iq.attempts import PLAIN, Attempts, Picks, RunKey, oracle_picks, picks_by
+from phyrefine.physics_iq.layout import CATEGORIES, Edition
+from phyrefine.table import Table
+
+Kind = Literal["plain", "loop", "random", "reference-free", "oracle"]
+SelectorScores = Mapping[str, Mapping[RunKey, float]]
+_ORDER: tuple[Kind, ...] = ("plain", "loop", "random", "reference-free", "oracle")
+
+
+@attrs.frozen
+class Row:
+    """One line of the table.
+
+    Attributes:
+        label: In words.
+        kind: What sort of number it is; ``oracle`` rows looked at ground truth.
+        number: Number of a loop row, from 1; ensembles name rows by it.
+        score: Mean and deviation over seeds, in percent.
+        categories: The same for each category that has samples.
+    """
+
+    label: str
+    kind: Kind
+    number: int | None
+    score: Spread
+    categories: Mapping[str, Spread]
+
+
+@attrs.frozen
+class TableOne:
+    """The table.
+
+    Attributes:
+        edition: Ground truth.
+        seeds: Seeds averaged over.
+        samples: How many samples.
+        rows: Lines in order of kind.
+    """
+
+    edition: Edition
+    seeds: tuple[int, ...]
+    samples: int
+    rows: tuple[Row, ...]
+
+    def of_kind(self, kind: Kind) -> tuple[Row, ...]:
+        """Lines of one kind."""
+        return tuple(row for row in self.rows if row.kind == kind)
+
+    def shown(self) -> Table:
+        """For a terminal or a notebook."""
+        categories = [name for name in CATEGORIES if any(name in r.categories for r in self.rows)]
+        lines = []
+        for row in self.rows:
+            cells = [row.categories.get(name, "–") for name in categories]
+            number = "" if row.number is None else row.number
+            kind = "ORACLE" if row.kind == "oracle" else row.kind
+            lines.append([number, row.label, kind, *map(str, [row.score, *cells])])
+        return Table(
+            ("#", "row", "kind", f"Physics-IQ {self.edition}", *categories),
+            lines,
+            caption=f"{self.samples} samples, seeds {', '.join(map(str, self.seeds))}",
+            notes=(
+                "ORACLE rows chose by ground truth: a bound to read beside a method, not a method.",
+                "± is the sample standard deviation over seeds; without it there was one seed.",
+            ),
+        )
+
+
+def table_one(
+    attempts: Attempts,
+    *,
+    subsets: Iterable[Sequence[int]] = (),
+    selectors: Mapping[str, SelectorScores] | None = None,
+) -> TableOne:
+    """Make the table.
+
+    Args:
+        attempts: Stored attempts.
+        subsets: Row numbers to put into ensembles, such as ``(1, 2, 5)``; the set of all rows is
+            always there.
+        selectors: Scores of reference-free selectors by name, sample and run.
+
+    Raises:
+        InvalidInputError: A subset names a row that is not there, or a selector lacks scores.
+    """
+    maker = _Maker(attempts)
+    wanted = dict.fromkeys(tuple(sorted(set(subset))) for subset in subsets)
+    wanted[tuple(range(1, len(attempts.rows) + 1))] = None
+    rows = [*maker.plain(), *maker.loops()]
+    for subset in wanted:
+        rows += maker.ensembles(subset, selectors or {})
+    rows.sort(key=lambda row: _ORDER.index(row.kind))
+    return TableOne(attempts.edition, attempts.seeds, len(attempts.samples), tuple(rows))
+
+
+@attrs.frozen
+class _Maker:
+    attempts: Attempts
+
+    def plain(self) -> list[Row]:
+        steps = sorted({key.steps for key in self.attempts.results if key.loop == PLAIN})
+        return [
+            self._single((PLAIN, count), f"plain description{_at(count)}", "plain", None)
+            for count in steps
+        ]
+
+    def loops(self) -> list[Row]:
+        return [
+            self._single(row, f"loop {row[0]}{_at(row[1])}", "loop", number)
+            for number, row in enumerate(self.attempts.rows, start=1)
+        ]
+
+    def ensembles(
+        self, subset: tuple[int, ...], selectors: Mapping[str, SelectorScores]
+    ) -> list[Row]:
+        count = len(self.attempts.rows)
+        if not subset or not set(subset) <= set(range(1, count + 1)):
+            raise InvalidInputError(f"Ensembles are made of rows 1 to {count}, not {list(subset)}.")
+        name = "{" + ",".join(map(str, subset)) + "}"
+        samples = self.attempts.samples
+
+        def by(scores: SelectorScores) -> Callable[[list[RunKey]], Picks]:
+            return lambda keys: picks_by(scores, samples, keys)
+
+        rows = [self._random(subset, f"random pick of {name}")]
+        for title, scores in selectors.items():
+            label = f"{title} of {name}"
+            rows.append(self._ensemble(subset, label, "reference-free", by(scores)))
+        oracle = self._ensemble(
+            subset, f"best of {name}", "oracle", lambda keys: oracle_picks(self.attempts, keys)
+        )
+        return [*rows, oracle]
+
+    def _single(self, row: tuple[int, int], label: str, kind: Kind, number: int | None) -> Row:
+        keys = [key for key in self.attempts.keys(row) if key.seed in self.attempts.seeds]
+        picks: list[list[Picks]] = [[dict.fromkeys(self.attempts.samples, key)] for key in keys]
+        return self._row(label, kind, number, picks)
+
+    def _ensemble(
+        self,
+        subset: tuple[int, ...],
+        label: str,
+        kind: Kind,
+        choose: Callable[[list[RunKey]], Picks],
+    ) -> Row:
+        picks = [[choose(self._pool(subset, seed))] for seed in self.attempts.seeds]
+        return self._row(label, kind, None, picks)
+
+    def _random(self, subset: tuple[int, ...], label: str) -> Row:
+        # Scores are means over samples, so an even draw expects the mean of the rows' scores.
+        picks: list[list[Picks]] = [
+            [dict.fromkeys(self.attempts.samples, key) for key in self._pool(subset, seed)]
+            for seed in self.attempts.seeds
+        ]
+        return self._row(label, "random", None, picks)
+
+    def _pool(self, subset: tuple[int, ...], seed: int) -> list[RunKey]:
+        rows = [self.attempts.rows[number - 1] for number in subset]
+        return [RunKey(loop, steps, seed) for loop, steps in rows]
+
+    def _row(self, label: str, kind: Kind, number: int | None, picks: list[list[Picks]]) -> Row:
+        """``picks`` holds, for each seed, the ensembles whose scores are averaged."""
+        known = set(self.attempts.categories.values())
+        categories = {name: self._spread(picks, name) for name in CATEGORIES if name in known}
+        return Row(label, kind, number, self._spread(picks, None), categories)
+
+    def _spread(self, picks: list[list[Picks]], category: str | None) -> Spread:
+        return Spread.of(
+            [float(np.mean([self._score(one, category) for one in group])) for group in picks]
+        )
+
+    def _score(self, picks: Picks, category: str | None) -> float:
+        return headline(self.attempts.combined(picks, category), self.attempts.edition)
+
+
+def _at(steps: int) -> str:
+    return f", {steps} steps" if steps else ""
