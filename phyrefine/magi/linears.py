@@ -1,0 +1,99 @@
+"""Linear layers: in the stream's dtype, in float32, and fp8."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from phyrefine.magi.precision import scaled_linear
+
+_FP8_MAX = 448.0  # largest float8_e4m3fn
+
+
+class StreamLinear(nn.Linear):
+    """A linear layer in the dtype of its weights.
+
+    A float16 weight takes float32 input and gives float32 (see `precision.scaled_linear`).
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch names it so
+        """(..., in) to (..., out)."""
+        if self.weight.dtype == torch.float16:
+            return scaled_linear(input, self.weight, self.bias)
+        return F.linear(input, self.weight, self.bias)
+
+
+class FullLinear(nn.Linear):
+    """A linear layer that computes and answers in float32, whatever its weights are stored in."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch names it so
+        """(..., in) to (..., out) float32."""
+        bias = None if self.bias is None else self.bias.float()
+        return F.linear(input.float(), self.weight.float(), bias)
+
+
+class Fp8Linear(nn.Module):
+    """A linear layer with float8_e4m3fn weights and activations rounded to float8.
+
+    The product is accumulated in float32 and rounded to bfloat16, in which it is exact on every
+    device (no fp8 hardware is asked for).
+
+    Args:
+        in_features: Input channels.
+        out_features: Output channels.
+        smooth: Per-channel smoothing scales beside one input scale, instead of input scales only.
+    """
+
+    weight: Tensor
+    weight_scale: Tensor
+    input_scale: Tensor
+
+    def __init__(self, in_features: int, out_features: int, *, smooth: bool) -> None:
+        super().__init__()
+        self.smooth = smooth
+        weight = torch.zeros(1, out_features, in_features).to(torch.float8_e4m3fn)
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.weight_scale = _scale(1)
+        self.input_scale = _scale(1 if smooth else in_features)
+        if smooth:
+            self.smooth_scale = _scale(1, in_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) to (..., out), in the input's dtype."""
+        scale = self.smooth_scale[0] if self.smooth else self.input_scale
+        scaled = (x.float() / scale).clamp(-_FP8_MAX, _FP8_MAX)
+        rounded = scaled.to(torch.bfloat16).to(torch.float8_e4m3fn).float()
+        product = F.linear(rounded, self.weight[0].float())
+        result = product * (self.input_scale[0] * self.weight_scale)
+        return result.to(torch.bfloat16).to(x.dtype)
+
+    def dequantized(self) -> Tensor:
+        """The bfloat16 weight (out, in) of the same layer without activation rounding."""
+        scale = self.smooth_scale[0] if self.smooth else self.input_scale
+        per_input = self.weight_scale * self.input_scale[0] / scale
+        return (self.weight[0].float() * per_input).to(torch.bfloat16)
+
+
+Projection = Literal["stream", "full"]
+
+
+def projection(
+    in_features: int,
+    out_features: int,
+    *,
+    fp8: bool = False,
+    smooth: bool = False,
+    full: bool = False,
+) -> nn.Module:
+    """A bias-free layer of the right kind for a block."""
+    if fp8:
+        return Fp8Linear(in_features, out_features, smooth=smooth)
+    kind = FullLinear if full else StreamLinear
+    return kind(in_features, out_features, bias=False)
+
+
+def _scale(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.ones(shape), requires_grad=False)
