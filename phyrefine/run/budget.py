@@ -81,11 +81,11 @@ class Meter:
     def add(self, stage: str, usage: Usage) -> None:
         """Count what a call took, also one that failed."""
         with self._lock:
+            told = any(before.usd is None for before in self._stages.values())
             self._stages[stage] = self._stages.get(stage, Usage()) + usage
-            unknown_before = self._usd_is_unknown
             self._known_usd += usage.usd or 0.0
         _tell_tallies(usage)
-        if usage.usd is None and not unknown_before and self.budget.usd is not None:
+        if usage.usd is None and not told and self.budget.usd is not None:
             log.warning(
                 "The price of a %s call is unknown, so it does not count towards "
                 "Budget(usd=%g). Pass prices for its model.",
@@ -196,10 +196,6 @@ class Meter:
     def cancel(self) -> None:
         """Let every later :meth:`check`, in any thread, raise ``KeyboardInterrupt``."""
         self._cancelled = True
-
-    @property
-    def _usd_is_unknown(self) -> bool:
-        return any(usage.usd is None for usage in self._stages.values())
 
 
 def _tell_tallies(usage: Usage) -> None:

@@ -72,7 +72,12 @@ def read_json(path: Path) -> JSON | None:
         ValueError: It is no JSON.
     """
     data = read_bytes(path)
-    return None if data is None else json.loads(data)
+    if data is None:
+        return None
+    value = json.loads(data)
+    if value is None:
+        raise ValueError("it holds nothing but null")
+    return value
 
 
 def read_bytes(path: Path) -> bytes | None:
