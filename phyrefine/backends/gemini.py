@@ -1,0 +1,353 @@
+"""Gemini as critic and as rewriter, through google-genai: ``gemini:MODEL``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import weakref
+from typing import Any, Self
+
+from attrs import asdict, evolve
+
+from phyrefine._optional import require
+from phyrefine.backends import gemini_reply
+from phyrefine.backends.asking import (
+    Observed,
+    Patience,
+    Sampling,
+    checked,
+    finished,
+    identity,
+    parameter_fault,
+)
+from phyrefine.backends.calling import Fault
+from phyrefine.backends.faults import cut_answer
+from phyrefine.backends.gemini_files import Uploads
+from phyrefine.backends.gemini_request import BUDGETS, Draft, Looking, Route
+from phyrefine.backends.media import Recent, encoded, frame_count, stills
+from phyrefine.backends.models import GEMINI_DEFAULT
+from phyrefine.backends.service import Service, check_key, find_key
+from phyrefine.backends.wording import still_label, stills_label, video_label
+from phyrefine.errors import InvalidInputError, UploadError
+from phyrefine.registry import Backend
+from phyrefine.types import Answer, Question
+from phyrefine.video.clip import Clip
+
+logger = logging.getLogger(__name__)
+
+KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
+ENDPOINT = "https://generativelanguage.googleapis.com"
+BILLING = "https://aistudio.google.com/usage"
+# A request holds 20 MB on Vertex and many gateways; base64 makes three bytes four.
+INLINE_BYTES = 14_000_000
+KEPT_UPLOADS = 8
+
+
+class GeminiVLM:
+    """Gemini watching clips.
+
+    Args:
+        model: Model id; sent as it is.
+        api_key: Else ``GOOGLE_API_KEY`` or ``GEMINI_API_KEY``.
+        base_url: Another endpoint, for proxies and compatible servers.
+        api_version: ``"v1"`` (the SDK's default), ``"v1beta"``; many compatible servers have
+            only the latter.
+        headers: Sent with every request.
+        fps: Frames a second Gemini samples, above 0 and up to 24.
+        media_resolution: ``"low"``, ``"medium"``, ``"high"`` or ``None``.
+        side: Longer side in pixels of the video sent.
+        max_frames: Most still frames with ``route="frames"``.
+        route: ``"inline"`` bytes, ``"files"`` (Files API), ``"frames"`` (still images), or
+            ``"auto"``: inline up to ``inline_bytes`` for all clips of a question, files above.
+        inline_bytes: See ``route``.
+        max_tokens: Most tokens of an answer, thinking included.
+        temperature: Sent only when given; newer Flash models ignore it.
+        top_p: Sent only when given.
+        seed: Sent only when given; best effort.
+        thinking: ``"minimal"``, ``"low"``, ``"medium"``, ``"high"`` or tokens; translated to what
+            the model's family takes.
+        processing_seconds: How long an uploaded file may stay in processing.
+        client: A ready ``genai.Client``; its own retries should be off.
+        **patience: ``timeout``, ``max_retries``, ``retry_budget``, ``outage`` (seconds; see
+            :class:`~phyrefine.backends.calling.Policy`) and ``clock``.
+
+    Raises:
+        AuthError: No key.
+        InvalidInputError: An option out of range.
+        MissingDependencyError: google-genai is not installed.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        api_version: str | None = None,
+        headers: dict[str, str] | None = None,
+        fps: float = Looking().fps,
+        media_resolution: str | None = None,
+        side: int | None = Looking().side,
+        max_frames: int = Looking().max_frames,
+        route: Route = "auto",
+        inline_bytes: int = INLINE_BYTES,
+        max_tokens: int = Sampling().max_tokens,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        thinking: str | int | None = None,
+        processing_seconds: float = 300.0,
+        client: Any = None,
+        **patience: Any,
+    ) -> None:
+        if route not in ("auto", "inline", "files", "frames"):
+            raise InvalidInputError(f"route must be auto, inline, files or frames, not {route!r}.")
+        if isinstance(thinking, str) and thinking.lower() not in BUDGETS:
+            raise InvalidInputError(
+                f"thinking must be one of {', '.join(BUDGETS)} or a number, not {thinking!r}."
+            )
+        self._looking = checked(Looking, fps=fps, media_resolution=media_resolution, side=side,
+                                 max_frames=max_frames)  # fmt: skip
+        self._sampling = checked(Sampling, max_tokens=max_tokens, temperature=temperature,
+                                  top_p=top_p, seed=seed, thinking=thinking)  # fmt: skip
+        self._route, self._inline_bytes = route, inline_bytes
+        key = find_key(api_key, KEYS)
+        endpoint = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
+        self._usual = endpoint is None
+        self.service = Service(
+            "gemini", "Gemini", model or GEMINI_DEFAULT,
+            "/".join(filter(None, ((endpoint or ENDPOINT).rstrip("/"), api_version))),
+            keys=KEYS, billing=BILLING, secrets=(key,) if key else (),
+        )  # fmt: skip
+        if client is None:
+            client = _client(check_key(key, self.service), endpoint, api_version, headers)
+        self._client = client
+        self._observed = Observed()
+        self._caller = checked(Patience, **patience).caller(self.service, self._classify)
+        self._encodings = Recent(most=2)
+        self._uploads = Uploads(
+            client, self.service, self._caller, base_url=endpoint, deadline=processing_seconds,
+            recent=Recent(most=KEPT_UPLOADS),
+        )  # fmt: skip
+        self._end = weakref.finalize(self, _end, self._uploads, client)
+
+    @property
+    def identity(self) -> str:
+        """Model and every setting that changes the output."""
+        stills_only = {"as": "stills"} if self._route == "frames" else {}
+        return identity(self.service, self._usual, asdict(self._sampling), asdict(self._looking),
+                        stills_only)  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.service.model!r})"
+
+    def ask(self, question: Question) -> Answer:
+        """Answer one question about ``question.clips``.
+
+        Raises:
+            BackendError: The model could not answer; the subclass says why.
+        """
+        draft = self._draft(question)
+        clock = self._caller.clock
+        began = clock.now()
+        try:
+            draft.parts = self._clip_parts(draft)
+            done = self._caller.call(
+                lambda limit: self._send(draft, limit),
+                amend=lambda fault: self._amend(draft, fault),
+            )
+        except BaseException:
+            for clip in question.clips:
+                self._uploads.recent.drop(clip.digest)
+            raise
+        return finished(done, clock.now() - began)
+
+    def close(self) -> None:
+        """Delete all uploads and close the connections; also done at the end of the process."""
+        self._end()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- one request ---------------------------------------------------------------------------
+
+    def _draft(self, question: Question) -> Draft:
+        return Draft(
+            question, self._sampling, self._looking, self._route, self._observed, self.service,
+            self._clip_parts, another_route=self._route == "auto",
+        )  # fmt: skip
+
+    def _amend(self, draft: Draft, fault: Fault) -> bool:
+        if fault.change == "file":
+            for clip in draft.question.clips:
+                self._uploads.recent.drop(clip.digest)
+        return draft.amend(fault)
+
+    def _send(self, draft: Draft, limit: float) -> Answer:
+        try:
+            response = self._client.models.generate_content(
+                model=self.service.model,
+                contents=[{"role": "user", "parts": [*draft.parts, {"text": draft.question.text}]}],
+                config=draft.config(limit),
+            )
+        except Exception as raised:
+            fault = self._closer_look(draft, raised)
+            if fault is None:
+                raise
+            raise fault from raised
+        answer = gemini_reply.read(self.service, response, draft.sampling.max_tokens)
+        self._observed.answered_by(answer.model, self.service)
+        return answer
+
+    def _closer_look(self, draft: Draft, raised: Exception) -> gemini_reply.FaultSignalError | None:
+        """What only the sender can tell: a parameter not taken, a file that is gone."""
+        reply = gemini_reply.reply_of(raised)
+        if reply is None:
+            return None
+        fault = gemini_reply.from_reply(self.service, reply)
+        uses_files = draft.route == "files" and draft.question.clips
+        if uses_files and reply.status in (403, 404) and "file" in reply.message.lower():
+            error = self.service.error(
+                UploadError, f"The uploaded file is gone: {self.service.words(reply.message)}.",
+                status=reply.status,
+            )  # fmt: skip
+            return gemini_reply.FaultSignalError(Fault(error, retries=1, change="file"))
+        return gemini_reply.FaultSignalError(
+            parameter_fault(reply, fault, draft.sent(), self.service)
+        )
+
+    def _classify(self, raised: Exception) -> Fault:
+        if isinstance(raised, KeyError):  # the SDK met an answer without a field it relies on
+            return cut_answer(self.service, f"no {raised} in it")
+        return gemini_reply.classify(self.service, raised)
+
+    # -- clips ---------------------------------------------------------------------------------
+
+    def _clip_parts(self, draft: Draft) -> list[dict[str, Any]]:
+        clips = draft.question.clips
+        if not clips:
+            return []
+        if draft.route == "frames":
+            return self._still_parts(draft)
+        videos = [self._encoded(clip, draft.looking.side) for clip in clips]
+        if draft.route == "auto":
+            small = sum(len(video) for video in videos) <= self._inline_bytes
+            draft.route = "inline" if small else "files"
+        if draft.route == "files":
+            try:
+                return self._file_parts(draft, videos)
+            except UploadError as error:
+                if not draft.another_route:
+                    raise
+                draft.another_route = False
+                draft.route = self._instead_of_files(videos, error)
+                return self._clip_parts(draft)
+        return self._labelled(
+            draft,
+            [{"inline_data": {"data": video, "mime_type": "video/mp4"}} for video in videos],
+        )
+
+    def _instead_of_files(self, videos: list[bytes], error: UploadError) -> Route:
+        route: Route = "inline" if sum(map(len, videos)) <= self._inline_bytes else "frames"
+        logger.warning("%s Sending the clip %s instead.", error, route)
+        return route
+
+    def _file_parts(self, draft: Draft, videos: list[bytes]) -> list[dict[str, Any]]:
+        parts = []
+        for clip, video in zip(draft.question.clips, videos, strict=True):
+            file = self._uploaded(clip, video, draft.looking.side)
+            parts.append({"file_data": {"file_uri": file.uri, "mime_type": "video/mp4"}})
+        return self._labelled(draft, parts)
+
+    def _uploaded(self, clip: Clip, video: bytes, side: int | None) -> Any:
+        try:
+            return self._uploads.of(clip.digest, video)
+        except UploadError as error:
+            if "could not use the file" not in str(error):
+                raise
+            logger.info("%s Encoding it anew.", error)
+        return self._uploads.of(clip.digest, encoded(clip, side=side, quality=12))
+
+    def _still_parts(self, draft: Draft) -> list[dict[str, Any]]:
+        parts: list[dict[str, Any]] = []
+        look = draft.looking
+        for index, clip in enumerate(draft.question.clips):
+            count = frame_count(clip, look.fps, look.max_frames // len(draft.question.clips) or 1)
+            shown = stills(clip, count, side=look.side, seam=draft.question.seam)
+            parts.append({"text": stills_label(draft.question, index, clip, shown)})
+            for still in shown:
+                parts.append({"text": still_label(still)})
+                parts.append({"inline_data": {"data": still.jpeg, "mime_type": "image/jpeg"}})
+        return parts
+
+    def _labelled(self, draft: Draft, videos: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Videos with their sampling rate, each after its label when there are several."""
+        labels = draft.question.labels or tuple("AB")
+        parts: list[dict[str, Any]] = []
+        for index, (clip, video) in enumerate(zip(draft.question.clips, videos, strict=True)):
+            if len(videos) > 1:
+                parts.append({"text": video_label(labels[index])})
+            rate = min(draft.looking.fps, clip.fps)
+            parts.append(video | {"video_metadata": {"fps": rate}})
+        return parts
+
+    def _encoded(self, clip: Clip, side: int | None) -> bytes:
+        return self._encodings.get(f"{clip.digest} {side}", lambda: encoded(clip, side=side))
+
+
+class GeminiLLM:
+    """Gemini as the rewriter: text in, text out. Takes :class:`GeminiVLM`'s arguments."""
+
+    def __init__(self, model: str | None = None, **options: Any) -> None:
+        self._vlm = GeminiVLM(model, **options)
+        self.service = self._vlm.service
+
+    @property
+    def identity(self) -> str:
+        """Model and every setting that changes the output."""
+        vlm = self._vlm
+        return identity(self.service, vlm._usual, asdict(vlm._sampling))  # noqa: SLF001 - one module, one client
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.service.model!r})"
+
+    def ask(self, question: Question) -> Answer:
+        """Answer one question; its clips are not looked at.
+
+        Raises:
+            BackendError: The model could not answer; the subclass says why.
+        """
+        return self._vlm.ask(evolve(question, clips=(), labels=()))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._vlm.close()
+
+
+def _client(
+    key: str, base_url: str | None, api_version: str | None, headers: dict[str, str] | None
+) -> Any:
+    genai = require("google.genai", extra="gemini", feature="The Gemini backend")
+    # No retry_options: the SDK then never retries, and the one retry layer is ours.
+    options = {"base_url": base_url, "api_version": api_version, "headers": headers}
+    given = {name: value for name, value in options.items() if value is not None}
+    return genai.Client(api_key=key, http_options=given)
+
+
+def _end(uploads: Uploads, client: Any) -> None:
+    uploads.recent.clear()
+    client.close()
+
+
+BACKEND = Backend(
+    name="gemini",
+    summary="Google's Gemini watches clips (needs a key; clips leave the machine)",
+    extra="gemini",
+    needs=("google.genai",),
+    keys=KEYS,
+    vlm=GeminiVLM,
+    llm=GeminiLLM,
+)

@@ -1,0 +1,76 @@
+"""Well-formed replies for a loopback server, made from the request alone.
+
+They know no physics. The same request gives the same reply, in this process or the next, so that
+an interrupted run can be compared with an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+from phyrefine.backends.loopback import Asked
+from phyrefine.types import JSON
+
+
+def rehearse(asked: Asked) -> str:
+    """A reply that satisfies the schemas of ``refine/prompts``; echoes without a schema."""
+    keys = set((asked.schema or {}).get("properties", {}))
+    mark = hashlib.blake2b(
+        repr((asked.text, asked.media)).encode(), digest_size=2
+    ).hexdigest()  # fmt: skip
+    for key, make in _REPLIES.items():
+        if key in keys:
+            return json.dumps(make(asked, mark))
+    return f"I read {len(asked.text)} characters and {len(asked.media)} pictures ({mark})."
+
+
+def _prediction(_: Asked, mark: str) -> JSON:
+    return {
+        "scene": f"A ball above a floor (take {mark}).",
+        "domains": ["solid mechanics"],
+        "events": [{"at": 3.5, "what": "the ball meets the floor"}],
+        "prediction": "The ball falls faster and faster, meets the floor and bounces lower.",
+    }
+
+
+def _critique(_: Asked, mark: str) -> JSON:
+    broken = {
+        "law": "gravity",
+        "what": f"the ball hangs in the air (take {mark})",
+        "start": 3.2,
+        "end": 4.0,
+        "where": "ball",
+        "severity": 0.6,
+        "confidence": 0.7,
+    }
+    return {
+        "observed": "The ball moves.",
+        "moving": True,
+        "violations": [broken] if int(mark, 16) % 3 else [],
+        "corrected": f"The ball falls without hanging and bounces lower each time (take {mark}).",
+    }
+
+
+def _prompt(asked: Asked, _: str) -> JSON:
+    found = re.search(r"<physics_text>\s*(.*?)\s*</physics_text>", asked.text, re.DOTALL)
+    words = (found.group(1) if found else asked.text).split()
+    return {"prompt": " ".join(words[:40]), "negative": ""}
+
+
+def _score(_: Asked, mark: str) -> JSON:
+    return {"score": int(mark, 16) % 11, "reason": "rehearsed"}
+
+
+def _comparison(_: Asked, mark: str) -> JSON:
+    return {"winner": "AB"[int(mark, 16) % 2], "reason": "rehearsed"}
+
+
+_REPLIES = {
+    "prediction": _prediction,
+    "violations": _critique,
+    "prompt": _prompt,
+    "score": _score,
+    "winner": _comparison,
+}
