@@ -1,0 +1,70 @@
+"""The command line: one door, one file per command, each loaded on use."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App
+
+from phyrefine.errors import PhyrefineError
+
+# Exit codes: 0 done; 1 an error, told in one line; 2 a wrong command line; 3 stopped early, with
+# what was finished kept; 130 interrupted.
+FAILED, USAGE, STOPPED_EARLY, INTERRUPTED = 1, 2, 3, 130
+
+COMMANDS = {
+    "demo": "phyrefine.cli.demo:demo",
+    "run": "phyrefine.cli.run:run",
+    "replay": "phyrefine.cli.replay:replay",
+    "report": "phyrefine.cli.report:report",
+    "doctor": "phyrefine.cli.doctor:doctor",
+    "generators": "phyrefine.cli.generators:generators",
+    "bench": "phyrefine.physics_iq.commands:bench",
+    "score": "phyrefine.physics_iq.commands:score",
+    "ensemble": "phyrefine.physics_iq.commands:ensemble",
+}
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("phyrefine")
+
+
+def build() -> App:
+    """The application with every command."""
+    app = App(
+        name="phyrefine",
+        help="Make video models obey physics, without training them.",
+        version=_version,
+        version_flags=["--version"],
+    )
+    for name, target in COMMANDS.items():
+        app.command(target, name=name)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; gives the exit code.
+
+    Args:
+        argv: Words after ``phyrefine``; the process's own by default.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        code = build()(argv, exit_on_error=False, print_error=True, result_action="return_value")
+    except PhyrefineError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt as interruption:
+        print(f"Interrupted. {interruption}".strip(), file=sys.stderr)
+        return INTERRUPTED
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else FAILED
+    except Exception as error:
+        if type(error).__module__.startswith("cyclopts"):
+            return USAGE  # cyclopts has told what is wrong
+        raise
+    return code if isinstance(code, int) else 0

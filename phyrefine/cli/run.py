@@ -1,0 +1,126 @@
+"""``phyrefine run``: refine one's own videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from phyrefine.types import Scenario
+
+
+def run(
+    video: Annotated[Path | None, Parameter(help="Prefix video or image folder.")] = None,
+    *,
+    description: Annotated[str, Parameter(name=["--description", "-d"])],
+    vlm: str = "world",
+    llm: str = "world",
+    generator: str = "world",
+    out: Path = Path("runs/run"),
+    prefix_seconds: float = 3.0,
+    seconds: float = 5.0,
+    fps: float | None = None,
+    size: Annotated[
+        tuple[int, int] | None, Parameter(help="Height and width of the result.")
+    ] = None,
+    loops: int = 4,
+    steps: Annotated[list[int] | None, Parameter(help="Denoising steps to try.")] = None,
+    seeds: Annotated[list[int] | None, Parameter(help="Seeds to try in every loop.")] = None,
+    chain: Literal["own", "rerender"] = "rerender",
+    ensemble: str = "judge",
+    baseline: bool = True,
+    paper: Annotated[bool, Parameter(help="The paper's method, verbatim.")] = False,
+    max_usd: float | None = None,
+    max_tokens: int | None = None,
+    max_minutes: float | None = None,
+) -> int:
+    """Continue a video so that it obeys physics.
+
+    The last PREFIX_SECONDS of VIDEO are continued for SECONDS. Without VIDEO the scene is made
+    from the description alone. The run folder OUT keeps everything: the same command again
+    finishes an interrupted run and pays for nothing twice.
+
+    Parameters
+    ----------
+    description
+        One line about the scene.
+    vlm
+        Backend that watches: NAME or NAME:MODEL, for example gemini or transformers:PATH.
+    llm
+        Backend that rewrites.
+    generator
+        Backend that generates, for example diffusers:PATH or magi:PATH.
+    out
+        Run folder.
+    chain
+        own: every step count has its own loop; rerender: one loop, re-rendered.
+    ensemble
+        judge, tournament, critics_pick, consensus, last or random.
+    """
+    from phyrefine import report
+    from phyrefine.cli import STOPPED_EARLY
+    from phyrefine.cli.tables import console, refinement_table, verdict_line
+    from phyrefine.refine.convergence import default_policy
+    from phyrefine.refiner import SelfRefiner
+    from phyrefine.types import Budget, Candidates
+
+    scenario = _scenario(video, description, prefix_seconds, seconds, fps, size)
+    shared: dict[str, Any] = {
+        "run_dir": out,
+        "budget": Budget(
+            usd=max_usd,
+            tokens=max_tokens,
+            wall_seconds=None if max_minutes is None else 60 * max_minutes,
+        ),
+    }
+    if paper:
+        step = (steps or [16])[0]
+        refiner = SelfRefiner.paper(vlm, llm, generator, steps=step, loops=loops, **shared)
+    else:
+        refiner = SelfRefiner(
+            vlm,
+            llm,
+            generator,
+            convergence=default_policy(loops),
+            ensemble=ensemble,
+            candidates=Candidates(tuple(steps or (None,)), tuple(seeds or (0,)), chain),
+            baseline=baseline,
+            **shared,
+        )
+    refinement = refiner.refine(scenario)
+    screen = console()
+    screen.print(refinement_table(refinement))
+    screen.print(verdict_line(refinement))
+    result = refinement.video.write(out / "result.mp4")
+    page = report.write(refinement, out / "report.html")
+    screen.print(f"Wrote {result} and {page}.")
+    return 0 if refinement.stopped_by == "converged" else STOPPED_EARLY
+
+
+def _scenario(
+    video: Path | None,
+    description: str,
+    prefix_seconds: float,
+    seconds: float,
+    fps: float | None,
+    size: tuple[int, int] | None,
+) -> Scenario:
+    from phyrefine.errors import VideoError
+    from phyrefine.video.clip import Clip
+
+    given: dict[str, Any] = {"seconds": seconds}
+    if size is not None:
+        given["size"] = size
+    if fps is not None:
+        given["fps"] = fps
+    if video is None:
+        return Scenario(description, **given)
+    clip = Clip.read(video, fps=fps)
+    if len(clip) > 1 and clip.duration < prefix_seconds - 0.5 / clip.fps:
+        raise VideoError(
+            f"{video} is {clip.duration:.2f} s long, shorter than --prefix-seconds "
+            f"{prefix_seconds:g}. Pass a longer video or a smaller number."
+        )
+    prefix = clip if len(clip) == 1 else clip.seconds(-prefix_seconds)
+    return Scenario(description, prefix, name=video.stem, **given)
