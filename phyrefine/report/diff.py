@@ -10,6 +10,7 @@ from attrs import frozen
 
 # Scripts written without spaces are compared character by character.
 _TOKEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]\s*|[^\s\u3040-\u30ff\u3400-\u9fff]+\s*|\s+")
+_WORDS_TOUCH = re.compile(r"[^\s\u3040-\u30ff\u3400-\u9fff]{2}")
 
 
 @frozen
@@ -32,11 +33,19 @@ def word_diff(before: str, after: str) -> tuple[Piece, ...]:
     pieces = []
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         removed, kept = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
+        before = pieces[-1].text if pieces else ""
         if tag == "equal":
             pieces.append(Piece("same", kept))
             continue
         if removed:
-            pieces.append(Piece("removed", removed))
+            pieces.append(Piece("removed", _set_apart(before, removed, kept)))
         if kept:
             pieces.append(Piece("added", kept))
     return tuple(pieces)
+
+
+def _set_apart(before: str, removed: str, after: str) -> str:
+    """``removed`` with the spaces that keep it from running into its neighbours."""
+    left = " " if _WORDS_TOUCH.search(before[-1:] + removed[:1]) else ""
+    right = " " if _WORDS_TOUCH.search(removed[-1:] + after[:1]) else ""
+    return left + removed + right

@@ -1,0 +1,238 @@
+"""The pages as Chromium runs them: opened from a file, with no network."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from test_html import hostile_run
+
+from phyrefine import report
+
+pytestmark = pytest.mark.slow
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--window-size=1280,1600", "--force-prefers-reduced-motion"),
+)
+# A headless browser on a busy machine may take this long to show a frame.
+PATIENCE = 60
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("chromium and chromedriver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_page_load_timeout(PATIENCE)
+    driver.set_script_timeout(PATIENCE)
+    yield driver
+    driver.quit()
+
+
+def until(browser, condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, PATIENCE, 0.1).until(
+        lambda driver: driver.execute_script(f"return {condition}")
+    )
+
+
+LOADED = "[...document.querySelectorAll('video:not([hidden])')].every(v => v.readyState >= 2)"
+SETTLED = f"{LOADED} && ![...document.querySelectorAll('video')].some(v => v.seeking)"
+# What each visible video shows: seconds of its own time.
+SHOWN = """return Object.fromEntries([...document.querySelectorAll('video:not([hidden])')]
+    .map(v => [v.dataset.candidate, v.currentTime]))"""
+
+
+@pytest.fixture
+def opened(browser, page, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(page, encoding="utf-8")
+    browser.get(path.as_uri())
+    until(browser, SETTLED)
+    return browser
+
+
+def press(browser, *keys):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    ActionChains(browser).send_keys(*keys).perform()
+
+
+def scrub(browser, seconds):
+    browser.execute_script(
+        "const s = document.querySelector('[data-do=scrub]'); s.value = arguments[0];"
+        "s.dispatchEvent(new Event('input', {bubbles: true}))",
+        seconds,
+    )
+    until(browser, SETTLED)
+
+
+def clock(browser):
+    text = browser.execute_script("return document.querySelector('[data-clock]').textContent")
+    return float(text.replace("−", "-").removesuffix(" s"))
+
+
+def complaints(browser):
+    return [entry["message"] for entry in browser.get_log("browser")]
+
+
+def test_it_opens_without_complaints_and_without_the_network(opened):
+    assert complaints(opened) == []
+    sent = [entry["message"] for entry in opened.get_log("performance")]
+    asked = [item for item in sent if '"Network.requestWillBeSent"' in item]
+    assert asked
+    assert all('"url":"file:' in item or '"url":"data:' in item for item in asked)
+
+
+def test_all_panels_show_the_same_moment(opened):
+    for time in (0.0, 0.5, 1.2):
+        scrub(opened, time)
+        shown = opened.execute_script(SHOWN)
+        assert set(shown) == {"prefix", "0.0", "1.0", "2.1", "truth"}
+        # The middle of the frame that is on screen at that time; the prefix holds its last.
+        frame = (int(time * 16 + 1e-6) + 0.5) / 16
+        for key in ("0.0", "1.0", "2.1", "truth"):
+            assert shown[key] == pytest.approx(frame, abs=1e-3)
+        assert shown["prefix"] == pytest.approx(15.5 / 16, abs=1e-3)
+
+
+def test_before_the_seam_every_panel_shows_the_prefix(opened):
+    scrub(opened, -0.5)
+    assert opened.execute_script(SHOWN)["prefix"] == pytest.approx(8.5 / 16, abs=1e-3)
+    leads = "[...document.querySelectorAll('canvas[data-lead]')]"
+    assert opened.execute_script(f"return {leads}.map(c => c.hidden)") == [False] * 4
+    scrub(opened, 0.2)
+    assert opened.execute_script(f"return {leads}.map(c => c.hidden)") == [True] * 4
+
+
+def test_the_keyboard_plays_steps_and_jumps(opened):
+    from selenium.webdriver.common.keys import Keys
+
+    press(opened, " ")
+    until(opened, "[...document.querySelectorAll('video:not([hidden])')].some(v => !v.paused)")
+    until(opened, "document.querySelector('[data-clock]').textContent !== '0.00 s'")
+    press(opened, " ")
+    assert opened.execute_script(
+        "return [...document.querySelectorAll('video')].every(v => v.paused)"
+    )
+    press(opened, "0")
+    assert clock(opened) == 0
+    press(opened, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert clock(opened) == pytest.approx(2 / 16, abs=0.006)
+    press(opened, Keys.SHIFT, Keys.ARROW_RIGHT)
+    assert clock(opened) == pytest.approx(2 / 16 + 0.5, abs=0.02)
+    press(opened, Keys.SHIFT, Keys.HOME)
+    assert clock(opened) == -1
+    press(opened, Keys.END)
+    assert clock(opened) == 1.5
+
+
+def test_native_frames_are_one_key_away(opened):
+    kinds = "[...document.querySelectorAll('video:not([hidden])')].map(v => v.dataset.kind)"
+    assert set(opened.execute_script(f"return {kinds}")) == {"delivered"}
+    scrub(opened, 0.5)
+    press(opened, "n")
+    until(opened, SETTLED)
+    assert opened.execute_script(f"return {kinds}").count("native") == 3
+    # Half a second into 8 frames per second: the fifth frame.
+    assert opened.execute_script(SHOWN)["0.0"] == pytest.approx(4.5 / 8, abs=1e-3)
+    label = "document.querySelector('[data-position=\"0\"] [data-frames-label]').textContent"
+    assert opened.execute_script(f"return {label}") == "native: 12 frames of 100×60 at 8 fps"
+
+
+def test_violations_lead_to_their_moment(opened):
+    opened.execute_script("document.querySelector('#attempt-1 button[data-seek]').click()")
+    assert clock(opened) == pytest.approx(0.4)
+    lit = "[...document.querySelectorAll('[data-now] span:not([hidden])')].map(s => s.textContent)"
+    assert opened.execute_script(f"return {lit}") == ["elastic bounce", "energy at a bounce"]
+    cursor = "document.querySelector('[data-cursor]').getAttribute('x1')"
+    at = float(opened.execute_script(f"return {cursor}"))
+    scrub(opened, 1.2)
+    assert float(opened.execute_script(f"return {cursor}")) > at
+    assert opened.execute_script(f"return {lit}") == ["elastic bounce"]
+
+
+def test_candidates_can_be_compared(opened):
+    opened.execute_script("document.querySelector('[data-show=\"2.0\"]').click()")
+    until(opened, SETTLED)
+    assert "2.0" in opened.execute_script(SHOWN)
+    assert "2.1" not in opened.execute_script(SHOWN)
+
+
+def test_light_and_dark(opened):
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    click = "document.getElementById('theme').click()"
+    opened.execute_script(click)
+    light = opened.execute_script(ground)
+    opened.execute_script(click)
+    assert opened.execute_script(ground) != light
+    assert opened.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("kind", ["report", "gallery"])
+def test_hostile_text_never_runs(browser, refinement, tmp_path, kind):
+    run = hostile_run(refinement)
+    path = tmp_path / "<img src=x onerror=window.hit=1>.html"
+    if kind == "report":
+        report.write(run, path)
+    else:
+        report.write_gallery([run], path)
+    browser.get(path.as_uri())
+    until(browser, "document.readyState === 'complete'")
+    assert browser.execute_script("return window.hit === undefined")
+    assert "</script><script>window.hit=1</script>" in browser.execute_script(
+        "return document.querySelector('main').textContent"
+    )
+    assert complaints(browser) == []
+
+
+def test_the_policy_stops_what_would_slip_through(browser, page, tmp_path):
+    path = tmp_path / "injected.html"
+    spoiled = page.replace(
+        "<main>", "<main><script>window.hit=1</script><img src=x onerror=window.hit=2>"
+    )
+    path.write_text(spoiled, encoding="utf-8")
+    browser.get(path.as_uri())
+    until(browser, "document.readyState === 'complete'")
+    assert browser.execute_script("return window.hit === undefined")
+    assert any("Content Security Policy" in message for message in complaints(browser))
+
+
+def test_the_gallery_plays_and_filters(browser, refinement, truth, tmp_path):
+    other = evolve(
+        refinement,
+        scenario=evolve(refinement.scenario, name="liquid", description="Milk spreads in tea."),
+        prediction=evolve(refinement.prediction, domains=("fluid dynamics",)),
+    )
+    path = report.write_gallery([refinement, other], tmp_path / "g.html", truths=[truth, None])
+    browser.get(path.as_uri())
+    browser.execute_script("document.getElementById('play-all').click()")
+    until(browser, "[...document.querySelectorAll('video')].filter(v => !v.paused).length >= 2")
+    browser.execute_script("document.getElementById('play-all').click()")
+    assert browser.execute_script(
+        "return [...document.querySelectorAll('video')].every(v => v.paused)"
+    )
+    browser.execute_script(
+        "const s = document.getElementById('search'); s.value = 'milk';"
+        "s.dispatchEvent(new Event('input'))"
+    )
+    visible = "[...document.querySelectorAll('.exhibit:not([hidden]) h3')].map(h => h.textContent)"
+    assert browser.execute_script(f"return {visible}") == ["liquid"]
+    assert (
+        browser.execute_script("return document.getElementById('shown').textContent") == "1 shown"
+    )
+    assert complaints(browser) == []
+
+
+def test_without_scripts_the_videos_have_controls(page):
+    assert page.count(" controls ") >= 5
+    assert Path(report.__file__).parent.joinpath("templates", "player.js").exists()
