@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 UInt8Array = NDArray[np.uint8]
 
+TINY = "real classes with tiny random weights, CPU, float32, float16 and bfloat16, diffusers 0.42.1"
+
 
 @frozen
 class Window:

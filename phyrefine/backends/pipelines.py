@@ -73,7 +73,19 @@ def load(
     """
     row = spec or _row_of(model, revision)
     kind = memory.choose_dtype(row, device, dtype)
-    key = repr((str(model), revision, str(device), str(kind), mode, fp8, size, row.pipeline))
+    key = repr(
+        (
+            str(model),
+            _changed(model),
+            revision,
+            str(device),
+            str(kind),
+            mode,
+            fp8,
+            size,
+            row.pipeline,
+        )
+    )
     with _guard:
         found = None if options else _loaded.get(key)
         if found is None:
@@ -82,6 +94,12 @@ def load(
             if not options:
                 _loaded[key] = found
     return found
+
+
+def _changed(model: str) -> int:
+    """When a folder's files last changed, in nanoseconds; 0 for a hub id."""
+    files = Path(model).glob("**/*") if Path(model).is_dir() else ()
+    return max((file.stat().st_mtime_ns for file in files), default=0)
 
 
 def _row_of(model: str, revision: str | None) -> FamilySpec:

@@ -1,0 +1,1 @@
+"""The rows of :mod:`phyrefine.backends.families`, one file per kin."""

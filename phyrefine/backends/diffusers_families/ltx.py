@@ -1,0 +1,59 @@
+"""LTX-Video: continues a clip within one pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phyrefine.backends.family_spec import TINY, Checkpoint, FamilySpec, Window
+from phyrefine.types import FrameGrid
+
+
+def _condition(window: Window) -> dict[str, Any]:
+    """The whole context from frame 0 on.
+
+    ``video=[image, ...]`` would be read as a list of conditions and use its first frame only; a
+    clip that is not 8m + 1 frames long would lose its end.
+    """
+    from diffusers.pipelines.ltx.pipeline_ltx_condition import LTXVideoCondition
+
+    return {
+        "conditions": [LTXVideoCondition(video=window.images, frame_index=0)],
+        "num_frames": window.length,
+        "frame_rate": window.fps,
+    }
+
+
+def _options(pipe: Any) -> dict[str, Any]:
+    # Lightricks' maintainers advise these two for decoders that take a timestep (0.9.1 on).
+    if getattr(pipe.vae.config, "timestep_conditioning", False):
+        return {"decode_timestep": 0.05, "image_cond_noise_scale": 0.025}
+    return {}
+
+
+LTX = (
+    FamilySpec(
+        "ltx-condition",
+        "LTXConditionPipeline",
+        24.0,
+        (512, 704),
+        _condition,
+        size_multiple=32,
+        grid=FrameGrid(8, 1, most=257, least=97),
+        contexts=tuple(range(65, 0, -8)),
+        options=_options,
+        guidance=3.0,
+        prompt_tokens=256,
+        prompt_words=180,
+        accepts=("LTXPipeline", "LTXImageToVideoPipeline"),
+        checkpoints=(
+            Checkpoint(
+                "Lightricks/LTX-Video-0.9.5", {"transformer": 1.9, "text_encoder": 4.76, "vae": 1.2}
+            ),
+            Checkpoint("Lightricks/LTX-Video-0.9.7-dev"),
+            Checkpoint("Lightricks/LTX-Video-0.9.8-13B-distilled"),
+        ),
+        licence="LTX-Video Open Weights License",
+        verified=TINY,
+        notes="Sees up to 65 frames (2.7 s). Distilled checkpoints want guidance_scale=1.",
+    ),
+)

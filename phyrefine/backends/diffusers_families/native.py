@@ -1,0 +1,168 @@
+"""Families that roll on by themselves: SkyReels-V2, Helios, AnyFlow-FAR, FramePack."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+from attrs import evolve
+
+from phyrefine.backends import conditioning
+from phyrefine.backends.family_spec import TINY, Checkpoint, FamilySpec, Window
+from phyrefine.types import FrameGrid
+
+# -- SkyReels-V2 -------------------------------------------------------------------------------
+
+
+def _skyreels(window: Window) -> dict[str, Any]:
+    """The context as history; what comes back is the context, its copy, and the new frames."""
+    return {
+        "video": window.images,
+        "num_frames": window.length,
+        "overlap_history": len(window.frames),
+        # Noise on the history keeps errors from piling up; its authors use 20.
+        "addnoise_condition": 20,
+        "fps": int(window.fps),
+    }
+
+
+SKYREELS = FamilySpec(
+    "skyreels-v2-df",
+    "SkyReelsV2DiffusionForcingVideoToVideoPipeline",
+    24.0,
+    (544, 960),
+    _skyreels,
+    grid=FrameGrid(4, 1, most=257, least=97),
+    contexts=(17, 13, 9, 5),
+    returned=lambda length, context: length + context,
+    repeated=lambda context: 2 * context,
+    fp32=("vae",),
+    accepts=(
+        "SkyReelsV2DiffusionForcingPipeline",
+        "SkyReelsV2DiffusionForcingImageToVideoPipeline",
+    ),
+    checkpoints=(
+        Checkpoint(
+            "Skywork/SkyReels-V2-DF-1.3B-540P-Diffusers",
+            {"transformer": 1.42, "text_encoder": 5.68, "vae": 0.13},
+        ),
+        Checkpoint(
+            "Skywork/SkyReels-V2-DF-14B-540P-Diffusers",
+            {"transformer": 14.3, "text_encoder": 5.68, "vae": 0.13},
+        ),
+    ),
+    licence="Skywork Community License",
+    verified=TINY,
+    notes="Sees 17 frames and slides its own window of base_num_frames (97; 121 for the 720P "
+    "weights) in latents.",
+)
+
+
+# -- Helios ------------------------------------------------------------------------------------
+
+HELIOS_CHUNK = 33
+
+
+HELIOS = FamilySpec(
+    "helios",
+    "HeliosPipeline",
+    24.0,
+    (384, 640),
+    conditioning.video_or_image,
+    fixed_size=True,
+    grid=FrameGrid(HELIOS_CHUNK, 0, most=8 * HELIOS_CHUNK, least=HELIOS_CHUNK),
+    contexts=(2 * HELIOS_CHUNK, HELIOS_CHUNK, 1),
+    # It makes whole chunks and cuts them to what its VAE decodes, 4j + 1.
+    returned=lambda length, _: (length - 1) // 4 * 4 + 1,
+    repeated=lambda _: 0,
+    fp32=("vae",),
+    checkpoints=(Checkpoint("BestWishYsh/Helios-Base"),),
+    verified=TINY,
+    notes="Sees 66 frames, or 33, or one. Gives back new frames only, so nothing can be "
+    "cross-faded.",
+)
+
+
+# -- AnyFlow-FAR -------------------------------------------------------------------------------
+
+
+def _anyflow(window: Window) -> dict[str, Any]:
+    """A float tensor [1, T, C, H, W] in 0..1."""
+    import torch
+
+    frames = torch.from_numpy(window.frames.astype(np.float32) / 255).permute(0, 3, 1, 2)
+    return {"video": frames[None], "num_frames": window.length}
+
+
+def _anyflow_partition(pipe: Any, spec: FamilySpec) -> FamilySpec:
+    """Contexts that end on a chunk's edge: one that ends inside leaves its rest as zeros."""
+    edges = list(itertools.accumulate(pipe.transformer.config.chunk_partition))
+    length = 4 * (edges[-1] - 1) + 1
+    contexts = [4 * (edge - 1) + 1 for edge in edges if 4 * (edge - 1) + 1 <= 0.55 * length]
+    return evolve(
+        spec, grid=FrameGrid(4, 1, most=length, least=length), contexts=tuple(contexts[::-1])
+    )
+
+
+ANYFLOW = FamilySpec(
+    "anyflow-far",
+    "AnyFlowFARPipeline",
+    16.0,
+    (480, 832),
+    _anyflow,
+    grid=FrameGrid(4, 1, most=81, least=81),
+    contexts=(37, 25, 13, 1),
+    adapt=_anyflow_partition,
+    fixed_size=True,
+    size_multiple=32,
+    steps=4,
+    guidance=1.0,
+    checkpoints=(
+        Checkpoint(
+            "nvidia/AnyFlow-FAR-Wan2.1-1.3B-Diffusers",
+            {"transformer": 1.42, "text_encoder": 5.68, "vae": 0.13},
+        ),
+    ),
+    verified=TINY,
+    notes="Sees 37 frames (2.3 s). Four steps are enough for it.",
+)
+
+
+# -- FramePack ---------------------------------------------------------------------------------
+
+
+def framepack(window: int = 9) -> FamilySpec:
+    """FramePack with windows of ``window`` latents: it makes whole windows.
+
+    Each window is ``4 window - 3`` frames asked for and ``4 window`` frames given.
+    """
+    asked, given = 4 * window - 3, 4 * window
+    return FamilySpec(
+        "framepack",
+        "HunyuanVideoFramepackPipeline",
+        30.0,
+        (480, 832),
+        conditioning.image,
+        grid=FrameGrid(asked, 0, most=20 * asked, least=asked),
+        returned=lambda length, _: given * (length // asked) + 1,
+        options=lambda _: {"latent_window_size": window},
+        guidance=9.0,
+        # Real guidance needs true_cfg_scale above 1 besides; without it a negative prompt is idle.
+        negative_prompt=False,
+        prompt_tokens=256,
+        prompt_words=120,
+        fp32=(),
+        checkpoints=(
+            Checkpoint("lllyasviel/FramePackI2V_HY"),
+            Checkpoint("lllyasviel/FramePack_F1_I2V_HY_20250503"),
+        ),
+        licence="Tencent Hunyuan Community License",
+        verified=TINY,
+        notes="Sees one frame, and then its own history in latents: long continuations are one "
+        "pass. The class is not in a model_index.json of the published weights: build the "
+        "pipeline as the diffusers documentation shows and pass it.",
+    )
+
+
+NATIVE = (SKYREELS, HELIOS, ANYFLOW, framepack())

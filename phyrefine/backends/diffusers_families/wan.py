@@ -1,0 +1,109 @@
+"""Wan 2.1 and 2.2 image-to-video, Wan 2.2 TI2V, and Wan VACE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+
+from phyrefine.backends import conditioning
+from phyrefine.backends.family_spec import TINY, Checkpoint, FamilySpec, Window
+from phyrefine.types import FrameGrid
+
+GREY = 128
+KEEP, MAKE = 0, 255
+_TEXT = {"text_encoder": 5.68, "vae": 0.13}
+
+
+def _vace(window: Window) -> dict[str, Any]:
+    """Context frames to keep, then grey frames to make, all at exactly the model's size.
+
+    The pipeline never enlarges a control clip and keeps its aspect: one of another size runs
+    without an error but lies in the wrong place.
+    """
+    from PIL import Image
+
+    height, width = window.size
+    kept, missing = len(window.frames), window.length - len(window.frames)
+    grey = Image.new("RGB", (width, height), (GREY, GREY, GREY))
+    masks = [Image.new("L", (width, height), value) for value in (KEEP, MAKE)]
+    return {
+        "video": window.images + [grey] * missing,
+        "mask": [masks[0]] * kept + [masks[1]] * missing,
+        "num_frames": window.length,
+    }
+
+
+def _is_ti2v(pipe: Any) -> bool:
+    return bool(getattr(pipe.config, "expand_timesteps", False))
+
+
+def _has_two_experts(pipe: Any) -> bool:
+    return getattr(pipe.config, "boundary_ratio", None) is not None
+
+
+_I2V = FamilySpec(
+    "wan-2.1-i2v",
+    "WanImageToVideoPipeline",
+    16.0,
+    (480, 832),
+    conditioning.image,
+    fits=lambda pipe: not _is_ti2v(pipe) and not _has_two_experts(pipe),
+    grid=FrameGrid(4, 1, most=81, least=33),
+    dtypes=("bfloat16", "float16"),
+    fp32=("vae", "image_encoder"),
+    checkpoints=(
+        Checkpoint(
+            "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers",
+            {**_TEXT, "transformer": 16.4, "image_encoder": 0.63},
+        ),
+        Checkpoint(
+            "Wan-AI/Wan2.1-I2V-14B-720P-Diffusers",
+            {**_TEXT, "transformer": 16.4, "image_encoder": 0.63},
+        ),
+    ),
+    licence="Apache-2.0",
+    verified=TINY,
+    notes="Sees one frame. 81 frames hold exactly 5 s. For the 720P weights pass size=(720, 1280).",
+)
+
+WAN = (
+    _I2V,
+    evolve(
+        _I2V,
+        name="wan-2.2-i2v",
+        fits=lambda pipe: not _is_ti2v(pipe) and _has_two_experts(pipe),
+        checkpoints=(
+            Checkpoint(
+                "Wan-AI/Wan2.2-I2V-A14B-Diffusers",
+                {**_TEXT, "transformer": 14.3, "transformer_2": 14.3},
+            ),
+        ),
+        notes="Sees one frame. Two experts of 14B each; guidance_scale_2 is for the second.",
+    ),
+    evolve(
+        _I2V,
+        name="wan-2.2-ti2v",
+        fps=24.0,
+        size=(704, 1280),
+        size_multiple=32,
+        fits=_is_ti2v,
+        grid=FrameGrid(4, 1, most=121, least=49),
+        checkpoints=(Checkpoint("Wan-AI/Wan2.2-TI2V-5B-Diffusers", {**_TEXT, "transformer": 5.0}),),
+        notes="Sees one frame. 121 frames hold exactly 5 s.",
+    ),
+    evolve(
+        _I2V,
+        name="wan-vace",
+        pipeline="WanVACEPipeline",
+        condition=_vace,
+        fits=lambda _: True,
+        contexts=(17, 13, 9, 5, 1),
+        fp32=("vae",),
+        checkpoints=(
+            Checkpoint("Wan-AI/Wan2.1-VACE-1.3B-diffusers", {**_TEXT, "transformer": 2.15}),
+            Checkpoint("Wan-AI/Wan2.1-VACE-14B-diffusers", {**_TEXT, "transformer": 17.3}),
+        ),
+        notes="Sees up to 17 frames (1 s), so 5 s take two passes; context_frames=1 makes it one.",
+    ),
+)

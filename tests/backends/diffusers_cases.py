@@ -1,0 +1,111 @@
+"""The tiny pipelines as saved folders, and how to load each as a generator."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tiny_pipelines as tiny
+from attrs import field, frozen
+
+from phyrefine.backends.diffusers import DiffusersVideoGenerator
+from phyrefine.backends.diffusers_families.native import framepack
+
+SHORT = {"max_sequence_length": 16}
+
+
+@frozen
+class Case:
+    """A tiny pipeline.
+
+    Attributes:
+        build: Makes it.
+        settings: Of the generator.
+        context: Frames it must use.
+        guarded: It wants a guardrail on loading.
+    """
+
+    build: Callable[[], Any]
+    settings: Mapping[str, Any] = field(factory=dict)
+    context: int = 1
+    guarded: bool = False
+
+
+CASES = {
+    "cogvideox-i2v": Case(tiny.cogvideox),
+    "cogvideox-1.5-i2v": Case(functools.partial(tiny.cogvideox, newer=True, frames=17)),
+    "cogvideox-t2v": Case(functools.partial(tiny.cogvideox, image=False), context=0),
+    "cogvideox-1.5-t2v": Case(
+        functools.partial(tiny.cogvideox, image=False, newer=True, frames=17), context=0
+    ),
+    "ltx-condition": Case(
+        tiny.ltx, {"size": (32, 32), "num_frames": 97, "options": SHORT}, context=65
+    ),
+    "wan-2.1-i2v": Case(tiny.wan_21, {"size": (16, 16), "num_frames": 33, "options": SHORT}),
+    "wan-2.2-i2v": Case(tiny.wan_22, {"size": (16, 16), "num_frames": 33, "options": SHORT}),
+    "wan-2.2-ti2v": Case(tiny.wan_ti2v, {"size": (32, 32), "num_frames": 49, "options": SHORT}),
+    "wan-vace": Case(tiny.vace, {"size": (16, 16), "num_frames": 49, "options": SHORT}, context=17),
+    "skyreels-v2-df": Case(
+        tiny.skyreels,
+        {"size": (16, 16), "num_frames": 97, "options": SHORT | {"base_num_frames": 57}},
+        context=17,
+    ),
+    "helios": Case(tiny.helios, {"size": (32, 32), "num_frames": 66, "options": SHORT}, context=66),
+    "anyflow-far": Case(tiny.anyflow, {"size": (32, 32), "options": SHORT}, context=9),
+    "framepack": Case(
+        tiny.framepack,
+        {
+            "size": (32, 32),
+            "num_frames": 36,
+            "family": framepack(3),
+            "options": {"prompt_template": {"template": "{}", "crop_start": 0}},
+        },
+    ),
+    "cosmos-1": Case(
+        tiny.cosmos_1,
+        {"size": (32, 32), "num_frames": 41, "options": SHORT},
+        context=9,
+        guarded=True,
+    ),
+    "cosmos-predict2": Case(
+        tiny.cosmos_2,
+        {"size": (32, 32), "num_frames": 41, "options": SHORT},
+        context=5,
+        guarded=True,
+    ),
+    "cosmos-predict2.5": Case(
+        tiny.cosmos_25,
+        {"size": (32, 32), "num_frames": 41, "options": {"max_sequence_length": 128}},
+        context=5,
+        guarded=True,
+    ),
+}
+
+
+@functools.cache
+def _root() -> Path:
+    root = Path(tempfile.mkdtemp(prefix="tiny-pipelines-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    return root
+
+
+@functools.cache
+def folder(name: str) -> Path:
+    """The saved pipeline of a case; built once per session."""
+    target = _root() / name
+    CASES[name].build().save_pretrained(target)
+    return target
+
+
+def generator(name: str, *, where: Path | None = None, **settings: Any) -> DiffusersVideoGenerator:
+    """A case as a generator of two denoising steps, loaded from its folder."""
+    case = CASES[name]
+    options = {"load_options": {"safety_checker": tiny.Guardrail()}} if case.guarded else {}
+    return DiffusersVideoGenerator.from_pretrained(
+        str(where or folder(name)), **{"steps": 2, **case.settings, **options, **settings}
+    )

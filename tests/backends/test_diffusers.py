@@ -1,0 +1,439 @@
+"""CogVideoX on tiny random weights, and what holds for every pipeline."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+
+import diffusers_cases as cases
+import numpy as np
+import pytest
+import tiny_pipelines as tiny
+import torch
+from attrs import evolve
+
+from phyrefine import registry
+from phyrefine.backends import pipelines
+from phyrefine.backends.diffusers import CogVideoXGenerator, DiffusersVideoGenerator
+from phyrefine.errors import (
+    GenerationError,
+    GeneratorMemoryError,
+    InvalidInputError,
+    MissingDependencyError,
+    ModelNotFoundError,
+)
+from phyrefine.protocols import StreamingGenerator
+from phyrefine.testing import check_generator, moving_clip
+from phyrefine.types import Prompt, Shot
+from phyrefine.video.clip import Clip
+from phyrefine.video.seam import check_seam
+
+PREFIX = moving_clip(72, (45, 64), 24.0)
+SHOT = Shot(Prompt("the ball"), PREFIX, seconds=2.5, fps=24.0, size=(45, 64), seed=3)
+
+
+@pytest.fixture(scope="module")
+def cogvideox():
+    return CogVideoXGenerator.from_pretrained(str(cases.folder("cogvideox-i2v")), steps=2)
+
+
+@pytest.fixture
+def pipe():
+    return tiny.cogvideox()
+
+
+def count_forwards(pipe):
+    calls = []
+    pipe.transformer.register_forward_pre_hook(lambda *_: calls.append(1))
+    return calls
+
+
+# -- the contract ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cogvideox-i2v", "cogvideox-1.5-i2v", "cogvideox-t2v"])
+def test_keeps_the_contract(name):
+    generator = cases.generator(name)
+    assert isinstance(generator, StreamingGenerator)
+    assert generator.spec.name == name
+    check_generator(generator)
+
+
+def test_the_profile_states_what_the_checkpoint_says(cogvideox):
+    profile = cogvideox.profile
+    assert profile.name == "cogvideox-i2v"
+    assert (profile.fps, profile.size, profile.context_frames) == (8.0, (32, 32), 1)
+    assert profile.grid.most == profile.grid.least == 9
+    assert profile.prompt_tokens == 16
+    assert profile.streaming
+    assert profile.default_steps == 2
+
+
+@pytest.mark.parametrize("size", [(45, 64), (64, 45), (33, 97)])
+@pytest.mark.parametrize("seconds", [1.0, 5.0])
+def test_odd_sizes_give_exact_counts_and_a_clean_seam(cogvideox, size, seconds):
+    prefix = moving_clip(72, size, 24.0)
+    shot = Shot(Prompt("it rolls"), prefix, seconds=seconds, fps=24.0, size=size)
+    clip = cogvideox.generate(evolve(shot, steps=1))
+    report = check_seam(prefix, clip, frames=round(24 * seconds), fps=24.0, size=size)
+    assert (report.frames, report.repeated) == (round(24 * seconds), 0)
+    assert not [fault for fault in report.faults if "jump" not in fault]
+    assert clip.native.fps == 8.0
+    assert len(clip.native) == 8 * seconds
+    height, width = clip.native.size
+    assert height / width == pytest.approx(size[0] / size[1], rel=0.1)
+
+
+def test_one_chunk_is_a_plain_call_of_the_pipeline(pipe):
+    prefix = moving_clip(8, (32, 32), 8.0)
+    shot = Shot(Prompt("it rolls"), prefix, seconds=1.0, fps=8.0, seed=11)
+    clip = DiffusersVideoGenerator(pipe, steps=2).generate(shot)
+    pipe.set_progress_bar_config(disable=True)
+    plain = pipe(
+        prompt="it rolls",
+        image=prefix.to_images()[-1],
+        num_frames=9,
+        num_inference_steps=2,
+        guidance_scale=6.0,
+        use_dynamic_cfg=True,
+        max_sequence_length=16,
+        generator=torch.Generator("cpu").manual_seed(11),
+        output_type="np",
+    ).frames[0]
+    np.testing.assert_array_equal(clip.frames, np.rint(plain[1:] * 255).astype(np.uint8))
+
+
+def test_a_still_image_is_enough(cogvideox):
+    shot = Shot(Prompt("it rolls"), moving_clip(1, (40, 40), 24.0), seconds=1.0, fps=24.0)
+    assert len(cogvideox.generate(shot)) == 24
+
+
+# -- chunks ------------------------------------------------------------------------------------
+
+
+def test_a_longer_clip_is_chained_on_its_own_last_frame(cogvideox):
+    seen = []
+    run = cogvideox.runner.run
+
+    def spy(calls, seeds):
+        seen.append((np.asarray(calls[0]["image"]), seeds[0], calls[0]["prompt"]))
+        return run(calls, seeds)
+
+    cogvideox.runner.run = spy
+    prompts = (Prompt("it rolls"), Prompt("it stops"))
+    try:
+        chunks = list(cogvideox.stream(evolve(SHOT, chunk_prompts=prompts)))
+    finally:
+        cogvideox.runner.run = run
+    assert [len(chunk.clip) for chunk in chunks] == [8, 8, 4]
+    assert len({seed for _, seed, _ in seen}) == 3
+    assert [text for _, _, text in seen] == ["it rolls", "it stops", "it stops"]
+    for (image, _, _), chunk in zip(seen[1:], chunks, strict=False):
+        inner = chunk.clip.frames[-1]
+        top = (32 - inner.shape[0]) // 2
+        np.testing.assert_array_equal(image[top : top + inner.shape[0]], inner)
+
+
+def test_finished_chunks_cost_no_forward_pass(pipe):
+    generator = DiffusersVideoGenerator(pipe, steps=2)
+    whole = generator.generate(SHOT)
+    stream = generator.stream(SHOT)
+    done = [next(stream), next(stream)]
+    stream.close()
+    forwards = count_forwards(pipe)
+    again = DiffusersVideoGenerator(pipe, steps=2)
+    begun = evolve(SHOT, accepted=tuple(c.clip for c in done), state=done[-1].state)
+    assert again.generate(begun) == whole
+    assert len(forwards) == 2
+
+
+def test_colour_match_is_recorded_and_leaves_the_first_chunk_alone(cogvideox):
+    generator = DiffusersVideoGenerator(cogvideox.pipe, steps=2, colour_match=0.5)
+    plain, matched = list(cogvideox.stream(SHOT)), list(generator.stream(SHOT))
+    assert matched[0].clip == plain[0].clip
+    assert matched[1].clip != plain[1].clip
+    assert json.loads(matched[0].state)["colour"] is None
+    assert len(json.loads(matched[1].state)["colour"]) == 3
+
+
+def test_crossfade_changes_only_the_frames_at_a_join(cogvideox):
+    generator = DiffusersVideoGenerator(cogvideox.pipe, steps=2, crossfade=2)
+    plain = next(cogvideox.stream(SHOT)).clip.frames.astype(int)
+    faded = next(generator.stream(SHOT)).clip.frames.astype(int)
+    difference = np.abs(plain - faded).mean(axis=(1, 2, 3))
+    assert difference[0] > difference[1] > 0
+    assert not difference[2:].any()
+
+
+def test_only_the_last_frame_of_the_prefix_counts(cogvideox):
+    def native(prefix):
+        return cogvideox.generate(evolve(SHOT, prefix=prefix, seconds=1.0)).native.frames
+
+    frames = PREFIX.frames.copy()
+    frames[:-1] = 255 - frames[:-1]
+    plain = native(PREFIX)
+    np.testing.assert_array_equal(native(Clip(frames, 24.0)), plain)
+    frames = PREFIX.frames.copy()
+    frames[-1] = 255 - frames[-1]
+    assert (native(Clip(frames, 24.0)) != plain).any()
+
+
+def test_text_only_families_ignore_the_prefix_and_stop_at_one_pass():
+    generator = cases.generator("cogvideox-t2v")
+    shot = evolve(SHOT, seconds=1.0)
+    assert generator.generate(shot) == generator.generate(evolve(shot, prefix=None))
+    with pytest.raises(InvalidInputError, match=r"at most 1.12 s in one pass; 2.50 s"):
+        generator.generate(SHOT)
+
+
+# -- seeds -------------------------------------------------------------------------------------
+
+
+def test_seeds_that_differ_share_calls(pipe):
+    shots = [evolve(SHOT, seed=seed) for seed in range(3)]
+    alone = [DiffusersVideoGenerator(pipe, steps=2).generate(shot) for shot in shots]
+    forwards = count_forwards(pipe)
+    together = DiffusersVideoGenerator(pipe, steps=2, batch_size=2).generate_many(shots)
+    assert len(forwards) == 2 * 3 * 2
+    for one, other in zip(alone, together, strict=True):
+        assert np.abs(one.frames.astype(int) - other.frames).max() <= 1
+    assert together[0] != together[1] != together[2]
+
+
+def test_other_prompts_and_steps_never_share_a_call(cogvideox):
+    generator = DiffusersVideoGenerator(cogvideox.pipe, steps=2, batch_size=4)
+    shots = [SHOT, evolve(SHOT, seed=1), evolve(SHOT, steps=1), evolve(SHOT, prompt=Prompt("no"))]
+    groups = list(generator._groups(shots))
+    assert [len(group) for group in groups] == [2, 1, 1]
+
+
+# -- a good guest ------------------------------------------------------------------------------
+
+
+def test_the_users_pipeline_stays_as_it_was(pipe):
+    pipe.set_progress_bar_config(desc="mine")
+    scheduler = pipe.scheduler
+    before = copy.deepcopy(scheduler.__dict__)
+    attributes, vae = dict(pipe.__dict__), dict(pipe.vae.__dict__)
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    DiffusersVideoGenerator(pipe, steps=2).generate(SHOT)
+    assert torch.equal(torch.rand(1), expected)
+    assert pipe.scheduler is scheduler
+    assert repr(scheduler.__dict__) == repr(before)
+    assert pipe._progress_bar_config == {"desc": "mine"}
+    assert pipe.__dict__.keys() == attributes.keys()
+    assert "encode" not in pipe.vae.__dict__
+    assert pipe.vae.__dict__.keys() == vae.keys()
+
+
+def test_attention_is_chosen_for_the_call_alone(monkeypatch):
+    from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
+
+    generator = cases.generator("wan-2.2-i2v", attention="_native_math")
+    used = []
+    generator.pipe.transformer.register_forward_pre_hook(
+        lambda *_: used.append(_AttentionBackendRegistry._active_backend)
+    )
+    before = _AttentionBackendRegistry._active_backend
+    generator.generate(evolve(SHOT, seconds=0.5))
+    assert set(used) == {AttentionBackendName._NATIVE_MATH}
+    assert _AttentionBackendRegistry._active_backend == before
+
+
+def test_attention_that_would_do_nothing_is_refused(pipe):
+    with pytest.raises(InvalidInputError, match="attention='flash' would do nothing"):
+        DiffusersVideoGenerator(pipe, attention="flash")
+
+
+def test_prompts_and_prefixes_are_encoded_once(pipe):
+    texts, images = [], []
+    pipe.text_encoder.register_forward_pre_hook(lambda *_: texts.append(1))
+    generator = DiffusersVideoGenerator(pipe, steps=1)
+    encode = generator.runner.encode
+    shot = evolve(SHOT, seconds=1.0)
+    for seed in range(3):
+        generator.generate(evolve(shot, seed=seed))
+        images.append(encode.calls)
+    assert len(texts) == 2  # the prompt and the empty negative prompt
+    assert images == [1, 1, 1]
+    generator.generate(evolve(shot, prompt=Prompt("another")))
+    assert len(texts) == 4
+
+
+def test_memories_forget_the_oldest():
+    remembered = pipelines.Remembered(lambda value: value + 1, 2)
+    tensor = torch.zeros(2, dtype=torch.bfloat16)
+    assert torch.equal(remembered(tensor), remembered(tensor.clone()))
+    assert remembered.calls == 1
+    remembered(torch.ones(2))
+    remembered(torch.ones(3))
+    remembered(tensor)
+    assert remembered.calls == 4
+
+
+def test_generators_of_one_checkpoint_share_it():
+    one, other = cases.generator("cogvideox-i2v"), cases.generator("cogvideox-i2v", steps=1)
+    assert one.pipe is other.pipe
+    assert cases.generator("cogvideox-i2v", dtype="bfloat16").pipe is not one.pipe
+
+
+# -- identity ----------------------------------------------------------------------------------
+
+
+def test_identity_follows_weights_and_settings(pipe):
+    plain = DiffusersVideoGenerator(pipe, steps=2)
+    assert plain.identity == DiffusersVideoGenerator(tiny.cogvideox(), steps=2).identity
+    identities = {plain.identity}
+    for settings in (
+        {"steps": 3},
+        {"guidance_scale": 5.0},
+        {"fit": "crop"},
+        {"colour_match": 0.5},
+        {"crossfade": 1},
+        {"options": {"eta": 0.5}},
+    ):
+        identities.add(DiffusersVideoGenerator(pipe, **{"steps": 2, **settings}).identity)
+    assert len(identities) == 7
+    with torch.no_grad():
+        pipe.transformer.proj_out.weight[0, 0] += 1
+    changed = DiffusersVideoGenerator(pipe, steps=2)
+    assert changed.identity not in identities
+    ddim = tiny.cogvideox(scheduler="CogVideoXDDIMScheduler")
+    assert DiffusersVideoGenerator(ddim, steps=2).identity not in identities
+
+
+# -- stopping and failing ----------------------------------------------------------------------
+
+
+def test_cancelling_stops_after_the_step(pipe):
+    cancel = threading.Event()
+    generator = DiffusersVideoGenerator(pipe, steps=4, cancel=cancel)
+    forwards = []
+
+    def cancel_at_three(*_):
+        forwards.append(1)
+        if len(forwards) == 3:
+            cancel.set()
+
+    pipe.transformer.register_forward_pre_hook(cancel_at_three)
+    with pytest.raises(GenerationError, match="Cancelled after 3 denoising steps"):
+        generator.generate(SHOT)
+    assert len(forwards) == 3
+    with pytest.raises(GenerationError, match="Cancelled before the pass began"):
+        generator.generate(SHOT)
+    cancel.clear()
+    assert len(generator.generate(SHOT)) == SHOT.frames
+
+
+def out_of_memory_until(pipe, count):
+    left = [count]
+
+    def fail(*_):
+        if left[0]:
+            left[0] -= 1
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    pipe.transformer.register_forward_pre_hook(fail)
+
+
+def test_out_of_memory_names_the_next_mode(tmp_path):
+    tiny.cogvideox().save_pretrained(tmp_path)
+    generator = DiffusersVideoGenerator.from_pretrained(str(tmp_path), steps=1)
+    out_of_memory_until(generator.pipe, 1)
+    with pytest.raises(GeneratorMemoryError, match=r"at 32x32 .*'fast'.* memory='balanced'"):
+        generator.generate(SHOT)
+
+
+def test_out_of_memory_steps_down_by_option(tmp_path):
+    tiny.cogvideox().save_pretrained(tmp_path)
+    generator = DiffusersVideoGenerator.from_pretrained(str(tmp_path), steps=1, step_down=True)
+    expected = generator.generate(SHOT)
+    out_of_memory_until(generator.pipe, 2)
+    assert generator.generate(SHOT) == expected
+    assert generator.runner.mode == "tight"
+    assert json.loads(next(generator.stream(SHOT)).state)["memory"] == "tight"
+
+
+def test_a_pipeline_of_ones_own_is_never_moved(pipe):
+    generator = DiffusersVideoGenerator(pipe, steps=1, step_down=True)
+    out_of_memory_until(pipe, 1)
+    with pytest.raises(GeneratorMemoryError, match="from_pretrained"):
+        generator.generate(SHOT)
+
+
+def test_frames_that_are_not_numbers_are_an_error(pipe):
+    with torch.no_grad():
+        pipe.transformer.proj_out.bias.fill_(torch.nan)
+    with pytest.raises(GenerationError, match=r"not numbers.*bfloat16"):
+        DiffusersVideoGenerator(pipe, steps=1).generate(SHOT)
+
+
+def test_a_pipelines_own_error_is_told_in_one_line(pipe):
+    generator = DiffusersVideoGenerator(pipe, steps=1)
+    with pytest.raises(GenerationError, match=r"CogVideoXImageToVideoPipeline failed: .*"):
+        generator.generate(evolve(SHOT, options={"max_sequence_length": 8}))
+
+
+def test_unknown_options_are_refused_before_any_work(cogvideox):
+    with pytest.raises(InvalidInputError, match=r"takes no option 'strength'.*guidance_scale"):
+        cogvideox.generate(evolve(SHOT, options={"strength": 0.5}))
+    with pytest.raises(InvalidInputError, match="takes no option 'num_frames'"):
+        cogvideox.generate(evolve(SHOT, options={"num_frames": 5}))
+
+
+def test_a_prefix_is_needed(cogvideox):
+    with pytest.raises(InvalidInputError, match="has no prefix"):
+        cogvideox.generate(evolve(SHOT, prefix=None))
+
+
+# -- which pipelines ---------------------------------------------------------------------------
+
+
+def test_video_to_video_is_refused_with_the_reason(pipe):
+    from diffusers import CogVideoXPipeline, CogVideoXVideoToVideoPipeline
+
+    text = tiny.cogvideox(image=False)
+    assert isinstance(text, CogVideoXPipeline)
+    restyle = CogVideoXVideoToVideoPipeline(**text.components)
+    with pytest.raises(InvalidInputError, match=r"restyles a clip.*does not continue"):
+        DiffusersVideoGenerator(restyle)
+
+
+def test_other_classes_are_refused_with_a_way_out():
+    from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+
+    other = DDPMPipeline(UNet2DModel(8, block_out_channels=(32, 32, 32, 32)), DDPMScheduler())
+    with pytest.raises(InvalidInputError, match=r"DDPMPipeline is not in the table.*FamilySpec"):
+        DiffusersVideoGenerator(other)
+
+
+def test_the_named_door_is_for_cogvideox():
+    with pytest.raises(InvalidInputError, match="no CogVideoX pipeline"):
+        CogVideoXGenerator(tiny.wan_22())
+
+
+def test_sizes_off_the_multiple_and_unknown_types_are_refused(pipe):
+    with pytest.raises(InvalidInputError, match="divisible by 16, not size=\\(30, 32\\)"):
+        DiffusersVideoGenerator(pipe, size=(30, 32))
+    with pytest.raises(InvalidInputError, match="context_frames=0 is too few"):
+        DiffusersVideoGenerator(pipe, context_frames=0)
+
+
+def test_a_missing_checkpoint_and_a_missing_package_are_told_apart(tmp_path):
+    with pytest.raises(ModelNotFoundError, match="is no diffusers pipeline"):
+        DiffusersVideoGenerator.from_pretrained(str(tmp_path))
+    where = str(cases.folder("cosmos-predict2"))
+    with pytest.raises(MissingDependencyError, match="cosmos_guardrail"):
+        DiffusersVideoGenerator.from_pretrained(where)
+    with pytest.raises(MissingDependencyError, match="pip install torchvision"):
+        DiffusersVideoGenerator(tiny.cosmos_2(concat_padding_mask=True))
+
+
+def test_the_registry_knows_it():
+    spec = f"diffusers:{cases.folder('cogvideox-i2v')}"
+    assert registry.make("generator", spec, steps=1).spec.name == "cogvideox-i2v"
+    with pytest.raises(InvalidInputError, match="Name a checkpoint"):
+        registry.make("generator", "diffusers")

@@ -1,0 +1,124 @@
+from types import SimpleNamespace
+
+import diffusers_cases as cases
+import numpy as np
+import pytest
+import tiny_pipelines as tiny
+import torch
+from attrs import evolve
+
+from phyrefine.backends import families, memory
+from phyrefine.backends.diffusers import DiffusersVideoGenerator
+from phyrefine.errors import InvalidInputError
+from phyrefine.testing import moving_clip
+from phyrefine.types import Prompt, Shot
+
+SHOT = Shot(Prompt("it rolls"), moving_clip(24, (32, 32), 8.0), seconds=1.0, fps=8.0)
+COGVIDEOX = families.named("cogvideox-i2v")
+
+
+@pytest.mark.parametrize(
+    ("capability", "spec", "dtype"),
+    [
+        ((9, 0), COGVIDEOX, torch.bfloat16),
+        ((8, 0), COGVIDEOX, torch.bfloat16),
+        ((7, 5), COGVIDEOX, torch.float16),
+        ((7, 0), COGVIDEOX, torch.float16),
+        ((7, 0), evolve(COGVIDEOX, dtypes=("bfloat16",)), torch.float32),
+        ((9, 0), evolve(COGVIDEOX, dtypes=("float16",)), torch.float16),
+    ],
+)
+def test_the_type_is_what_family_and_gpu_both_know(monkeypatch, capability, spec, dtype):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(torch.version, "hip", None)
+    assert memory.choose_dtype(spec, torch.device("cuda")) == dtype
+
+
+def test_the_type_asked_for_wins_and_the_cpu_gets_float32():
+    cpu = torch.device("cpu")
+    assert memory.choose_dtype(COGVIDEOX, cpu) == torch.float32
+    assert memory.choose_dtype(COGVIDEOX, cpu, "float16") == torch.float16
+    assert memory.choose_dtype(COGVIDEOX, cpu, torch.bfloat16) == torch.bfloat16
+    with pytest.raises(InvalidInputError, match="not 'half precision'"):
+        memory.choose_dtype(COGVIDEOX, cpu, "half precision")
+
+
+def test_the_2b_model_is_a_float16_model():
+    spec = families.of(tiny.cogvideox(image=False))
+    assert spec.dtypes == ("float16",)
+    assert families.of(tiny.cogvideox(image=False, newer=True)).dtypes[0] == "bfloat16"
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_components_named_by_the_family_stay_in_float32(dtype):
+    pipe = cases.generator("wan-2.1-i2v", dtype=dtype).pipe
+    assert pipe.transformer.dtype == getattr(torch, dtype)
+    assert pipe.text_encoder.dtype == getattr(torch, dtype)
+    assert pipe.vae.dtype == pipe.image_encoder.dtype == torch.float32
+
+
+@pytest.mark.parametrize("mode", ["balanced", "tight"])
+def test_modes_change_where_weights_live_and_not_the_frames(mode):
+    expected = cases.generator("cogvideox-i2v").generate(SHOT)
+    generator = cases.generator("cogvideox-i2v", memory=mode)
+    assert generator.generate(SHOT) == expected
+    assert generator.generate(SHOT) == expected
+    assert generator.pipe.vae.use_slicing
+    hooked = [hasattr(part, "_diffusers_hook") for part in generator.pipe.transformer.modules()]
+    assert any(hooked) == (mode == "tight")
+
+
+def test_tiles_are_for_pictures_larger_than_a_tile():
+    calls = []
+    vae = SimpleNamespace(enable_tiling=lambda: calls.append("tile"))
+    memory._tile(SimpleNamespace(vae=vae), on=True, size=(32, 32))
+    memory._tile(SimpleNamespace(vae=vae), on=False, size=(480, 720))
+    assert calls == []
+    memory._tile(SimpleNamespace(vae=vae), on=True, size=(480, 720))
+    assert calls == ["tile"]
+
+
+def test_eight_bit_weights_are_stored_in_eight_bits_and_stay_close():
+    expected = cases.generator("cogvideox-i2v").generate(SHOT)
+    generator = cases.generator("cogvideox-i2v", fp8=True)
+    weight = generator.pipe.transformer.transformer_blocks[0].ff.net[0].proj.weight
+    assert weight.dtype == torch.float8_e4m3fn
+    close = generator.generate(SHOT)
+    assert 0 < np.abs(close.frames.astype(int) - expected.frames).mean() < 20
+
+
+def test_unknown_modes_are_refused():
+    with pytest.raises(InvalidInputError, match="fast, balanced, tight, not 'low'"):
+        DiffusersVideoGenerator.from_pretrained(str(cases.folder("cogvideox-i2v")), memory="low")
+
+
+def test_modes_lead_down_and_end():
+    assert memory.next_mode("fast") == "balanced"
+    assert memory.next_mode("balanced") == "tight"
+    assert memory.next_mode("tight") is None
+    assert memory.next_mode(None) is None
+
+
+def test_an_estimate_counts_the_weights_of_a_folder():
+    estimate = memory.estimate_memory(str(cases.folder("cogvideox-i2v")), dtype="float32")
+    pipe = cases.generator("cogvideox-i2v").pipe
+    for name in ("transformer", "vae"):
+        counted = sum(p.numel() for p in getattr(pipe, name).parameters())
+        assert estimate.weights[name] == pytest.approx(4 * counted / 2**30)
+    assert estimate.family == "cogvideox-i2v"
+    assert estimate.peak["fast"] > estimate.peak["balanced"] > estimate.peak["tight"] > 0
+
+
+def test_an_estimate_of_cogvideox_is_near_its_authors_figures():
+    estimate = memory.estimate_memory("THUDM/CogVideoX-5b-I2V")
+    assert estimate.peak["fast"] == pytest.approx(33 * 1e9 / 2**30, rel=0.2)
+    assert estimate.peak["balanced"] == pytest.approx(11 * 1e9 / 2**30, rel=0.2)
+    smaller = memory.estimate_memory("THUDM/CogVideoX-5b-I2V", size=(240, 360))
+    assert smaller.peak["fast"] < estimate.peak["fast"]
+
+
+def test_estimates_need_something_known():
+    with pytest.raises(InvalidInputError, match="THUDM/CogVideoX-5b-I2V"):
+        memory.estimate_memory("somebody/unknown")
+    with pytest.raises(InvalidInputError, match="not 'int4'"):
+        memory.estimate_memory("THUDM/CogVideoX-5b-I2V", dtype="int4")

@@ -1,0 +1,640 @@
+"""Real diffusers pipelines with tiny random weights, built in memory: no hub, no downloads.
+
+Each builder gives a pipeline whose components are the released classes at toy sizes.
+"""
+
+from __future__ import annotations
+
+import string
+
+import torch
+
+CHARACTERS = string.ascii_letters + string.digits + ".,!?-'\""
+
+
+# -- text --------------------------------------------------------------------------------------
+
+
+def unigram_tokenizer():
+    """A T5 tokenizer over single characters."""
+    from transformers import T5Tokenizer
+
+    specials = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0)]
+    return T5Tokenizer(
+        vocab=specials + [(letter, -3.0) for letter in CHARACTERS],
+        extra_ids=0,
+        model_max_length=226,
+    )
+
+
+def t5(kind="T5"):
+    """Tokenizer and encoder of T5 or UMT5, width 32."""
+    import transformers
+
+    tokenizer = unigram_tokenizer()
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=len(tokenizer),
+        d_model=32,
+        d_kv=8,
+        d_ff=37,
+        num_layers=2,
+        num_heads=4,
+        relative_attention_num_buckets=8,
+        feed_forward_proj="gated-gelu",
+        is_encoder_decoder=False,
+        use_cache=False,
+        tie_word_embeddings=False,
+    )
+    torch.manual_seed(0)
+    encoder = getattr(transformers, f"{kind}EncoderModel")(config).eval()
+    # Random T5 encoders damp their input so much that float16 cannot tell two prompts apart.
+    with torch.no_grad():
+        encoder.get_input_embeddings().weight.mul_(3)
+    return {"tokenizer": tokenizer, "text_encoder": encoder}
+
+
+# -- CogVideoX ---------------------------------------------------------------------------------
+
+
+def cogvideox_vae(*, inverted=False):
+    from diffusers import AutoencoderKLCogVideoX
+
+    torch.manual_seed(0)
+    return AutoencoderKLCogVideoX(
+        down_block_types=("CogVideoXDownBlock3D",) * 4,
+        up_block_types=("CogVideoXUpBlock3D",) * 4,
+        block_out_channels=(8, 8, 8, 8),
+        latent_channels=4,
+        layers_per_block=1,
+        norm_num_groups=2,
+        temporal_compression_ratio=4,
+        sample_height=32,
+        sample_width=32,
+        invert_scale_latents=inverted,
+    )
+
+
+def cogvideox(*, image=True, newer=False, frames=9, scheduler="CogVideoXDPMScheduler"):
+    """CogVideoX: image- or text-to-video, the first generation or 1.5 (``newer``)."""
+    import diffusers
+
+    if newer:
+        position = {
+            "patch_size_t": 2,
+            "patch_bias": False,
+            "use_rotary_positional_embeddings": True,
+        }
+        position |= {"ofs_embed_dim": 8} if image else {}
+    elif image:
+        position = {
+            "use_rotary_positional_embeddings": True,
+            "use_learned_positional_embeddings": True,
+        }
+    else:
+        position = {}
+    torch.manual_seed(0)
+    transformer = diffusers.CogVideoXTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        in_channels=8 if image else 4,
+        out_channels=4,
+        time_embed_dim=8,
+        text_embed_dim=32,
+        num_layers=1,
+        sample_width=4,
+        sample_height=4,
+        sample_frames=frames,
+        patch_size=2,
+        temporal_compression_ratio=4,
+        max_text_seq_length=16,
+        **position,
+    )
+    pipeline = "CogVideoXImageToVideoPipeline" if image else "CogVideoXPipeline"
+    return getattr(diffusers, pipeline)(
+        **t5(),
+        transformer=transformer,
+        vae=cogvideox_vae(inverted=newer),
+        scheduler=getattr(diffusers, scheduler)(
+            snr_shift_scale=1.0,
+            prediction_type="v_prediction",
+            timestep_spacing="trailing",
+            rescale_betas_zero_snr=True,
+        ),
+    )
+
+
+# -- LTX ---------------------------------------------------------------------------------------
+
+
+def ltx():
+    import diffusers
+
+    torch.manual_seed(0)
+    transformer = diffusers.LTXVideoTransformer3DModel(
+        in_channels=8,
+        out_channels=8,
+        patch_size=1,
+        patch_size_t=1,
+        num_attention_heads=4,
+        attention_head_dim=8,
+        cross_attention_dim=32,
+        num_layers=1,
+        caption_channels=32,
+    )
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLLTXVideo(
+        latent_channels=8,
+        block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8, 8),
+        layers_per_block=(1, 1, 1, 1, 1),
+        decoder_layers_per_block=(1, 1, 1, 1, 1),
+        spatio_temporal_scaling=(True, True, False, False),
+        decoder_spatio_temporal_scaling=(True, True, False, False),
+        decoder_inject_noise=(False,) * 5,
+        upsample_residual=(False,) * 4,
+        upsample_factor=(1,) * 4,
+        timestep_conditioning=False,
+        patch_size=1,
+        patch_size_t=1,
+        encoder_causal=True,
+        decoder_causal=False,
+    )
+    vae.use_framewise_encoding = vae.use_framewise_decoding = False
+    return diffusers.LTXConditionPipeline(
+        **t5(),
+        transformer=transformer,
+        vae=vae,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )
+
+
+# -- Wan and its kin ---------------------------------------------------------------------------
+
+
+def wan_vae(**options):
+    from diffusers import AutoencoderKLWan
+
+    torch.manual_seed(0)
+    settings = {
+        "base_dim": 3,
+        "z_dim": 16,
+        "dim_mult": [1, 1, 1, 1],
+        "num_res_blocks": 1,
+        "temperal_downsample": [False, True, True],
+    }
+    return AutoencoderKLWan(**settings | options)
+
+
+def wan_transformer(kind="WanTransformer3DModel", **options):
+    import diffusers
+
+    torch.manual_seed(0)
+    settings = {
+        "patch_size": (1, 2, 2),
+        "num_attention_heads": 2,
+        "attention_head_dim": 12,
+        "in_channels": 16,
+        "out_channels": 16,
+        "text_dim": 32,
+        "freq_dim": 256,
+        "ffn_dim": 32,
+        "num_layers": 2,
+        "cross_attn_norm": True,
+        "qk_norm": "rms_norm_across_heads",
+        "rope_max_seq_len": 64,
+    }
+    return getattr(diffusers, kind)(**settings | options)
+
+
+def unipc(shift=3.0):
+    from diffusers import UniPCMultistepScheduler
+
+    return UniPCMultistepScheduler(
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=shift
+    )
+
+
+def wan_21():
+    """With a CLIP image encoder, as Wan 2.1 has it."""
+    import diffusers
+    import transformers
+
+    torch.manual_seed(0)
+    encoder = transformers.CLIPVisionModel(
+        transformers.CLIPVisionConfig(
+            hidden_size=4,
+            projection_dim=4,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=32,
+            intermediate_size=16,
+            patch_size=8,
+        )
+    ).eval()
+    return diffusers.WanImageToVideoPipeline(
+        **t5("UMT5"),
+        vae=wan_vae(),
+        scheduler=unipc(),
+        image_processor=transformers.CLIPImageProcessorPil(crop_size=32, size=32),
+        image_encoder=encoder,
+        transformer=wan_transformer(in_channels=36, image_dim=4, added_kv_proj_dim=24),
+        transformer_2=None,
+    )
+
+
+def wan_22():
+    """Two experts and no image encoder, as Wan 2.2 A14B has it."""
+    from diffusers import WanImageToVideoPipeline
+
+    return WanImageToVideoPipeline(
+        **t5("UMT5"),
+        vae=wan_vae(),
+        scheduler=unipc(),
+        image_processor=None,
+        image_encoder=None,
+        transformer=wan_transformer(in_channels=36),
+        transformer_2=wan_transformer(in_channels=36),
+        boundary_ratio=0.9,
+    )
+
+
+def wan_ti2v():
+    """The 16-fold VAE with 48 channels of Wan 2.2 TI2V."""
+    from diffusers import WanImageToVideoPipeline
+
+    vae = wan_vae(
+        decoder_base_dim=4,
+        z_dim=48,
+        in_channels=12,
+        out_channels=12,
+        is_residual=True,
+        patch_size=2,
+        latents_mean=[0.0] * 48,
+        latents_std=[1.0] * 48,
+        scale_factor_spatial=16,
+        scale_factor_temporal=4,
+    )
+    return WanImageToVideoPipeline(
+        **t5("UMT5"),
+        vae=vae,
+        scheduler=unipc(5.0),
+        image_processor=None,
+        image_encoder=None,
+        transformer=wan_transformer(in_channels=48, out_channels=48),
+        transformer_2=None,
+        expand_timesteps=True,
+    )
+
+
+def vace():
+    from diffusers import WanVACEPipeline
+
+    return WanVACEPipeline(
+        **t5("UMT5"),
+        vae=wan_vae(),
+        scheduler=unipc(),
+        transformer=wan_transformer(
+            "WanVACETransformer3DModel", vace_layers=[0], vace_in_channels=96
+        ),
+        transformer_2=None,
+    )
+
+
+def skyreels():
+    import diffusers
+
+    return diffusers.SkyReelsV2DiffusionForcingVideoToVideoPipeline(
+        **t5("UMT5"),
+        vae=wan_vae(),
+        scheduler=unipc(8.0),
+        transformer=wan_transformer("SkyReelsV2Transformer3DModel", inject_sample_info=True),
+    )
+
+
+def helios():
+    import diffusers
+
+    return diffusers.HeliosPipeline(
+        **t5("UMT5"),
+        vae=wan_vae(),
+        scheduler=diffusers.HeliosScheduler(
+            stage_range=[0, 1], stages=1, use_dynamic_shifting=True
+        ),
+        transformer=_helios_transformer(),
+    )
+
+
+def _helios_transformer():
+    from diffusers import HeliosTransformer3DModel
+
+    torch.manual_seed(0)
+    return HeliosTransformer3DModel(
+        patch_size=(1, 2, 2),
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=16,
+        out_channels=16,
+        text_dim=32,
+        freq_dim=256,
+        ffn_dim=32,
+        num_layers=2,
+        cross_attn_norm=True,
+        qk_norm="rms_norm_across_heads",
+        rope_dim=(4, 4, 4),
+    )
+
+
+def anyflow():
+    import diffusers
+
+    torch.manual_seed(0)
+    transformer = diffusers.AnyFlowFARTransformer3DModel(
+        patch_size=(1, 2, 2),
+        compressed_patch_size=(1, 4, 4),
+        full_chunk_limit=3,
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=16,
+        out_channels=16,
+        text_dim=32,
+        freq_dim=16,
+        ffn_dim=32,
+        num_layers=2,
+        cross_attn_norm=True,
+        rope_max_seq_len=32,
+        gate_value=0.25,
+        deltatime_type="r",
+        chunk_partition=(1, 2, 2),
+    )
+    return diffusers.AnyFlowFARPipeline(
+        **t5("UMT5"),
+        transformer=transformer,
+        vae=wan_vae(),
+        scheduler=diffusers.FlowMapEulerDiscreteScheduler(num_train_timesteps=1000, shift=5.0),
+    )
+
+
+# -- Cosmos ------------------------------------------------------------------------------------
+
+
+class Guardrail(torch.nn.Module):
+    """Lets everything pass; has the calls the pipelines make."""
+
+    device = torch.device("cpu")
+    dtype = torch.float32
+
+    def check_text_safety(self, prompt):
+        return True
+
+    def check_video_safety(self, frames):
+        return frames
+
+    def to(self, *args, **kwargs):
+        return self
+
+
+def cosmos_transformer(in_channels, **options):
+    from diffusers import CosmosTransformer3DModel
+
+    torch.manual_seed(0)
+    settings = {
+        "in_channels": in_channels,
+        "out_channels": in_channels - 1,
+        "num_attention_heads": 2,
+        "attention_head_dim": 16,
+        "num_layers": 2,
+        "mlp_ratio": 2,
+        "text_embed_dim": 32,
+        "adaln_lora_dim": 4,
+        "max_size": (8, 32, 32),
+        "patch_size": (1, 2, 2),
+        "rope_scale": (2.0, 1.0, 1.0),
+        "concat_padding_mask": False,
+        "extra_pos_embed_type": None,
+    }
+    return CosmosTransformer3DModel(**settings | options)
+
+
+def cosmos_1():
+    import diffusers
+
+    torch.manual_seed(0)
+    vae = diffusers.AutoencoderKLCosmos(
+        latent_channels=4,
+        encoder_block_out_channels=(8, 8, 8, 8),
+        decode_block_out_channels=(8, 8, 8, 8),
+        attention_resolutions=(8,),
+        resolution=64,
+        num_layers=2,
+        patch_size=4,
+        patch_type="haar",
+        scaling_factor=1.0,
+        spatial_compression_ratio=4,
+        temporal_compression_ratio=4,
+    )
+    scheduler = diffusers.EDMEulerScheduler(
+        sigma_min=0.002,
+        sigma_max=80,
+        sigma_data=0.5,
+        sigma_schedule="karras",
+        num_train_timesteps=1000,
+        prediction_type="epsilon",
+        rho=7.0,
+        final_sigmas_type="sigma_min",
+    )
+    return diffusers.CosmosVideoToWorldPipeline(
+        **t5(),
+        transformer=cosmos_transformer(5, extra_pos_embed_type="learnable"),
+        vae=vae,
+        scheduler=scheduler,
+        safety_checker=Guardrail(),
+    )
+
+
+def cosmos_2(**options):
+    import diffusers
+
+    return diffusers.Cosmos2VideoToWorldPipeline(
+        **t5(),
+        transformer=cosmos_transformer(17, **options),
+        vae=wan_vae(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_karras_sigmas=True),
+        safety_checker=Guardrail(),
+    )
+
+
+def byte_tokenizer(specials, *, bos=None, eos=None, pad=None, template=None):
+    """A byte-level tokenizer that stands for Qwen's or Llama's."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    tokens = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    vocabulary = {token: index for index, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    named = {bos, eos, pad, "<unk>"}
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=bos,
+        eos_token=eos,
+        pad_token=pad,
+        unk_token="<unk>",
+        additional_special_tokens=[token for token in specials if token not in named],
+        model_max_length=512,
+    )
+    if template:
+        fast.chat_template = template
+    return fast
+
+
+CHAT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% for c in m['content'] %}{{ c['text'] }}{% endfor %}<|im_end|>\n{% endfor %}"
+)
+
+
+def cosmos_25():
+    import diffusers
+    import transformers
+
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>"]
+    tokenizer = byte_tokenizer(specials, eos="<|im_end|>", pad="<|endoftext|>", template=CHAT)
+    rope = {"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"}
+    torch.manual_seed(0)
+    encoder = transformers.Qwen2_5_VLForConditionalGeneration(
+        transformers.Qwen2_5_VLConfig(
+            text_config={
+                "hidden_size": 16,
+                "intermediate_size": 16,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 2,
+                "vocab_size": len(tokenizer),
+                "rope_parameters": rope,
+            },
+            vision_config={
+                "depth": 2,
+                "hidden_size": 16,
+                "intermediate_size": 16,
+                "num_heads": 2,
+                "out_hidden_size": 16,
+            },
+        )
+    ).eval()
+    transformer = cosmos_transformer(
+        17,
+        use_crossattn_projection=True,
+        crossattn_proj_in_channels=32,
+        encoder_hidden_states_channels=32,
+    )
+    return diffusers.Cosmos2_5_PredictBasePipeline(
+        transformer=transformer,
+        vae=wan_vae(),
+        scheduler=diffusers.UniPCMultistepScheduler(),
+        text_encoder=encoder,
+        tokenizer=tokenizer,
+        safety_checker=Guardrail(),
+    )
+
+
+# -- FramePack ---------------------------------------------------------------------------------
+
+
+def framepack():
+    import diffusers
+    import transformers
+
+    torch.manual_seed(0)
+    transformer = diffusers.HunyuanVideoFramepackTransformer3DModel(
+        in_channels=4,
+        out_channels=4,
+        num_attention_heads=2,
+        attention_head_dim=10,
+        num_layers=1,
+        num_single_layers=1,
+        num_refiner_layers=1,
+        patch_size=2,
+        patch_size_t=1,
+        guidance_embeds=True,
+        text_embed_dim=16,
+        pooled_projection_dim=8,
+        rope_axes_dim=(2, 4, 4),
+        image_condition_type=None,
+        has_image_proj=True,
+        image_proj_dim=32,
+        has_clean_x_embedder=True,
+    )
+    vae = diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4,
+        down_block_types=("HunyuanVideoDownBlock3D",) * 4,
+        up_block_types=("HunyuanVideoUpBlock3D",) * 4,
+        block_out_channels=(8, 8, 8, 8),
+        layers_per_block=1,
+        norm_num_groups=4,
+        scaling_factor=0.476986,
+        spatial_compression_ratio=8,
+        temporal_compression_ratio=4,
+        mid_block_add_attention=True,
+    )
+    specials = ["<|begin|>", "<|end|>", "<|eot|>", "<unk>"]
+    llama_tokenizer = byte_tokenizer(specials, bos="<|begin|>", eos="<|end|>", pad="<|end|>")
+    llama = transformers.LlamaModel(
+        transformers.LlamaConfig(
+            hidden_size=16,
+            intermediate_size=37,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            num_hidden_layers=2,
+            vocab_size=len(llama_tokenizer),
+            pad_token_id=1,
+            bos_token_id=0,
+            eos_token_id=1,
+        )
+    ).eval()
+    vision = transformers.SiglipVisionModel(
+        transformers.SiglipVisionConfig(
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            image_size=32,
+            intermediate_size=37,
+            patch_size=8,
+        )
+    ).eval()
+    clip_tokenizer, clip = _clip_text()
+    return diffusers.HunyuanVideoFramepackPipeline(
+        transformer=transformer,
+        vae=vae,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+        text_encoder=llama,
+        tokenizer=llama_tokenizer,
+        text_encoder_2=clip,
+        tokenizer_2=clip_tokenizer,
+        feature_extractor=transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32}),
+        image_encoder=vision,
+    )
+
+
+def _clip_text():
+    import transformers
+    from tokenizers import pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [*letters, *(f"{a}</w>" for a in letters), "<|startoftext|>", "<|endoftext|>"]
+    tokenizer = transformers.CLIPTokenizer(
+        vocab={token: index for index, token in enumerate(tokens)}, merges=[], model_max_length=77
+    )
+    config = transformers.CLIPTextConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        hidden_size=8,
+        intermediate_size=37,
+        num_attention_heads=2,
+        num_hidden_layers=2,
+        vocab_size=len(tokenizer),
+        projection_dim=32,
+        max_position_embeddings=77,
+    )
+    return tokenizer, transformers.CLIPTextModel(config).eval()
