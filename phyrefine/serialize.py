@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import attrs
 import cattrs
 from attrs import evolve
 from cattrs.preconf.json import make_converter
@@ -90,6 +91,10 @@ def from_json(value: JSON, kind: type[T], *, fetch: Fetch | None = None) -> T:
         InvalidInputError: Keys or types do not fit; the message says where.
         StoreError: A clip is not where ``fetch`` looks.
     """
+    if attrs.has(kind) and not isinstance(value, Mapping):
+        raise InvalidInputError(
+            f"Not a {kind.__name__}: a JSON object is needed, not {type(value).__name__}."
+        )
     token = _fetch.set(fetch)
     try:
         structured: T = _converter().structure(value, kind)

@@ -83,7 +83,7 @@ class RunLock:
             holder = read_json(self._holder_path)
         except ValueError:
             holder = None
-        if holder is None:
+        if not isinstance(holder, dict) or set(holder) != {"pid", "host", "since"}:
             return "another process"
         mine = " (this very process)" if holder["pid"] == os.getpid() else ""
         return f"process {holder['pid']}{mine} on {holder['host']} since {holder['since']}"

@@ -95,10 +95,10 @@ def run_many(
             outcomes[index] = _attempted(work, items[index])
             finished.put(index)
 
-    # Daemons, so that a call that hangs cannot keep the process alive after Ctrl-C.
-    for number in range(min(workers, len(items))):
-        threading.Thread(target=worker, name=f"phyrefine-{number}", daemon=True).start()
     try:
+        # Daemons, so that a call that hangs cannot keep the process alive after Ctrl-C.
+        for number in range(min(workers, len(items))):
+            threading.Thread(target=worker, name=f"phyrefine-{number}", daemon=True).start()
         _watch(finished, len(items), progress=progress)
     except KeyboardInterrupt:
         stopping.set()
