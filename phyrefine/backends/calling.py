@@ -228,8 +228,8 @@ class _Call:
 
     def note(self, fault: Fault) -> None:
         """Add up what the failed try took."""
-        calls = Usage(calls=1, usd=None) if fault.sent else Usage()
-        self.usage = self.usage + fault.usage + calls
+        unknown = Usage(calls=1, usd=None) if fault.sent else Usage()
+        self.usage = self.usage + (fault.usage if fault.usage.calls else unknown)
         fault.error.attempts = self.tries
         fault.error.usage = self.usage
 

@@ -138,8 +138,13 @@ class GeminiVLM:
         return identity(self.service, self._usual, asdict(self._sampling), asdict(self._looking),
                         stills_only)  # fmt: skip
 
+    @property
+    def model(self) -> str:
+        """Model asked for; the one that answers is in ``Answer.model``."""
+        return self.service.model
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.service.model!r})"
+        return f"{type(self).__name__}({self.model!r})"
 
     def ask(self, question: Question) -> Answer:
         """Answer one question about ``question.clips``.
@@ -198,7 +203,8 @@ class GeminiVLM:
             if fault is None:
                 raise
             raise fault from raised
-        answer = gemini_reply.read(self.service, response, draft.sampling.max_tokens)
+        raw = response.sdk_http_response.body
+        answer = gemini_reply.read(self.service, raw, draft.sampling.max_tokens)
         self._observed.answered_by(answer.model, self.service)
         return answer
 
@@ -311,8 +317,13 @@ class GeminiLLM:
         vlm = self._vlm
         return identity(self.service, vlm._usual, asdict(vlm._sampling))  # noqa: SLF001 - one module, one client
 
+    @property
+    def model(self) -> str:
+        """Model asked for; the one that answers is in ``Answer.model``."""
+        return self.service.model
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.service.model!r})"
+        return f"{type(self).__name__}({self.model!r})"
 
     def ask(self, question: Question) -> Answer:
         """Answer one question; its clips are not looked at.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
+
+from attrs import evolve
 
 from phyrefine.backends.asking import plain_text
 from phyrefine.backends.calling import Fault, FaultSignalError
@@ -16,41 +20,49 @@ BLOCKING = frozenset(
 )
 
 
-def read(service: Service, response: Any, limit: int) -> Answer:
-    """The answer in a ``GenerateContentResponse``.
+def read(service: Service, raw: str | None, limit: int) -> Answer:
+    """The answer in the body of ``generateContent``.
+
+    The body is read here, not by the SDK, which drops what its models do not know: errors under
+    200, new finish reasons.
 
     Args:
         service: Who answered.
-        response: What the SDK gave.
+        raw: The body.
         limit: ``max_output_tokens`` that was sent, for messages.
 
     Raises:
         FaultSignalError: Blocked, cut off, empty, or an error under 200.
+        json.JSONDecodeError: No JSON.
     """
-    usage = _usage(response)
-    extra = getattr(response, "model_extra", None) or {}
-    if "error" in extra:
-        raise FaultSignalError(error_inside(service, extra["error"]))
-    reason = getattr(response.prompt_feedback, "block_reason", None)
-    if reason is not None and not response.candidates:
-        raise FaultSignalError(_blocked_prompt(service, _word(reason), usage))
-    if not response.candidates:
+    body = json.loads(raw) if raw else {}
+    body = body if isinstance(body, dict) else {}
+    if body.get("error"):
+        raise FaultSignalError(error_inside(service, body["error"]))
+    usage = _usage(_key(body, "usageMetadata") or {})
+    candidates = body.get("candidates") or []
+    reason = _key(_key(body, "promptFeedback") or {}, "blockReason")
+    if reason and not candidates:
+        raise FaultSignalError(_blocked_prompt(service, str(reason), usage))
+    if not candidates:
         raise FaultSignalError(empty_answer(service))
-    candidate = response.candidates[0]
-    text, finish = _text(candidate), _word(candidate.finish_reason) or "STOP"
-    fault = _fault(service, finish, text, usage, limit, candidate.finish_message)
+    candidate = candidates[0]
+    text, finish = _text(candidate), str(_key(candidate, "finishReason") or "STOP")
+    fault = _fault(service, finish, text, usage, limit, _key(candidate, "finishMessage"))
     if fault is not None:
         raise FaultSignalError(fault)
-    return Answer(plain_text(text, service), response.model_version, usage, finish.lower())
+    return Answer(plain_text(text, service), _key(body, "modelVersion"), usage, finish.lower())
 
 
-def _word(value: Any) -> str:
-    return str(getattr(value, "value", value) or "")
+def _key(value: Mapping[str, Any], camel: str) -> Any:
+    """A key in camelCase, or in snake_case as some gateways send it."""
+    snake = "".join(f"_{char.lower()}" if char.isupper() else char for char in camel)
+    return value.get(camel, value.get(snake))
 
 
-def _text(candidate: Any) -> str:
-    parts = (candidate.content.parts if candidate.content else None) or []
-    return "".join(part.text for part in parts if part.text and not part.thought)
+def _text(candidate: Mapping[str, Any]) -> str:
+    parts = (candidate.get("content") or {}).get("parts") or []
+    return "".join(str(part.get("text") or "") for part in parts if not part.get("thought"))
 
 
 def _fault(
@@ -68,12 +80,7 @@ def _fault(
         message = f"{service.title} ended with {service.words(finish)}{words} and no usable answer."
         error = service.error(BadOutputError, message, raw=text)
         return Fault(error, retries=2, change="seed", usage=usage)
-    return None if text.strip() else _empty(service, usage)
-
-
-def _empty(service: Service, usage: Usage) -> Fault:
-    fault = empty_answer(service)
-    return Fault(fault.error, retries=fault.retries, usage=usage)
+    return None if text.strip() else evolve(empty_answer(service), usage=usage)
 
 
 def truncated(service: Service, text: str, usage: Usage, limit: int) -> Fault:
@@ -95,19 +102,16 @@ def _blocked_prompt(service: Service, reason: str, usage: Usage) -> Fault:
     return Fault(error, retries=0, usage=usage)
 
 
-def _usage(response: Any) -> Usage:
-    meta = response.usage_metadata
-    tokens = {}
-    if meta is not None:
-        cached = meta.cached_content_token_count or 0
-        counts = {
-            "input": max(0, (meta.prompt_token_count or 0) - cached),
-            "output": meta.candidates_token_count or 0,
-            "thinking": meta.thoughts_token_count or 0,
-            "cached": cached,
-        }
-        tokens = {kind: count for kind, count in counts.items() if count}
-    return Usage(calls=1, tokens=tokens, usd=None)
+def _usage(counted: Mapping[str, Any]) -> Usage:
+    """Disjoint counts: cached is not in input. Gemini's output has no thinking in it."""
+    cached = _key(counted, "cachedContentTokenCount") or 0
+    counts = {
+        "input": max(0, (_key(counted, "promptTokenCount") or 0) - cached),
+        "output": _key(counted, "candidatesTokenCount") or 0,
+        "thinking": _key(counted, "thoughtsTokenCount") or 0,
+        "cached": cached,
+    }
+    return Usage(calls=1, tokens={kind: n for kind, n in counts.items() if n}, usd=None)
 
 
 def reply_of(raised: BaseException) -> Reply | None:

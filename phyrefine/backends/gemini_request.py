@@ -126,6 +126,7 @@ class Draft:
             "system_instruction": system or None,
             "max_output_tokens": self.sampling.max_tokens,
             "http_options": {"timeout": max(1, int(timeout * 1000))},
+            "should_return_http_response": True,
         }
 
     def _options(self) -> dict[str, Any]:

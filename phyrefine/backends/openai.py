@@ -109,8 +109,13 @@ class OpenAIVLM:
         return identity(self.service, self._official, asdict(self._sampling),
                         asdict(self._looking), {"api": self._api})  # fmt: skip
 
+    @property
+    def model(self) -> str:
+        """Model asked for; the one that answers is in ``Answer.model``."""
+        return self.service.model
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.service.model!r})"
+        return f"{type(self).__name__}({self.model!r})"
 
     def ask(self, question: Question) -> Answer:
         """Answer one question about ``question.clips``.
@@ -190,8 +195,13 @@ class OpenAILLM:
         vlm = self._vlm
         return identity(self.service, vlm._official, asdict(vlm._sampling), {"api": vlm._api})  # noqa: SLF001 - one module, one client
 
+    @property
+    def model(self) -> str:
+        """Model asked for; the one that answers is in ``Answer.model``."""
+        return self.service.model
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.service.model!r})"
+        return f"{type(self).__name__}({self.model!r})"
 
     def ask(self, question: Question) -> Answer:
         """Answer one question; its clips are not looked at.

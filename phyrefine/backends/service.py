@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from phyrefine._secrets import hide, scrub
 from phyrefine.backends.excerpt import excerpt
 from phyrefine.errors import AuthError, BackendError
 
@@ -46,7 +47,7 @@ class Service:
 
     def words(self, text: object) -> str:
         """Foreign text fit for a message."""
-        return excerpt(text, self.secrets)
+        return excerpt(scrub(str(text)), self.secrets)
 
     def error(self, kind: type[BackendError], message: str, **details: Any) -> BackendError:
         """An error of this service."""
@@ -56,7 +57,9 @@ class Service:
 def find_key(api_key: str | None, names: tuple[str, ...]) -> str | None:
     """The key given, or the first of the variables ``names`` that is set."""
     given = (api_key, *(os.environ.get(name) for name in names))
-    return next((key.strip() for key in given if key and key.strip()), None)
+    key = next((key.strip() for key in given if key and key.strip()), None)
+    hide(key)
+    return key
 
 
 def check_key(key: str | None, service: Service) -> str:
