@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from attrs import field, frozen
@@ -67,7 +67,7 @@ def find(name: str) -> Backend:
     """
     for entry in entry_points(group=GROUP):
         if entry.name == name:
-            backend = entry.load()
+            backend = _load(entry)
             if not isinstance(backend, Backend):
                 raise UnknownBackendError(
                     f"The entry point {entry.value!r} for {name!r} is not a phyrefine Backend "
@@ -79,6 +79,23 @@ def find(name: str) -> Backend:
     raise UnknownBackendError(
         f"No backend called {name!r}.{hint} Installed: {', '.join(names()) or 'none'}."
     )
+
+
+def _load(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except Exception as error:
+        raise UnknownBackendError(
+            f"The backend {entry.name!r} ({entry.value}) cannot be loaded: "
+            f"{type(error).__name__}: {error}. Update or uninstall the package that offers it."
+        ) from error
+
+
+def _can(name: str, role: Role) -> bool:
+    try:
+        return role in find(name).roles
+    except UnknownBackendError:  # somebody's broken plugin must not hide the others
+        return False
 
 
 def make(role: Role, spec: str, **options: Any) -> Any:
@@ -97,7 +114,7 @@ def make(role: Role, spec: str, **options: Any) -> Any:
     backend = find(name)
     factory: Factory | None = getattr(backend, role)
     if factory is None:
-        able = [other for other in names() if getattr(find(other), role) is not None]
+        able = [other for other in names() if _can(other, role)]
         raise UnknownBackendError(
             f"Backend {name!r} cannot be a {role}. These can: {', '.join(able) or 'none'}."
         )

@@ -14,16 +14,17 @@ from phyrefine.errors import PhyrefineError
 # what was finished kept; 130 interrupted.
 FAILED, USAGE, STOPPED_EARLY, INTERRUPTED = 1, 2, 3, 130
 
+# name: (where, one line for --help); commands load on use, so the line stands here.
 COMMANDS = {
-    "demo": "phyrefine.cli.demo:demo",
-    "run": "phyrefine.cli.run:run",
-    "replay": "phyrefine.cli.replay:replay",
-    "report": "phyrefine.cli.report:report",
-    "doctor": "phyrefine.cli.doctor:doctor",
-    "generators": "phyrefine.cli.generators:generators",
-    "bench": "phyrefine.physics_iq.commands:bench",
-    "score": "phyrefine.physics_iq.commands:score",
-    "ensemble": "phyrefine.physics_iq.commands:ensemble",
+    "demo": ("phyrefine.cli.demo:demo", "The whole method on a small world: no GPU, no keys."),
+    "run": ("phyrefine.cli.run:run", "Continue a video so that it obeys physics."),
+    "replay": ("phyrefine.cli.replay:replay", "Decide a finished run again by other rules."),
+    "report": ("phyrefine.cli.report:report", "Write the HTML page of a finished run."),
+    "doctor": ("phyrefine.cli.doctor:doctor", "Check packages, GPU, keys, codecs and disk."),
+    "generators": ("phyrefine.cli.generators:generators", "List the video generators."),
+    "bench": ("phyrefine.physics_iq.commands:bench", "Run a benchmark, resumable, to its table."),
+    "score": ("phyrefine.physics_iq.commands:score", "Score folders of generated videos."),
+    "ensemble": ("phyrefine.physics_iq.commands:ensemble", "Ensembles over scored folders."),
 }
 
 
@@ -41,8 +42,8 @@ def build() -> App:
         version=_version,
         version_flags=["--version"],
     )
-    for name, target in COMMANDS.items():
-        app.command(target, name=name)
+    for name, (target, line) in COMMANDS.items():
+        app.command(target, name=name, help=line)
     return app
 
 

@@ -105,9 +105,14 @@ def _gpu() -> Check:
 def _backends() -> Iterator[Check]:
     from phyrefine import registry
     from phyrefine._optional import installed
+    from phyrefine.errors import UnknownBackendError
 
     for name in registry.names():
-        backend = registry.find(name)
+        try:
+            backend = registry.find(name)
+        except UnknownBackendError as error:
+            yield name, False, str(error)
+            continue
         missing = [module for module in backend.needs if not installed(module)]
         if missing:
             hint = f'pip install "phyrefine[{backend.extra}]"' if backend.extra else ""
