@@ -87,6 +87,11 @@ def test_the_videos_play_back_what_was_made(elements, refinement):
     assert shown == ["prefix", "0.0", "1.0", "2.1", "truth"]
 
 
+def test_without_scripts_the_videos_have_controls(elements):
+    shown = [video for video in elements.named("video") if "hidden" not in video]
+    assert all("controls" in video for video in shown)
+
+
 def test_the_page_is_small_and_always_the_same(page, refinement, truth):
     assert len(page) < 400_000
     assert report.render(refinement, truth=truth) == page
