@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from phyrefine.physics_iq.plain import plain_score
+from phyrefine.physics_iq.plain import PlainScore, plain_score
 from phyrefine.select.pool import entries
 from phyrefine.types import Refinement, Scenario
 from phyrefine.video.clip import Clip
@@ -23,7 +23,7 @@ from phyrefine.world.truth.scenes import (
 )
 
 FPS = 24.0
-SIZE = (48, 64)
+SIZE = (64, 48)  # width, height, as the renderer takes it
 # Scores compare at the generator's own rate: held frames would count as missed motion.
 SCORE_FPS = 8.0
 SHEET_COLUMNS, SHEET_SCALE = 10, 2
@@ -65,12 +65,17 @@ def _film(scene: Scene, take: int, fps: float) -> Clip:
     return Clip(render(simulate(scene, take, fps=fps), SIZE), fps)
 
 
-def true_score(sample: Sample, clip: Clip) -> float:
-    """Physics-IQ-style score of a continuation, 0..100; needs the truth."""
+def score_parts(sample: Sample, clip: Clip) -> PlainScore:
+    """Physics-IQ-style score of a continuation and its parts; needs the truth."""
     made = clip.as_made
     made = made if made.size == sample.take1.size else made.resize(*sample.take1.size)
     made = made.resample(SCORE_FPS, count=len(sample.take1))
-    return plain_score(made, sample.take1, sample.take2).score
+    return plain_score(made, sample.take1, sample.take2)
+
+
+def true_score(sample: Sample, clip: Clip) -> float:
+    """The score of :func:`score_parts`, 0..100."""
+    return score_parts(sample, clip).score
 
 
 def true_scores(sample: Sample, refinement: Refinement) -> dict[str, float]:
@@ -88,7 +93,7 @@ def contact_sheet(sample: Sample, refinement: Refinement) -> NDArray[np.uint8]:
     rows = []
     for clip in clips:
         picked = np.linspace(0, len(clip) - 1, SHEET_COLUMNS).round().astype(int)
-        frames = resize(clip.frames[picked], SIZE[0] * SHEET_SCALE, SIZE[1] * SHEET_SCALE)
+        frames = resize(clip.frames[picked], SIZE[1] * SHEET_SCALE, SIZE[0] * SHEET_SCALE)
         framed = np.pad(frames, ((0, 0), (2, 2), (2, 2), (0, 0)), constant_values=255)
         rows.append(np.concatenate(list(framed), axis=1))
     sheet: NDArray[np.uint8] = np.concatenate(rows)
