@@ -101,7 +101,7 @@ def _check_terms(terms: Mapping[str, Any]) -> list[Finding]:
     findings += [
         Finding(f"terms.{name}", "is empty: fill it in")
         for name in TERMS[2:]
-        if not _filled(terms.get(name))
+        if not terms.get(name)  # here, unlike above, false and 0 count as empty
     ]
     return findings
 

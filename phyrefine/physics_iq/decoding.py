@@ -18,6 +18,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from phyrefine._optional import require
 from phyrefine.errors import VideoError
 
 UInt8 = NDArray[np.uint8]
@@ -38,6 +39,15 @@ class VideoFacts:
     seconds: float | None
     width: int
     height: int
+
+
+def opencv() -> Any:
+    """The ``cv2`` module.
+
+    Raises:
+        MissingDependencyError: The extra ``physics-iq`` is not installed.
+    """
+    return require("cv2", extra="physics-iq", feature="The Physics-IQ scorer")
 
 
 def probe(path: Path) -> VideoFacts:
@@ -91,9 +101,14 @@ class BgrReader:
         A grey file's luma says it all, through a table; anything else is converted whole.
         """
         if _is_plain_grey(frame):
-            table: UInt8 = _luma_to_blue(frame.format.name)
-            return table[plane(frame, 0)]
+            return luma_to_grey(frame)
         return np.ascontiguousarray(self.read(frame)[..., 0])
+
+
+def luma_to_grey(frame: Any) -> UInt8:
+    """The blue channel of a frame of even height whose chroma is neutral everywhere."""
+    grey: UInt8 = opencv().LUT(plane(frame, 0), _luma_to_blue(frame.format.name))
+    return grey
 
 
 def plane(frame: Any, index: int, channels: int = 1) -> UInt8:
@@ -113,7 +128,8 @@ def _is_plain_grey(frame: Any) -> bool:
     # swscale treats odd heights otherwise, so there the table would not be exact.
     if frame.format.name not in ("yuv420p", "yuvj420p") or frame.height % 2 or frame.rotation:
         return False
-    return bool((plane(frame, 1) == 128).all() and (plane(frame, 2) == 128).all())
+    chroma = (plane(frame, 1), plane(frame, 2))
+    return all(part.min() == part.max() == 128 for part in chroma)
 
 
 @functools.cache

@@ -16,8 +16,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from phyrefine._optional import require
-from phyrefine.physics_iq.decoding import BgrReader, UInt8, plane
+from phyrefine.physics_iq.decoding import UInt8, luma_to_grey, opencv, plane
 from phyrefine.physics_iq.metrics import MASK_THRESHOLD, Mask
 
 WEIGHT = 0.3  # of the newest frame in the background
@@ -28,15 +27,6 @@ KERNEL = 5  # side of the square of opening and closing, and of the blur
 OFF, ON = 16, 235
 _MPEG4_OPTIONS = {"qmin": "3"}
 _GROUP = 12  # frames from key frame to key frame
-
-
-def opencv() -> Any:
-    """The ``cv2`` module.
-
-    Raises:
-        MissingDependencyError: The extra ``physics-iq`` is not installed.
-    """
-    return require("cv2", extra="physics-iq", feature="The Physics-IQ scorer")
 
 
 class MotionMasker:
@@ -90,7 +80,6 @@ class MaskFile:
         self._encoder: Any = None
         self._decoder: Any = av.CodecContext.create("mpeg4", "r")
         self._decoder.thread_count = 1
-        self._reader = BgrReader()
         self._count = 0
 
     def push(self, mask: UInt8) -> list[UInt8]:
@@ -110,11 +99,11 @@ class MaskFile:
         if self._encoder is None:
             return []
         rest = self._read(self._encoder.encode(None))
-        return rest + [self._reader.read_grey(frame) for frame in self._decoder.decode(None)]
+        return rest + [luma_to_grey(frame) for frame in self._decoder.decode(None)]
 
     def _read(self, packets: Iterable[Any]) -> list[UInt8]:
         frames = (frame for packet in packets for frame in self._decoder.decode(packet))
-        return [self._reader.read_grey(frame) for frame in frames]
+        return [luma_to_grey(frame) for frame in frames]
 
     def _open(self, height: int, width: int) -> Any:
         encoder: Any = av.CodecContext.create("mpeg4", "w")

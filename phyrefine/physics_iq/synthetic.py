@@ -17,7 +17,7 @@ import numpy as np
 
 from phyrefine._atomic import written_aside
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, plane
+from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, opencv, plane
 from phyrefine.physics_iq.layout import (
     BASE_FPS,
     CATEGORIES,
@@ -29,7 +29,7 @@ from phyrefine.physics_iq.layout import (
     Edition,
     Sample,
 )
-from phyrefine.physics_iq.masks import OFF, ON, MotionMasker, opencv
+from phyrefine.physics_iq.masks import OFF, ON, MotionMasker
 from phyrefine.video.clip import Clip
 
 SECONDS = CONDITIONING_SECONDS + TEST_SECONDS

@@ -92,3 +92,19 @@ def test_odd_sizes_are_cut_to_even_ones() -> None:
     file, masker = masks.MaskFile(30), masks.MotionMasker()
     read = [grey for frame in frames for grey in file.push(masker.push(frame))] + file.finish()
     assert [grey.shape for grey in read] == [(18, 32)] * 4
+
+
+def test_the_mask_file_keeps_grey_grey(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its frames are read by their luma alone, which is exact only while chroma stays neutral.
+    rng = np.random.default_rng(1)
+    file = masks.MaskFile(30)
+    pictures = []
+    monkeypatch.setattr(masks, "luma_to_grey", lambda frame: pictures.append(frame))
+    for _ in range(14):
+        mask = (rng.random((48, 64)) < 0.3).astype(np.uint8) * np.uint8(masks.ON - masks.OFF)
+        file.push(mask)
+    file.finish()
+    assert len(pictures) == 14
+    for picture in pictures:
+        assert {int(decoding.plane(picture, index).min()) for index in (1, 2)} == {128}
+        assert {int(decoding.plane(picture, index).max()) for index in (1, 2)} == {128}
