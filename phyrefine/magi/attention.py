@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from phyrefine.magi.embeddings import rotate
 from phyrefine.magi.layout import Layout
-from phyrefine.magi.linears import projection
+from phyrefine.magi.linears import Fp8Linear, StreamLinear, projection
 from phyrefine.magi.norms import ZeroCentredLayerNorm
 from phyrefine.magi.parallel import heads_to_tokens, tokens_to_heads
 from phyrefine.magi.precision import normed_value_scale, power_of_two_above
@@ -47,7 +47,7 @@ class MagiAttentionProcessor:
         return heads_to_tokens(heads, self._parallel_config.context_parallel_config)
 
 
-class MagiAttention(nn.Module, AttentionModuleMixin):
+class MagiAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
     """Self-attention over chunks beside cross-attention to the caption, one output projection.
 
     Args:
@@ -73,7 +73,7 @@ class MagiAttention(nn.Module, AttentionModuleMixin):
         self.to_q_text = projection(hidden_size, queries, fp8=fp8)
         self.to_k = projection(hidden_size, keys, fp8=fp8)
         self.to_v = projection(hidden_size, keys, fp8=fp8)
-        self.to_kv_text = projection(hidden_size, 2 * keys)
+        self.to_kv_text = StreamLinear(hidden_size, 2 * keys, bias=False)
         self.to_out = projection(2 * queries, hidden_size, fp8=fp8, smooth=True, full=True)
         self.norm_q = ZeroCentredLayerNorm(head_dim, eps)
         self.norm_k = ZeroCentredLayerNorm(head_dim, eps)
@@ -158,22 +158,21 @@ class MagiAttention(nn.Module, AttentionModuleMixin):
         """What values are divided by in a float16 model, given the norm before them."""
         if not self._half:
             return None
-        weight = getattr(self.to_v, "weight")  # noqa: B009 - the module may be fp8
-        if weight.dim() == 3:
-            weight = self.to_v.dequantized()
+        to_v = self.to_v
+        weight = to_v.dequantized() if isinstance(to_v, Fp8Linear) else to_v.weight
         return normed_value_scale(gamma, beta, weight)
 
     @property
     def _dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self.to_kv_text.weight.dtype
-        return dtype
+        return self.to_kv_text.weight.dtype
 
     @property
     def _half(self) -> bool:
         return self._dtype == torch.float16
 
     def _heads(self, projected: Tensor) -> Tensor:
-        return projected.unflatten(-1, (-1, self.head_dim))
+        heads: Tensor = projected.unflatten(-1, (-1, self.head_dim))
+        return heads
 
     def _self_attention(
         self, query: Tensor, spans: Sequence[Tensor], layout: Layout, entries: tuple[int, int]

@@ -17,7 +17,7 @@ from phyrefine.errors import InvalidInputError
 
 Shortcut = Literal["8,16,16", "16,16,8"]
 
-# Fields of the official model_config that only ever had one value; another value is another network.
+# Fields of the official model_config that have one value; another value is another network.
 _FIXED_MODEL_FIELDS: Mapping[str, object] = {
     "patch_size": 2,
     "t_patch_size": 1,
@@ -224,6 +224,49 @@ def parse_config(sections: Mapping[str, Any], *, name: str = "custom") -> Varian
         raise InvalidInputError(f"The MAGI-1 configuration {name!r} lacks {error}.") from error
     check_passes(shape, sampling)
     return Variant(name, shape, sampling)
+
+
+def config_sections(model: MagiConfig, sampling: SamplingConfig) -> dict[str, dict[str, Any]]:
+    """The official three sections of a configuration; `parse_config` reads them back."""
+    return {
+        "model_config": {
+            **_FIXED_MODEL_FIELDS,
+            "num_layers": model.num_layers,
+            "hidden_size": model.hidden_size,
+            "ffn_hidden_size": model.ffn_hidden_size,
+            "num_attention_heads": model.num_attention_heads,
+            "num_query_groups": model.num_query_groups,
+            "kv_channels": model.attention_head_dim,
+            "gated_linear_unit": model.gated_linear_unit,
+            "half_channel_vae": model.half_channel_vae,
+            "x_rescale_factor": model.x_rescale_factor,
+            "caption_channels": model.caption_channels,
+            "caption_max_length": model.caption_max_length,
+            "layernorm_epsilon": model.eps,
+        },
+        "runtime_config": {
+            "num_steps": sampling.num_steps,
+            "cfg_number": sampling.passes,
+            "window_size": sampling.window_size,
+            "chunk_width": sampling.chunk_width,
+            "cfg_t_range": list(sampling.guidance_times),
+            "prev_chunk_scales": list(sampling.history_scales),
+            "text_scales": list(sampling.text_scales),
+            "noise2clean_kvrange": list(sampling.noise_reach),
+            "clean_chunk_kvrange": sampling.clean_reach,
+            "clean_t": sampling.clean_time,
+            "scale_factor": sampling.scale_factor,
+            "fps": sampling.fps,
+            "video_size_h": sampling.height,
+            "video_size_w": sampling.width,
+        },
+        "engine_config": {
+            "shortcut_mode": sampling.shortcut,
+            "distill": model.distilled,
+            "fp8_quant": model.quantized,
+            "distill_nearly_clean_chunk_threshold": sampling.near_clean_threshold,
+        },
+    }
 
 
 def check_passes(model: MagiConfig, sampling: SamplingConfig) -> None:

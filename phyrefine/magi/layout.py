@@ -148,7 +148,7 @@ def _add_group(
                 f"Row {start + offset} (chunk {row.chunk}, seeing {row.sees}) does not fit its "
                 f"group of {len(members)} chunks from chunk {first}."
             )
-    oldest = min(min(row.sees[0] for row in members), first)
+    oldest = min(first, *(row.sees[0] for row in members))
     spans.append(Span((oldest, first), (start, stop)))
     queries.extend(
         Query(len(spans) - 1, row.sees[0] - oldest, row.sees[1] - oldest) for row in members

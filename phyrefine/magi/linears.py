@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -77,9 +75,6 @@ class Fp8Linear(nn.Module):
         return (self.weight[0].float() * per_input).to(torch.bfloat16)
 
 
-Projection = Literal["stream", "full"]
-
-
 def projection(
     in_features: int,
     out_features: int,
@@ -87,7 +82,7 @@ def projection(
     fp8: bool = False,
     smooth: bool = False,
     full: bool = False,
-) -> nn.Module:
+) -> Fp8Linear | StreamLinear | FullLinear:
     """A bias-free layer of the right kind for a block."""
     if fp8:
         return Fp8Linear(in_features, out_features, smooth=smooth)

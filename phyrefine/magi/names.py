@@ -70,9 +70,9 @@ def kept_in_float32(name: str) -> bool:
 
 def parameter_shapes(config: MagiConfig) -> dict[str, tuple[int, ...]]:
     """Shapes of all parameters of a checkpoint by their original names, without fp8 scales."""
-    from phyrefine.magi.transformer import MagiTransformer3DModel
-
     import torch
+
+    from phyrefine.magi.transformer import MagiTransformer3DModel
 
     with torch.device("meta"):
         model = MagiTransformer3DModel.from_shape(config)

@@ -74,11 +74,14 @@ class Sampler:
         captions: Packed captions; index 0 is the null caption.
         text_of: Caption of an absolute chunk.
         prefix: Latents (1, 16, P, h, w) of the prefix, scaled; ``None`` for text-to-video.
-        cache: Cache in which the complete prefix chunks are stored already; left as it is.
         savings: What is left out.
         offload_cache: Keep keys and values in pinned host memory.
         on_step: Called after every step with the step; an exception it raises stops the
             sampler.
+
+    Attributes:
+        cache: Cache in which the complete prefix chunks are stored already, from an earlier
+            sampler's `prefix_cache`; left as it is.
 
     Raises:
         InvalidInputError: The latents' size is odd.
@@ -94,8 +97,7 @@ class Sampler:
         captions: Captions,
         text_of: Callable[[int], int],
         prefix: Tensor | None = None,
-        cache: ChunkCache | None = None,
-        savings: Savings = Savings(),  # noqa: B008 - frozen
+        savings: Savings = Savings(),
         offload_cache: bool = False,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
@@ -115,7 +117,7 @@ class Sampler:
         self._noise = noise
         self._captions = captions
         self._text_of = text_of
-        self._cache = cache
+        self.cache: ChunkCache | None = None
         self._offload_cache = offload_cache
         self._on_step = on_step or (lambda _: None)
 
@@ -128,7 +130,7 @@ class Sampler:
                 denoising.
         """
         schedule, first = self.schedule, self.schedule.prefix
-        cache = self.prefix_cache() if self._cache is None else self._cache.copy()
+        cache = self.prefix_cache() if self.cache is None else self.cache.copy()
         in_flight = dict(progress.in_flight) if progress else {}
         finished = dict(progress.finished) if progress else {}
         start = progress.stage if progress else 0

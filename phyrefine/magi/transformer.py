@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+import attrs
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models._modeling_parallel import ContextParallelInput, ContextParallelOutput
@@ -116,7 +116,7 @@ class MagiTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):  # type: 
         inner = layout if all(row.wanted for row in rows) else layout.narrowed(
             [row.wanted for row in rows]
         )
-        N, _, T, h, w = hidden_states.shape
+        T, h, w = hidden_states.shape[2:]
         device, stream = hidden_states.device, stream_dtype(self.dtype)
         condition = self._condition(rows, captions, step_size, stream, device)
         latents = hidden_states.float() * self.shape.x_rescale_factor
@@ -193,10 +193,8 @@ class MagiTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):  # type: 
     @classmethod
     def from_shape(cls, shape: MagiConfig) -> MagiTransformer3DModel:
         """A model of the given shape, with initial weights."""
-        import attrs
-
-        fields: dict[str, Any] = attrs.asdict(shape)
-        return cls(**fields)
+        model: MagiTransformer3DModel = cls(**attrs.asdict(shape))
+        return model
 
 
 def _store(cache: ChunkCache, rows: Sequence[Row], layer: int, fresh: Tensor) -> None:

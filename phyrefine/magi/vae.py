@@ -107,13 +107,19 @@ class AutoencoderKLMagi(ModelMixin, ConfigMixin, AttentionMixin):  # type: ignor
             yield from encode_pieces(video, self._encode_tile, self.tiling, *sizes)
 
     @torch.no_grad()
-    def decode_pieces(self, latents: Tensor) -> Iterator[Tensor]:
-        """Pixels (B, 3, t, h, w) of one temporal tile after the other."""
+    def decode_pieces(self, latents: Tensor, *, trim_single: bool = True) -> Iterator[Tensor]:
+        """Pixels (B, 3, t, h, w) of one temporal tile after the other.
+
+        Args:
+            latents: (B, z, T', H', W').
+            trim_single: Whether a tile of one latent frame gives one frame or all four.
+        """
+        decode = self._decode_tile if trim_single else self.decoder
         if self.tiling is None:
-            yield self._decode_tile(latents)
+            yield decode(latents)
         else:
             sizes = self.shape.patch_size, self.shape.patch_length
-            yield from decode_pieces(latents, self._decode_tile, self.tiling, *sizes)
+            yield from decode_pieces(latents, decode, self.tiling, *sizes)
 
     def _encode_tile(self, video: Tensor) -> Tensor:
         length = self.shape.patch_length
@@ -126,8 +132,8 @@ class AutoencoderKLMagi(ModelMixin, ConfigMixin, AttentionMixin):  # type: ignor
                 f"{frames} frames are left for a tile, and {length} make a latent. Pass 1 frame "
                 f"or a number of frames that leaves none or at least {length} in the last tile."
             )
-        moments = self.encoder(video)
-        return moments
+        encoded: Tensor = self.encoder(video)
+        return encoded
 
     def _decode_tile(self, latents: Tensor) -> Tensor:
         video: Tensor = self.decoder(latents)

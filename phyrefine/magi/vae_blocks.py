@@ -54,7 +54,7 @@ class VaeShape:
         return self.embed_dim // (self.patch_size**2 * self.patch_length)
 
 
-class VitAttention(nn.Module, AttentionModuleMixin):
+class VitAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
     """Full attention whose queries, keys and values are all normalised per head.
 
     Args:
