@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
 
 from phyrefine.report import charts, tables
 from phyrefine.report.diff import Piece, word_diff
-from phyrefine.report.figures import lead_seconds, timeline, title
+from phyrefine.report.figures import lead_seconds, timeline, titles
 from phyrefine.report.media import PageClip, page_clip, pixels_for
 from phyrefine.types import Attempt, Candidate, Pick, Refinement, pick_key
 from phyrefine.video.clip import Clip
@@ -86,9 +87,10 @@ def report_context(refinement: Refinement, truth: Clip | None) -> dict[str, Any]
 
 def attempt_cards(refinement: Refinement, pixels: int) -> tuple[AttemptCard, ...]:
     """A card per attempt; clips are encoded at ``pixels``."""
-    cards = []
-    before: Attempt | None = None
+    cards, names = [], titles(refinement.attempts)
     for position, attempt in enumerate(refinement.attempts):
+        earlier = _revised(refinement.attempts, position)
+        before = None if earlier is None else refinement.attempts[earlier]
         chosen = refinement.choice.pick if refinement.choice else None
         clips = tuple(
             _candidate_card(refinement, Pick(position, index), candidate, pixels)
@@ -98,19 +100,28 @@ def attempt_cards(refinement: Refinement, pixels: int) -> tuple[AttemptCard, ...
         cards.append(
             AttemptCard(
                 position=position,
-                title=title(attempt),
+                title=names[position],
                 attempt=attempt,
                 clips=clips,
                 shown=next((clip.key for clip in clips if clip.chosen), first),
                 pieces=_pieces(before, attempt),
-                against=title(before).lower() if before else "",
+                against="" if earlier is None else names[earlier].lower(),
                 notes=tuple(dict.fromkeys((*attempt.notes, *attempt.prompt.notes))),
                 chosen=chosen is not None and chosen.attempt == position,
                 last=attempt is refinement.attempts[-1],
             )
         )
-        before = attempt
     return tuple(cards)
+
+
+def _revised(attempts: Sequence[Attempt], position: int) -> int | None:
+    """The attempt whose prompt this one's follows: its chain's last, or the plain description's."""
+    if position == 0:
+        return None
+    begins_chain = attempts[position].index <= attempts[position - 1].index
+    if not begins_chain:
+        return position - 1
+    return 0 if attempts[0].baseline else None
 
 
 def _pieces(before: Attempt | None, attempt: Attempt) -> tuple[Piece, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from phyrefine.report.axis import Tick, marks, nice_step
-from phyrefine.report.figures import title
+from phyrefine.report.figures import titles
 from phyrefine.types import Attempt, Refinement, Status, pick_key
 
 CHART_WIDTH, CHART_HEIGHT = 460.0, 190.0
@@ -56,7 +56,7 @@ def violation_columns(attempts: Sequence[Attempt]) -> Columns:
     step = max(1.0, nice_step(max([1, *totals]), 4))
     top = step * math.ceil(max([1, *totals]) / step)
     slot = (CHART_WIDTH - CHART_LEFT - 8) / max(1, len(attempts))
-    columns = []
+    columns, names = [], short_titles(attempts)
     for index, attempt in enumerate(attempts):
         found = attempt.critique.violations if attempt.critique else ()
         segments, y = [], base
@@ -70,7 +70,7 @@ def violation_columns(attempts: Sequence[Attempt]) -> Columns:
             Column(
                 x=CHART_LEFT + slot * (index + 0.5),
                 width=min(56.0, slot * 0.6),
-                label=short_title(attempt),
+                label=names[index],
                 total=totals[index],
                 segments=tuple(segments),
                 judged=attempt.critique is not None,
@@ -81,9 +81,12 @@ def violation_columns(attempts: Sequence[Attempt]) -> Columns:
     return Columns(CHART_WIDTH, CHART_HEIGHT, CHART_LEFT, base, tuple(columns), ticks)
 
 
-def short_title(attempt: Attempt) -> str:
-    """An attempt's name under a chart."""
-    return "plain" if attempt.baseline else f"{attempt.index}"
+def short_titles(attempts: Sequence[Attempt]) -> tuple[str, ...]:
+    """The attempts' names under a chart."""
+    return tuple(
+        "plain" if attempt.baseline else name.removeprefix("Loop ")
+        for attempt, name in zip(attempts, titles(attempts), strict=True)
+    )
 
 
 @frozen
@@ -138,9 +141,10 @@ def selector_scores(refinement: Refinement) -> Scores | None:
 
     slot = (CHART_WIDTH - CHART_LEFT - 8) / len(refinement.attempts)
     dots, names = [], []
+    full, short = titles(refinement.attempts), short_titles(refinement.attempts)
     for position, attempt in enumerate(refinement.attempts):
         middle = CHART_LEFT + slot * (position + 0.5)
-        names.append(Tick(middle, short_title(attempt)))
+        names.append(Tick(middle, short[position]))
         spread = min(14.0, slot * 0.7 / max(1, len(attempt.candidates)))
         for index in range(len(attempt.candidates)):
             key = f"{position}.{index}"
@@ -148,7 +152,7 @@ def selector_scores(refinement: Refinement) -> Scores | None:
                 continue
             x = middle + (index - (len(attempt.candidates) - 1) / 2) * spread
             score = choice.scores[key]
-            label = f"{title(attempt)}, candidate {index + 1}: {score:.4g}"
+            label = f"{full[position]}, candidate {index + 1}: {score:.4g}"
             dots.append(Dot(x, up(score), score, label, key == pick_key(choice.pick)))
     ticks = tuple(Tick(up(mark), f"{mark:.6g}") for mark in marks(low, high, 4))
     noise = (choice.noise or 0.0) / (high - low) * usable

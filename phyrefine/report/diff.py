@@ -30,7 +30,7 @@ def word_diff(before: str, after: str) -> tuple[Piece, ...]:
     matcher = difflib.SequenceMatcher(
         a=[token.strip() for token in old], b=[token.strip() for token in new], autojunk=False
     )
-    pieces = []
+    pieces: list[Piece] = []
     for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes():
         removed, kept = "".join(old[old_from:old_to]), "".join(new[new_from:new_to])
         before = pieces[-1].text if pieces else ""

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from phyrefine.report import tables
 from phyrefine.report.cards import domains_of, name_of
-from phyrefine.report.figures import lead_seconds, title
+from phyrefine.report.figures import lead_seconds, titles
 from phyrefine.report.media import PageClip, page_clip
 from phyrefine.types import Pick, Refinement
 from phyrefine.video.clip import Clip
@@ -81,6 +81,12 @@ def groups_of_runs(
     return tuple((domain, tuple(item.refinement for item in items)) for domain, items in groups)
 
 
+def best_title(refinement: Refinement) -> str:
+    """What a reader calls the chosen attempt; there must be one."""
+    assert refinement.choice is not None
+    return titles(refinement.attempts)[refinement.choice.pick.attempt]
+
+
 def _exhibit(
     number: int, refinement: Refinement, tags: tuple[str, ...], truth: Clip | None
 ) -> Exhibit:
@@ -89,9 +95,9 @@ def _exhibit(
     first = refinement.attempts[0] if refinement.attempts else None
     if first is not None and first.candidates:
         is_chosen = choice is not None and choice.pick == Pick(0, 0)
-        panels.append(_panel("first", title(first), is_chosen, first.clip))
+        panels.append(_panel("first", titles(refinement.attempts)[0], is_chosen, first.clip))
     if choice is not None and choice.pick != Pick(0, 0):
-        panels.append(_panel("chosen", title(refinement.best), True, refinement.video))
+        panels.append(_panel("chosen", best_title(refinement), True, refinement.video))
     if truth is not None:
         panels.append(_panel("truth", "Truth", False, truth))
     best = refinement.best if choice is not None else None

@@ -66,9 +66,18 @@ def lead_seconds(refinement: Refinement) -> float:
     return prefix.duration if prefix is not None and len(prefix) > 1 else 0.0
 
 
-def title(attempt: Attempt) -> str:
-    """What a reader calls an attempt."""
-    return "Plain description" if attempt.baseline else f"Loop {attempt.index}"
+def titles(attempts: Sequence[Attempt]) -> tuple[str, ...]:
+    """What a reader calls each attempt; step counts tell several chains apart."""
+    indices = [attempt.index for attempt in attempts if not attempt.baseline]
+    several = len(set(indices)) < len(indices)
+    return tuple(_title(attempt, several=several) for attempt in attempts)
+
+
+def _title(attempt: Attempt, *, several: bool) -> str:
+    if attempt.baseline:
+        return "Plain description"
+    steps = attempt.candidates[0].steps if attempt.candidates else None
+    return f"Loop {attempt.index}{f' @{steps}' if several and steps is not None else ''}"
 
 
 def timeline(refinement: Refinement) -> Timeline:
@@ -80,11 +89,12 @@ def timeline(refinement: Refinement) -> Timeline:
         return GUTTER + (min(max(seconds, -lead), end) + lead) * scale
 
     lanes, y = [], AXIS
+    names = titles(refinement.attempts)
     for position, attempt in enumerate(refinement.attempts):
         critique = attempt.critique
         found = (*critique.violations, *critique.fixed) if critique is not None else ()
         bars, rows = _pack(found, y, across, end)
-        lanes.append(Lane(position, title(attempt), y, rows * ROW, bars))
+        lanes.append(Lane(position, names[position], y, rows * ROW, bars))
         y += rows * ROW + LANE_GAP
     shown = marks(-lead, end, 10)
     ticks = tuple(Tick(across(mark), f"{mark:g}".replace("-", "−")) for mark in shown)

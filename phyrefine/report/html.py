@@ -22,7 +22,7 @@ from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
 from phyrefine.report import words
 from phyrefine.report.cards import report_context
-from phyrefine.report.exhibits import gallery_context
+from phyrefine.report.exhibits import best_title, gallery_context
 from phyrefine.types import Refinement
 from phyrefine.video.clip import Clip
 
@@ -86,8 +86,9 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=words.visible,
     )
-    for name in ("number", "seconds", "usage_words", "words", "title_of"):
+    for name in ("number", "seconds", "usage_words", "words"):
         made.filters[name] = getattr(words, name)
+    made.filters["best_title"] = best_title
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from phyrefine.report import words
-from phyrefine.report.figures import title
+from phyrefine.report.figures import titles
 from phyrefine.table import Table
 from phyrefine.types import Attempt, Pick, Refinement, Usage, pick_key
 
@@ -20,7 +20,7 @@ def violations_of(attempt: Attempt | None) -> int | None:
 def attempts_table(refinement: Refinement) -> Table:
     """One row per attempt: prompt, violations, seam, score, and which was chosen."""
     choice = refinement.choice
-    rows = []
+    rows, names = [], titles(refinement.attempts)
     for position, attempt in enumerate(refinement.attempts):
         critique = attempt.critique
         found = [item.status for item in critique.violations] if critique else []
@@ -31,7 +31,7 @@ def attempts_table(refinement: Refinement) -> Table:
         ]
         rows.append(
             (
-                title(attempt),
+                names[position],
                 attempt.prompt.words,
                 len(found) if critique else None,
                 sum(status == "new" for status in found) if critique else None,
@@ -70,8 +70,11 @@ def _seams(attempt: Attempt) -> str:
 
 def costs_table(refinement: Refinement) -> Table:
     """One row per attempt and one in total: calls, tokens, time, dollars."""
-    attempts = [(title(attempt), attempt.usage) for attempt in refinement.attempts]
-    rows = [_usage_row(name, usage) for name, usage in attempts]
+    names = titles(refinement.attempts)
+    rows = [
+        _usage_row(name, attempt.usage)
+        for name, attempt in zip(names, refinement.attempts, strict=True)
+    ]
     rows.append(_usage_row("In all", refinement.usage))
     columns = ("", "calls", "from the store", "tokens", "in backends", "generating video", "cost")
     return Table(

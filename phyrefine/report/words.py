@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from phyrefine.report.figures import title
-from phyrefine.types import Attempt, Usage
+from phyrefine.types import Usage
 
 # Characters that move, hide or reverse the text around them.
 _INVISIBLE = re.compile(
@@ -72,8 +71,3 @@ def usage_words(usage: Usage) -> str:
 def words(name: str) -> str:
     """A short name with spaces."""
     return name.replace("_", " ")
-
-
-def title_of(attempt: Attempt) -> str:
-    """What a reader calls an attempt."""
-    return title(attempt)

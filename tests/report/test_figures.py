@@ -3,7 +3,7 @@ from attrs import evolve
 
 from phyrefine.report.axis import marks, nice_step
 from phyrefine.report.charts import selector_scores, violation_columns
-from phyrefine.report.figures import lead_seconds, timeline
+from phyrefine.report.figures import lead_seconds, timeline, titles
 from phyrefine.types import Critique, Status, Violation
 
 
@@ -57,6 +57,14 @@ def test_bars_that_overlap_in_time_get_rows_of_their_own(make, refinement):
     rows = {bar.violation.law: bar.y for bar in lane.bars}
     assert rows["a"] == rows["c"] != rows["b"]
     assert lane.height >= rows["b"] - rows["a"] + 10
+
+
+def test_chains_with_their_own_steps_are_told_apart(refinement):
+    plain, *loops = refinement.attempts
+    other = [evolve(a, candidates=(evolve(a.candidates[0], steps=32),)) for a in loops]
+    names = titles((plain, *loops, *other))
+    assert names == ("Plain description", "Loop 1 @16", "Loop 2 @16", "Loop 1 @32", "Loop 2 @32")
+    assert titles(refinement.attempts) == ("Plain description", "Loop 1", "Loop 2")
 
 
 def test_fixed_violations_are_on_the_line(refinement):

@@ -197,6 +197,14 @@ def test_runs_that_ended_early_have_a_report(make, refinement):
     assert "not judged" in page
 
 
+def test_a_new_chain_is_compared_with_the_plain_description(make, refinement):
+    plain, *loops = refinement.attempts
+    page = Elements(report.render(make(attempts=(plain, *loops, *loops), choice=None)))
+    said = [" ".join(part.split()) for part in page.text.split("changes against")[1:]]
+    against = [part.split("  ")[0].split("A red")[0].strip() for part in said]
+    assert against == ["plain description", "loop 1 @16", "plain description", "loop 1 @16"]
+
+
 def test_an_image_is_continued(make, refinement):
     prefix = refinement.scenario.prefix
     image = Clip(prefix.frames[-1:], prefix.fps)
