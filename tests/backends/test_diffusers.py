@@ -14,7 +14,7 @@ import torch
 from attrs import evolve
 
 from phyrefine import registry
-from phyrefine.backends import pipelines
+from phyrefine.backends import passes, pipelines
 from phyrefine.backends.diffusers import CogVideoXGenerator, DiffusersVideoGenerator
 from phyrefine.errors import (
     GenerationError,
@@ -112,20 +112,17 @@ def test_a_still_image_is_enough(cogvideox):
 # -- chunks ------------------------------------------------------------------------------------
 
 
-def test_a_longer_clip_is_chained_on_its_own_last_frame(cogvideox):
+def test_a_longer_clip_is_chained_on_its_own_last_frame(cogvideox, monkeypatch):
     seen = []
-    run = cogvideox.runner.run
+    run = passes.Runner.run
 
-    def spy(calls, seeds):
+    def spy(runner, calls, seeds):
         seen.append((np.asarray(calls[0]["image"]), seeds[0], calls[0]["prompt"]))
-        return run(calls, seeds)
+        return run(runner, calls, seeds)
 
-    cogvideox.runner.run = spy
+    monkeypatch.setattr(passes.Runner, "run", spy)
     prompts = (Prompt("it rolls"), Prompt("it stops"))
-    try:
-        chunks = list(cogvideox.stream(evolve(SHOT, chunk_prompts=prompts)))
-    finally:
-        cogvideox.runner.run = run
+    chunks = list(cogvideox.stream(evolve(SHOT, chunk_prompts=prompts)))
     assert [len(chunk.clip) for chunk in chunks] == [8, 8, 4]
     assert len({seed for _, seed, _ in seen}) == 3
     assert [text for _, _, text in seen] == ["it rolls", "it stops", "it stops"]

@@ -1,0 +1,99 @@
+"""The whole method on a tiny CogVideoX, killed between chunks and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import zlib
+
+import diffusers_cases as cases
+import pytest
+
+from phyrefine.backends.diffusers import CogVideoXGenerator
+from phyrefine.refine.convergence import MaxLoops
+from phyrefine.refiner import SelfRefiner
+from phyrefine.testing import moving_clip
+from phyrefine.types import Scenario
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+SCENE = Scenario("A ball rolls.", moving_clip(72, (45, 64), 24.0), seconds=2.5)
+STEPS, CHUNKS, CLIPS = 2, 3, 3
+ALL_FORWARDS = STEPS * CHUNKS * CLIPS
+
+
+def vlm(question):
+    """Always finds another fault."""
+    if question.stage == "predict":
+        return json.dumps({"scene": "", "domains": [], "events": [], "prediction": "It rolls on."})
+    what = f"stop {zlib.crc32(question.clips[0].frames.tobytes()) % 1000}"
+    fault = {"law": "Inertia", "what": what, "start": 3.5, "end": None, "where": ""}
+    return json.dumps(
+        {
+            "observed": "",
+            "moving": True,
+            "corrected": f"No more {what}.",
+            "violations": [fault | {"severity": 1, "confidence": 1}],
+        }
+    )
+
+
+def llm(question):
+    number = zlib.crc32(question.text.encode()) % 1000
+    return json.dumps({"prompt": f"Ball {number} rolls on.", "negative": ""})
+
+
+def refine(run_dir, log, kill_at=None):
+    """One whole run; each forward pass is a byte in ``log``, and ``kill_at`` the fatal one."""
+    generator = CogVideoXGenerator.from_pretrained(
+        str(cases.folder("cogvideox-i2v")), steps=STEPS, num_frames=9
+    )
+
+    def count(*_):
+        if kill_at is not None and log.stat().st_size + 1 == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        with log.open("ab") as file:
+            file.write(b".")
+
+    log.touch()
+    hook = generator.pipe.transformer.register_forward_pre_hook(count)
+    try:
+        refiner = SelfRefiner(
+            vlm, llm, generator, convergence=MaxLoops(2), ensemble="last", run_dir=run_dir
+        )
+        return refiner.refine(SCENE)
+    finally:
+        hook.remove()
+
+
+def killed(run_dir, log, kill_at):
+    child = os.fork()
+    if child == 0:
+        refine(run_dir, log, kill_at)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a fork of this process")
+def test_a_killed_run_pays_only_for_unfinished_chunks(tmp_path):
+    plain = refine(tmp_path / "plain", tmp_path / "plain.log")
+    assert len(plain.attempts) == CLIPS
+    assert (tmp_path / "plain.log").stat().st_size == ALL_FORWARDS
+
+    # Dies in the second step of the second chunk of the second clip.
+    finished = STEPS * (CHUNKS + 1)
+    log = tmp_path / "killed.log"
+    assert killed(tmp_path / "run", log, finished + 2) == signal.SIGKILL
+    assert log.stat().st_size == finished + 1
+
+    log.unlink()
+    again = refine(tmp_path / "run", log)
+    assert log.stat().st_size == ALL_FORWARDS - finished
+    assert [a.clip for a in again.attempts] == [a.clip for a in plain.attempts]
+    assert again.video == plain.video
+
+    log.unlink()
+    assert refine(tmp_path / "run", log).video == plain.video
+    assert log.stat().st_size == 0
