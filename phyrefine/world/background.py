@@ -23,7 +23,7 @@ UInt8Array = NDArray[np.uint8]
 _WINDOWS = 8
 # Grey levels (of 255) below which a difference may be grain, codec noise or drifting light.
 _LEAST_CONTRAST = 14.0
-# Contrast in multiples of the frame-to-frame noise.
+# Contrast in multiples of the frame-to-frame noise (standard deviations).
 _NOISE_MULTIPLE = 6.0
 _ISLAND_SHARE = 0.04
 
@@ -72,7 +72,8 @@ def _noise(frames: UInt8Array) -> float:
         return 1.0
     picked = np.linspace(0, len(frames) - 2, min(12, len(frames) - 1)).astype(int)
     steps = frames[picked + 1].astype(np.float32) - frames[picked]
-    return max(1.0, float(np.median(np.abs(steps))) / (0.6745 * np.sqrt(2.0)))
+    # The median of |difference of two normal draws| is 0.954 standard deviations.
+    return max(1.0, float(np.median(np.abs(steps))) / 0.954)
 
 
 def _states(frames: UInt8Array) -> FloatArray:

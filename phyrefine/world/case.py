@@ -120,9 +120,7 @@ def open_case(sight: Sight, seam: int, cues: Cues) -> Case:
     bare = Case(sight, seam, cues)
     tracks = _that_matter(sight, bare.unit)
     names = _names(tracks, cues)
-    motions = tuple(
-        _motion(track, name, bare) for track, name in zip(tracks, names, strict=True)
-    )
+    motions = tuple(_motion(track, name, bare) for track, name in zip(tracks, names, strict=True))
     return Case(sight, seam, cues, motions)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
@@ -84,7 +86,7 @@ def check_flight(case: Case, motion: Motion) -> list[Finding]:
         if _hovers(case, motion, piece, gravity):
             found.append(Finding("hover", motion.name, piece.begin, piece.end, 0.9, 0.9))
         elif gravity is not None and is_flight(case, motion, piece, least=5):
-            found += _compare(case, motion, piece, gravity)
+            found += _compare(motion, piece, gravity)
     return found
 
 
@@ -112,7 +114,7 @@ def _seen_near(motion: Motion, frame: int) -> int | None:
     return int(seen[np.abs(seen - frame).argmin()]) if len(seen) else None
 
 
-def _compare(case: Case, motion: Motion, piece: Stretch, gravity: Gravity) -> list[Finding]:
+def _compare(motion: Motion, piece: Stretch, gravity: Gravity) -> list[Finding]:
     down, sideways = -float(piece.pull[1]), abs(float(piece.pull[0]))
     doubt = 4.0 * float(np.hypot(piece.pull_error, gravity.error))
     found = []
@@ -175,7 +177,7 @@ def _rising_tops(case: Case, motion: Motion) -> list[Finding]:
             if piece.begin < peak < piece.end:
                 tops.append((peak, float(piece.at(peak)[1])))
     ground = float(np.nanmin(motion.track.up))
-    for (_, low), (time, high) in zip(tops[:-1], tops[1:], strict=True):
+    for (_, low), (time, high) in itertools.pairwise(tops):
         grown = high - ground > 1.1 * (low - ground) + 1.5 * case.unit
         if time > case.seam_time and grown:
             return [Finding("gain", motion.name, time, None, 0.8, 0.85)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,10 +32,11 @@ def check_stops(case: Case, motion: Motion) -> list[Finding]:
             if not case.around.met(motion.track, frame, contact.before):
                 sure = 0.6 if falls(case, motion) else 0.85
                 found.append(Finding("stop", motion.name, contact.time, None, 0.8, sure))
-        elif before < 0.7 * case.unit and after > _MOVING * case.unit:
-            if not case.around.met(motion.track, frame, contact.after) and case.seam:
-                end = contact.time + 0.5
-                found.append(Finding("start", motion.name, contact.time, end, 0.7, 0.5))
+            continue
+        sets_off = before < 0.7 * case.unit and after > _MOVING * case.unit and case.seam > 0
+        if sets_off and not case.around.met(motion.track, frame, contact.after):
+            end = contact.time + 0.5
+            found.append(Finding("start", motion.name, contact.time, end, 0.7, 0.5))
     return found or _halts(case, motion)
 
 
@@ -161,25 +164,35 @@ def _velocity(case: Case, motion: Motion, frame: int, side: int) -> FloatArray |
 def _runs_into_scenery(case: Case, runner: Motion) -> list[Finding]:
     """The other thing never moves: the runner stops at it, or goes through it."""
     track = runner.track
-    frames = [f for f in range(case.seam, len(case.times)) if track.seen[f] and not track.rim[f]]
-    inside = [f for f in frames if _hides_something(case, runner, f)]
-    if not inside:
+    seen = [f for f in range(case.seam, len(case.times)) if track.seen[f] and not track.rim[f]]
+    crossed = [
+        early
+        for early, late in itertools.pairwise(seen)
+        if _crosses_something(case, runner, early, late)
+    ]
+    if not crossed:
         return _stops_at_scenery(case, runner)
-    start = float(case.times[inside[0]])
-    other = _second_name(case, runner)
-    if inside[-1] < frames[-1] or len(inside) > 2:
-        return [Finding("pass through", runner.name, start, None, 0.9, 0.75, other)]
-    return []
+    beyond = np.hypot(
+        track.x[seen[-1]] - track.x[crossed[-1]], track.up[seen[-1]] - track.up[crossed[-1]]
+    )
+    if beyond < 2.0 * track.radius:
+        return []
+    start, other = float(case.times[crossed[0]]), _second_name(case, runner)
+    return [Finding("pass through", runner.name, start, None, 0.9, 0.8, other)]
 
 
-def _hides_something(case: Case, runner: Motion, frame: int) -> bool:
-    image = case.sight.background.image
+def _crosses_something(case: Case, runner: Motion, early: int, late: int) -> bool:
+    """Whether the way between two frames leads over scenery unlike the rest at that height."""
+    image, track = case.sight.background.image, runner.track
     height, width = case.sight.size
-    row, column = int(height - runner.track.up[frame]), int(runner.track.x[frame])
-    if not (0 <= row < height and 0 <= column < width):
-        return False
-    usual = np.median(image[row], axis=0)
-    return bool(np.abs(image[row, column] - usual).max() > 2.5 * case.sight.background.contrast)
+    for share in np.linspace(0.0, 1.0, 6):
+        x = track.x[early] + share * (track.x[late] - track.x[early])
+        up = track.up[early] + share * (track.up[late] - track.up[early])
+        row, column = int(np.clip(height - up, 0, height - 1)), int(np.clip(x, 0, width - 1))
+        usual = np.median(image[row], axis=0)
+        if np.abs(image[row, column] - usual).max() > 2.5 * case.sight.background.contrast:
+            return True
+    return False
 
 
 def _stops_at_scenery(case: Case, runner: Motion) -> list[Finding]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from phyrefine.world.case import Case, Finding, Motion
-from phyrefine.world.flight import check_bounces, check_flight
+from phyrefine.world.flight import check_bounces, check_flight, is_flight
 from phyrefine.world.ground import check_collisions, check_sinking, check_stops
-from phyrefine.world.permanence import check_frozen, check_jumps, check_permanence
+from phyrefine.world.permanence import (
+    check_frozen,
+    check_gathering,
+    check_jumps,
+    check_permanence,
+)
 from phyrefine.world.swing import Swing
 
 # A finding silences others that only repeat it: what vanishes also stops.
@@ -28,7 +33,7 @@ def check(case: Case) -> list[Finding]:
     frozen = check_frozen(case)
     if frozen:
         return frozen
-    found = [*check_permanence(case), *check_collisions(case)]
+    found = [*check_permanence(case), *check_gathering(case), *check_collisions(case)]
     for motion in case.motions:
         found += check_jumps(case, motion)
         if motion.swing is not None:
@@ -43,9 +48,7 @@ def check(case: Case) -> list[Finding]:
 
 def _distinct(found: list[Finding]) -> list[Finding]:
     silenced = {
-        (finding.thing, topic)
-        for finding in found
-        for topic in _SILENCES.get(finding.topic) or ()
+        (finding.thing, topic) for finding in found for topic in _SILENCES.get(finding.topic) or ()
     }
     kept: dict[tuple[str, str], Finding] = {}
     for finding in found:
@@ -116,3 +119,23 @@ def _uneven(case: Case, motion: Motion, swing: Swing) -> list[Finding]:
         if swing.crossings[worst + 1] > case.seam_time:
             return [Finding("period", motion.name, time, None, 0.5, 0.7)]
     return []
+
+
+def unevenness(case: Case) -> float:
+    """0 for motion that keeps one law throughout, growing with its scatter.
+
+    The scatter of a pendulum's half periods, or of the gravity of a thing's flights.
+    """
+    scatter = [0.0]
+    for motion in case.motions:
+        if motion.swing is not None and len(motion.swing.crossings) > 2:
+            halves = np.diff(motion.swing.crossings)
+            scatter.append(float(np.std(halves) / np.mean(halves)))
+        pulls = [
+            -float(piece.pull[1])
+            for piece in motion.pieces
+            if motion.swing is None and is_flight(case, motion, piece, least=6)
+        ]
+        if len(pulls) > 1:
+            scatter.append(float(np.std(pulls) / np.mean(pulls)))
+    return max(scatter)

@@ -6,6 +6,8 @@ stretches meet with different velocities.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
@@ -94,7 +96,7 @@ def stretches(track: Track, times: FloatArray) -> tuple[Stretch, ...]:
     tolerance = _TOLERANCE + 3.0 * noise
     cuts = _cut(times[seen], points, tolerance)
     cuts = _settle(times[seen], points, cuts)
-    spans = zip(cuts[:-1], cuts[1:], strict=True)
+    spans = itertools.pairwise(cuts)
     return tuple(_fit(times, seen[a:b], points[a:b]) for a, b in spans if b - a >= _SHORTEST)
 
 
@@ -206,9 +208,13 @@ class Contact:
 
 
 def contacts(pieces: tuple[Stretch, ...], *, least: float) -> tuple[Contact, ...]:
-    """Where two neighbouring stretches meet with velocities more than ``least`` apart."""
+    """Where two neighbouring stretches meet with velocities more than ``least`` apart.
+
+    A stretch of three frames fits anything, so it is passed over.
+    """
     found = []
-    for early, late in zip(pieces[:-1], pieces[1:], strict=True):
+    sure = [piece for piece in pieces if piece.frames > _SHORTEST]
+    for early, late in itertools.pairwise(sure):
         time = _meeting(early, late)
         before, after = early.velocity(time), late.velocity(time)
         if float(np.hypot(*(after - before))) > least:

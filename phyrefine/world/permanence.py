@@ -12,6 +12,7 @@ FloatArray = NDArray[np.float64]
 
 # Scenes in which a thing's outline or colour may change by nature.
 _CHANGING = frozenset({"spread", "shadow", "warm", "topple"})
+_SHAPELESS = frozenset({"spread", "warm"})
 _FADED = 0.45
 
 
@@ -19,6 +20,8 @@ def check_frozen(case: Case) -> list[Finding]:
     """Nothing moves in the made part although things were moving, or should have begun to."""
     if not case.seam or case.seam + 3 >= len(case.times):
         return []
+    if _SHAPELESS & set(case.cues.kinds):
+        return _unchanging(case)
     made = slice(case.seam, len(case.times))
     if any(_path(m.track, made) > 1.2 * case.unit for m in case.motions):
         return []
@@ -29,9 +32,46 @@ def check_frozen(case: Case) -> list[Finding]:
     moved = [m for m in case.motions if _path(m.track, filmed) > 1.0 * case.unit]
     if moved:
         return [Finding("frozen", moved[0].name, case.seam_time, None, 1.0, 0.95)]
-    if case.cues.starts and case.cues.kind not in ("", "spread", "warm"):
-        name = case.cues.objects[0].name if case.cues.objects else "the object"
-        return [Finding("frozen", name, case.seam_time, None, 0.9, 0.7)]
+    if case.cues.starts and case.cues.kind:
+        return [Finding("frozen", _first_name(case), case.seam_time, None, 0.9, 0.7)]
+    return []
+
+
+def moves(case: Case) -> bool:
+    """Whether anything moves, spreads or changes in the made part."""
+    made = slice(case.seam, len(case.times))
+    if any(_path(motion.track, made) > 1.2 * case.unit for motion in case.motions):
+        return True
+    thumbs = case.sight.thumbs[made]
+    if len(thumbs) < 2:
+        return False
+    return bool(np.abs(thumbs - thumbs[0]).max() > 0.6 * case.sight.background.contrast)
+
+
+def _first_name(case: Case) -> str:
+    return case.cues.objects[0].name if case.cues.objects else "the object"
+
+
+def _unchanging(case: Case) -> list[Finding]:
+    """Ink and warmth have no outline to follow: look at the picture as a whole."""
+    thumbs = case.sight.thumbs
+    shift = np.abs(thumbs - thumbs[case.seam])
+    filmed, made = shift[: case.seam], shift[case.seam + 1 :]
+    if made.max() > 0.6 * case.sight.background.contrast or filmed.max() < made.max() + 4.0:
+        return []
+    return [Finding("frozen", _first_name(case), case.seam_time, None, 0.9, 0.8)]
+
+
+def check_gathering(case: Case) -> list[Finding]:
+    """Ink that draws together and darkens instead of spreading."""
+    if "spread" not in case.cues.kinds or case.seam + 4 >= len(case.times):
+        return []
+    thumbs = case.sight.thumbs
+    apart = np.abs(thumbs - thumbs[: max(1, case.seam // 4)].mean(axis=0))
+    peak = apart[case.seam :].max(axis=(1, 2))
+    early, late = float(np.median(peak[:4])), float(np.median(peak[-4:]))
+    if late > 1.3 * early + 3.0 * case.sight.background.noise:
+        return [Finding("gather", _first_name(case), case.seam_time, None, 0.8, 0.7)]
     return []
 
 
@@ -79,9 +119,11 @@ def _leaves(case: Case, track: Track, last: int) -> bool:
     passed = recent[-1] - recent[0]
     step_x = (track.x[recent[-1]] - track.x[recent[0]]) / passed
     step_up = (track.up[recent[-1]] - track.up[recent[0]]) / passed
-    x, up = track.x[last] + 2.5 * step_x, track.up[last] + 2.5 * step_up
+    x, up = track.x[last] + 2.0 * step_x, track.up[last] + 2.0 * step_up
     r = track.radius
-    return not (r < x < width - r and r < up < height - r)
+    # A floor in view holds what falls, so nothing leaves through it.
+    lowest = r if case.floor is None else -np.inf
+    return not (r < x < width - r and lowest < up < height - r)
 
 
 def _lives_on(case: Case, track: Track, last: int) -> bool:
@@ -152,7 +194,7 @@ def _enters(case: Case, track: Track, first: int) -> bool:
 
 def check_jumps(case: Case, motion: Motion) -> list[Finding]:
     """A thing that is suddenly elsewhere, above all at the seam."""
-    if "topple" in case.cues.kinds:
+    if _CHANGING & set(case.cues.kinds):
         return []
     track = motion.track
     seen = np.flatnonzero(track.seen & ~track.rim)

@@ -55,7 +55,8 @@ def fit_circle(x: FloatArray, up: FloatArray) -> tuple[FloatArray, float, FloatA
     solved = np.linalg.lstsq(basis, x**2 + up**2, rcond=None)[0]
     centre = solved[:2]
     radius = float(np.sqrt(max(solved[2] + centre @ centre, 1e-9)))
-    return centre, radius, np.hypot(x - centre[0], up - centre[1]) - radius
+    off = np.hypot(x - centre[0], up - centre[1]) - radius
+    return centre.astype(float), radius, np.asarray(off, float)
 
 
 def find_swing(track: Track, times: FloatArray, *, expected: bool = False) -> Swing | None:

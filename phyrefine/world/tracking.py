@@ -57,7 +57,7 @@ class Track:
 
     @property
     def seen(self) -> BoolArray:
-        """bool [T]."""
+        """Frames that show it, bool [T]."""
         return np.isfinite(self.x)
 
     @property
@@ -94,12 +94,14 @@ class Sight:
         size: (height, width) of the measured picture.
         background: What stands still.
         tracks: What moves, most noticeable first.
+        thumbs: float32 [T, H/4, W/4], grey levels of the picture in coarse cells.
     """
 
     times: FloatArray
     size: tuple[int, int]
     background: Background
     tracks: tuple[Track, ...]
+    thumbs: NDArray[np.float32]
 
 
 def look(frames: UInt8Array, fps: float, *, sensitivity: float = 1.0) -> Sight:
@@ -115,12 +117,21 @@ def look(frames: UInt8Array, fps: float, *, sensitivity: float = 1.0) -> Sight:
     mask = np.abs(parted).max(axis=3) > background.contrast
     mask = _without_thin_parts(mask)
     times = np.arange(len(frames)) / fps
+    size = (frames.shape[1], frames.shape[2])
     if mask.sum() < _LEAST_PIXELS:
-        return Sight(times, frames.shape[1:3], background, ())
+        return Sight(times, size, background, (), _thumbs(frames))
     labels, weights, count = _things(mask, parted, background)
     blobs = _measure(labels, weights, count, parted + background.image)
-    tracks = _follow(blobs, len(frames), frames.shape[1:3], fps)
-    return Sight(times, frames.shape[1:3], background, _noticeable(tracks, fps))
+    tracks = _follow(blobs, len(frames), size, fps)
+    return Sight(times, size, background, _noticeable(tracks, fps), _thumbs(frames))
+
+
+def _thumbs(frames: UInt8Array) -> NDArray[np.float32]:
+    count, height, width = frames.shape[:3]
+    cell = 4 if min(height, width) >= 8 else 1
+    cut = frames[:, : height // cell * cell, : width // cell * cell].mean(axis=3)
+    cells = cut.reshape(count, height // cell, cell, width // cell, cell)
+    return np.asarray(cells.mean(axis=(2, 4)), np.float32)
 
 
 def _without_thin_parts(mask: BoolArray) -> BoolArray:
@@ -219,7 +230,7 @@ def _measure(
     up, x = height - row - 0.5, column + 0.5
 
     def total(values: FloatArray) -> FloatArray:
-        return np.bincount(number, values, minlength=count + 1)[1:]
+        return np.bincount(number, values, minlength=count + 1)[1:].astype(float)
 
     area = np.maximum(total(weight), 1e-6)
     middle_x, middle_up = total(weight * x) / area, total(weight * up) / area
@@ -301,5 +312,15 @@ def _noticeable(tracks: list[FloatArray], fps: float) -> tuple[Track, ...]:
     long = [track for track in tracks if np.isfinite(track[:, 0]).sum() >= least]
     long.sort(key=lambda track: -float(np.nansum(track[:, 2])))
     return tuple(
-        Track(*track[:, :6].T, track[:, 6:9], np.nan_to_num(track[:, 9]) > 0) for track in long
+        Track(
+            x=track[:, 0],
+            up=track[:, 1],
+            area=track[:, 2],
+            bottom=track[:, 3],
+            wide=track[:, 4],
+            tall=track[:, 5],
+            colour=track[:, 6:9],
+            rim=np.nan_to_num(track[:, 9]) > 0,
+        )
+        for track in long
     )

@@ -38,8 +38,7 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("warm", r"hot|glow\w*|cold|ice|melt\w*|heat\w*|candle|flame|burn\w*"),
     ("attract", r"magnet\w*"),
     ("ramp", r"ramp|slope|incline\w*|hill|slide"),
-    ("collide", r"towards? (?:a|an|the|another)|collid\w+|collision|crash\w*|"
-                r"at (?:a|another) \w+ ball|moving \w+ ball and"),
+    ("collide", r"towards? (?:an?|the|another)|colli[ds]\w+|crash\w*|at an?\w* \w+ ball"),
     ("throw", r"throw\w*|thrown|launch\w*|toss\w*|pedestal|projectile|flies|kick\w*|shoot\w*"),
     ("drop", r"drop\w*|fall\w*|let go|lets go|releas\w+|above (?:a|the)"),
     ("roll", r"roll\w*"),
