@@ -283,9 +283,9 @@ class GeminiVLM:
         for index, clip in enumerate(draft.question.clips):
             count = frame_count(clip, look.fps, look.max_frames // len(draft.question.clips) or 1)
             shown = stills(clip, count, side=look.side, seam=draft.question.seam)
-            parts.append({"text": stills_label(draft.question, index, clip, shown)})
+            parts.append({"text": stills_label(draft.question, index, clip, len(shown))})
             for still in shown:
-                parts.append({"text": still_label(still)})
+                parts.append({"text": still_label(still.seconds)})
                 parts.append({"inline_data": {"data": still.jpeg, "mime_type": "image/jpeg"}})
         return parts
 

@@ -8,7 +8,7 @@ import itertools
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from phyrefine.video.clip import Clip
 from phyrefine.video.frames import resize
 
 T = TypeVar("T")
+UInt8Array = NDArray[np.uint8]
 
 # Work size for measuring motion; every n-th pixel of a longer side of about this many.
 MOTION_PIXELS = 96
@@ -112,17 +113,24 @@ def within_side(size: tuple[int, int], side: int | None) -> tuple[int, int]:
     return height, width
 
 
+def shown_frames(
+    clip: Clip, count: int, *, side: int | None, seam: float | None = None
+) -> Iterator[tuple[float, UInt8Array]]:
+    """Seconds and pixels (uint8 [H, W, 3], shrunk to ``side``) of the chosen frames."""
+    height, width = within_side(clip.size, side)
+    for number in chosen_frames(clip, count, seam=seam):
+        frame = resize(clip.frames[number : number + 1], height, width, mode="stretch")[0]
+        yield number / clip.fps, frame
+
+
 def stills(clip: Clip, count: int, *, side: int | None, seam: float | None = None) -> list[Still]:
     """The chosen frames as JPEG, with their times."""
     pil = require("PIL.Image", extra="openai", feature="Sending frames as images")
-    numbers = chosen_frames(clip, count, seam=seam)
-    height, width = within_side(clip.size, side)
     out = []
-    for number in numbers:
-        frame = resize(clip.frames[number : number + 1], height, width, mode="stretch")[0]
+    for seconds, frame in shown_frames(clip, count, side=side, seam=seam):
         buffer = io.BytesIO()
         pil.fromarray(frame).save(buffer, "JPEG", quality=88)
-        out.append(Still(number / clip.fps, buffer.getvalue()))
+        out.append(Still(seconds, buffer.getvalue()))
     return out
 
 

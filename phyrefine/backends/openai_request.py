@@ -192,10 +192,10 @@ class Draft:
                 continue
             count = frame_count(clip, look.fps, max(2, look.max_frames // len(clips)))
             shown = stills(clip, count, side=look.side, seam=self.question.seam)
-            label = stills_label(self.question, index, clip, shown)
+            label = stills_label(self.question, index, clip, len(shown))
             parts.append({"type": "text", "text": label})
             for still in shown:
-                parts.append({"type": "text", "text": still_label(still)})
+                parts.append({"type": "text", "text": still_label(still.seconds)})
                 parts.append({"type": "image_url", "image_url": self._image(still.data_url)})
         return parts
 

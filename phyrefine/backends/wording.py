@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 
-from phyrefine.backends.media import Still
 from phyrefine.types import Question
 from phyrefine.video.clip import Clip
 
@@ -17,21 +16,21 @@ def video_label(label: str) -> str:
     return f"Video {label}:"
 
 
-def stills_label(question: Question, index: int, clip: Clip, shown: list[Still]) -> str:
-    """Put before the frames that stand for a video."""
+def stills_label(question: Question, index: int, clip: Clip, count: int) -> str:
+    """Put before the ``count`` frames that stand for a video."""
     name = question.labels[index] if len(question.clips) > 1 and question.labels else ""
     title = f"Video {name}" if name else "The video"
     seam = question.seam
     made = f" The part from {seam:.2f} s on was made by a model." if seam else ""
     return (
-        f"{title} ({clip.duration:.2f} s) is given as {len(shown)} still frames in order, each "
+        f"{title} ({clip.duration:.2f} s) is given as {count} still frames in order, each "
         f"after its time in seconds; more frames where things move.{made}"
     )
 
 
-def still_label(still: Still) -> str:
+def still_label(seconds: float) -> str:
     """Put before each frame."""
-    return f"{still.seconds:.2f} s"
+    return f"{seconds:.2f} s"
 
 
 def schema_request(question: Question) -> str:

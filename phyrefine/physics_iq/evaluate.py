@@ -103,12 +103,22 @@ class Evaluator:
     def evaluate(
         self, folder: str | Path, *, samples: Iterable[Sample] | None = None, check: bool = True
     ) -> Evaluation:
-        """Score a folder of generated clips.
+        """Score a folder of generated clips; arguments and errors as :meth:`measure`."""
+        measured = self.measure(folder, samples=samples, check=check)
+        return Evaluation(ResultTable.of(measured.values()), self.provenance)
+
+    def measure(
+        self, folder: str | Path, *, samples: Iterable[Sample] | None = None, check: bool = True
+    ) -> dict[str, ViewResult]:
+        """Measure every clip of a folder.
 
         Args:
             folder: One ``.mp4`` per sample, named from its id; nothing in it is touched.
             samples: A part of the data set; by default all of it.
             check: Refuse clips that do not last 5 s, and look at every real file first.
+
+        Returns:
+            By sample name, in order of the samples.
 
         Raises:
             InvalidInputError: Clips are missing, doubled, too long, or of another rate.
@@ -124,7 +134,7 @@ class Evaluator:
         if check and (problems := self._truth.problems(wanted)):
             raise InvalidInputError(f"The ground truth is incomplete: {shortened(problems)}.")
         results = self._each_view(wanted, lambda sample: self.view(sample, clips[sample.number]))
-        return Evaluation(ResultTable.of(results), self.provenance)
+        return {sample.name: result for sample, result in zip(wanted, results, strict=True)}
 
     @property
     def provenance(self) -> Provenance:

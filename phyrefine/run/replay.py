@@ -15,8 +15,9 @@ from phyrefine.types import Attempt, Choice, Pick, Refinement, Verdict, pick_key
 def replay(finished: Refinement | str | Path, convergence: Convergence) -> Refinement:
     """The refinement as it would have ended under another policy.
 
-    Attempts after the policy's stop are cut off, chain by chain where there are several. The choice stays if it is among those left; else
-    the best by its recorded scores is taken, or the last attempt.
+    Attempts after the policy's stop are cut off, chain by chain where there are several. The choice
+    stays if it is among those left; else the best by its recorded scores is taken, or the last
+    attempt.
 
     Args:
         finished: A refinement, or the folder of one.

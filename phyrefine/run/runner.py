@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +22,8 @@ from phyrefine.serialize import from_json, to_json
 from phyrefine.types import Refinement, Scenario
 
 MANIFEST = "manifest.json"
+# No write takes this long: encoding is done before the file is begun.
+LEFTOVER_SECONDS = 600.0
 
 
 @define
@@ -120,6 +124,7 @@ def open_run(
     lock = RunLock(folder / f"run{ending}.lock").acquire()
     try:
         _settle(folder, spec)
+        _sweep(folder)
         journal = Journal(folder / f"events{ending}.jsonl")
         journal.hear("opened", {"spec": spec, "environment": Environment.here()})
         return Run(folder, store or FolderStore(folder / "store"), meter, journal, lock)
@@ -159,12 +164,21 @@ def _settle(folder: Path, spec: RunSpec) -> None:
         )
 
 
+def _sweep(folder: Path) -> None:
+    """Remove files that killed processes were writing; fresh ones may belong to another share."""
+    now = time.time()
+    for left in folder.rglob(".*.part*"):
+        with writing(left), contextlib.suppress(FileNotFoundError):
+            if now - left.stat().st_mtime > LEFTOVER_SECONDS:
+                left.unlink()
+
+
 def _refuse_foreign(folder: Path) -> None:
     if folder.is_file():
         raise RunMismatchError(f"{folder} is a file: choose another run folder.")
     if not folder.exists() or (folder / MANIFEST).exists():
         return
-    ours = ("run", "events", f".{Path(MANIFEST).stem}")  # what a kill before the manifest leaves
+    ours = ("run.", "run-", "events", ".run", ".manifest")  # what a kill before the manifest leaves
     foreign = sorted(item.name for item in folder.iterdir() if not item.name.startswith(ours))
     if foreign:
         raise RunMismatchError(

@@ -36,6 +36,13 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def channels_last(network: VideoNetwork) -> VideoNetwork:
+    """The network with its weights laid out as the CPU's convolutions like them."""
+    # torch's stubs do not know this argument of Module.to.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
 def save_network(network: VideoNetwork, path: Path, **facts: str) -> None:
     """Write weights as float16 with the network's sizes, vocabulary and ``facts``."""
     tensors = {
@@ -53,4 +60,4 @@ def load_network(path: Path, dtype: torch.dtype = torch.float32) -> VideoNetwork
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     network = VideoNetwork(NetworkConfig(**config))
     network.load_state_dict(tensors)
-    return network.to(dtype=dtype, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return channels_last(network.to(dtype)).eval().requires_grad_(False)

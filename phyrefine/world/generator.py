@@ -94,8 +94,13 @@ class WorldModel:
         encoded = [self.encode([text]) for text in texts]
         made = 0 if accepted is None else len(accepted)
         for chunk in stream_chunks(
-            self.network, context, encoded, self.encode([""]), seeds,
-            sampling or Sampling(), accepted,
+            self.network,
+            context,
+            encoded,
+            self.encode([""]),
+            seeds,
+            sampling or Sampling(),
+            accepted,
         ):
             yield chunk[: frames - made]
             made += FRAMES
@@ -216,5 +221,3 @@ class WorldGenerator:
             steps=shot.steps or self.steps,
             guidance=float(shot.options.get("guidance", self.guidance)),
         )
-
-

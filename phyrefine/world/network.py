@@ -37,8 +37,8 @@ SOURCES = 3 + PALETTE + 1
 class NetworkConfig:
     """Sizes of the network, and the words it knows."""
 
-    vocabulary: tuple[str, ...] = attrs.field(converter=tuple)
-    widths: tuple[int, int, int] = attrs.field(default=(32, 64, 104), converter=tuple)
+    vocabulary: Sequence[str]
+    widths: Sequence[int] = (32, 64, 104)
     condition: int = 128
     word: int = 64
     queries: int = 6
@@ -54,9 +54,7 @@ class Tokenizer:
     """Words to numbers; words that the network never learned are passed over."""
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
-        self._index: Mapping[str, int] = {
-            word: index + 1 for index, word in enumerate(vocabulary)
-        }
+        self._index: Mapping[str, int] = {word: index + 1 for index, word in enumerate(vocabulary)}
 
     def known(self, text: str) -> list[str]:
         """The words of ``text`` that the network knows, in order."""
@@ -153,9 +151,9 @@ class VideoNetwork(nn.Module):
         self.up0 = Block(2 * top, top, size)
         self.look = nn.Conv2d(top, 2 * PALETTE, 1)
         self.leave = nn.Conv2d(top, 4 * FRAMES * SOURCES + 12 * FRAMES, 1)
-        with torch.no_grad():
-            # Start by repeating the seam frame: most pixels never change.
-            self.leave.bias[: 4 * FRAMES] = 3.0
+        # Start by repeating the seam frame: most pixels never change.
+        start = torch.cat([torch.full((4 * FRAMES,), 3.0), torch.zeros(self.leave.out_channels)])
+        self.leave.bias = nn.Parameter(start[: self.leave.out_channels])
 
     def encode(self, tokens: Tensor) -> Tensor:
         """The prompt ``[B, L]`` as ``[B, D]``; the same for every step and chunk."""

@@ -28,6 +28,11 @@ _TALK = re.compile(
     r"implausib\w+|physically|according to|continuation|prefix)\b",
     re.IGNORECASE,
 )
+# Where things are when the new part begins is seen in the prefix and needs no words.
+_STATE = re.compile(
+    r"\b(?:is|are) (?:at rest|high|low|half way|out of view|in the (?:middle|upper|lower)|"
+    r"on the (?:left|right))\b"
+)
 _STOP = frozenset(
     "a an the of in on at to and or is are was it its by with as from that this than for into no "
     "not does do then while after before but be has have although".split()
@@ -92,6 +97,7 @@ def choose(
         limit: Most words.
     """
     usable = [item for item in dict.fromkeys(told) if not _TALK.search(item)]
+    usable = [item for item in usable if not _STATE.search(item)] or usable
     fresh = [item for item in usable if item.lower() not in {s.lower() for s in scene}]
     faults = [_words(line) for line in violations.splitlines() if line.strip()]
     urgent = sorted(

@@ -9,6 +9,7 @@ Shapes: B batch, F frames of a chunk, H, W height and width.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -85,11 +86,9 @@ def sample_chunk(
     anchors, positions = anchor.repeat(twice, 1, 1, 1), position.repeat(twice)
     times = torch.linspace(0.0, 1.0, sampling.steps + 1)
     x = noise.to(context.dtype)
-    for now, later in zip(times[:-1], times[1:], strict=True):
+    for now, later in itertools.pairwise(times):
         time = now.expand(twice * batch).to(context.dtype)
-        clean = network(
-            x.repeat(twice, 1, 1, 1, 1), time, contexts, anchors, prompts, positions
-        )
+        clean = network(x.repeat(twice, 1, 1, 1, 1), time, contexts, anchors, prompts, positions)
         if guided:
             said, unsaid = clean.chunk(2)
             clean = unsaid + sampling.guidance * (said - unsaid)

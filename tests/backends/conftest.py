@@ -1,11 +1,11 @@
 """One server and one SDK client each for all tests: TLS contexts take longer than the tests."""
 
 import pytest
+from faulty_server import FakeClock
 
 from phyrefine.backends.gate import forget_gates
 from phyrefine.backends.loopback import Loopback
 from phyrefine.backends.rehearsal import rehearse
-from faulty_server import FakeClock
 
 KEY = "key-0123456789-do-not-tell"
 

@@ -29,11 +29,15 @@ def unigram_tokenizer():
 
 def t5(kind="T5"):
     """Tokenizer and encoder of T5 or UMT5, width 32."""
+    tokenizer = unigram_tokenizer()
+    return {"tokenizer": tokenizer, "text_encoder": t5_encoder(len(tokenizer), kind)}
+
+
+def t5_encoder(vocabulary, kind="T5"):
     import transformers
 
-    tokenizer = unigram_tokenizer()
     config = getattr(transformers, f"{kind}Config")(
-        vocab_size=len(tokenizer),
+        vocab_size=vocabulary,
         d_model=32,
         d_kv=8,
         d_ff=37,
@@ -50,7 +54,7 @@ def t5(kind="T5"):
     # Random T5 encoders damp their input so much that float16 cannot tell two prompts apart.
     with torch.no_grad():
         encoder.get_input_embeddings().weight.mul_(3)
-    return {"tokenizer": tokenizer, "text_encoder": encoder}
+    return encoder
 
 
 # -- CogVideoX ---------------------------------------------------------------------------------
@@ -488,6 +492,10 @@ def byte_tokenizer(specials, *, bos=None, eos=None, pad=None, template=None):
     return fast
 
 
+CHAT_TEXT = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 CHAT = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
     "{% for c in m['content'] %}{{ c['text'] }}{% endfor %}<|im_end|>\n{% endfor %}"
@@ -638,3 +646,267 @@ def _clip_text():
         max_position_embeddings=77,
     )
     return tokenizer, transformers.CLIPTextModel(config).eval()
+
+
+# -- LTX-2 -------------------------------------------------------------------------------------
+
+
+def gemma():
+    """A tiny multimodal Gemma 3, of which LTX-2 uses the text side."""
+    import transformers
+
+    specials = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    tokenizer = byte_tokenizer(specials, bos="<bos>", eos="<eos>", pad="<pad>")
+    torch.manual_seed(0)
+    encoder = transformers.Gemma3ForConditionalGeneration(
+        transformers.Gemma3Config(
+            text_config={
+                "hidden_size": 16,
+                "intermediate_size": 16,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 1,
+                "head_dim": 8,
+                "vocab_size": len(tokenizer),
+                "pad_token_id": 0,
+                "eos_token_id": 1,
+                "bos_token_id": 2,
+            },
+            vision_config={
+                "hidden_size": 8,
+                "intermediate_size": 8,
+                "num_hidden_layers": 1,
+                "num_attention_heads": 1,
+                "image_size": 28,
+                "patch_size": 14,
+            },
+            mm_tokens_per_image=4,
+            image_token_index=3,
+            boi_token_index=3,
+            eoi_token_index=3,
+        )
+    ).eval()
+    return {"tokenizer": tokenizer, "text_encoder": encoder}
+
+
+def ltx2():
+    import diffusers
+    from diffusers.pipelines.ltx2 import LTX2TextConnectors
+
+    rope = {"rope_double_precision": False, "rope_type": "split"}
+    torch.manual_seed(0)
+    transformer = diffusers.LTX2VideoTransformer3DModel(
+        in_channels=4,
+        out_channels=4,
+        patch_size=1,
+        patch_size_t=1,
+        num_attention_heads=2,
+        attention_head_dim=8,
+        cross_attention_dim=16,
+        audio_in_channels=4,
+        audio_out_channels=4,
+        audio_num_attention_heads=2,
+        audio_attention_head_dim=4,
+        audio_cross_attention_dim=8,
+        num_layers=2,
+        qk_norm="rms_norm_across_heads",
+        caption_channels=16,
+        **rope,
+    )
+    connectors = LTX2TextConnectors(
+        caption_channels=16,
+        text_proj_in_factor=3,
+        video_connector_num_attention_heads=4,
+        video_connector_attention_head_dim=4,
+        video_connector_num_layers=1,
+        video_connector_num_learnable_registers=None,
+        audio_connector_num_attention_heads=4,
+        audio_connector_attention_head_dim=4,
+        audio_connector_num_layers=1,
+        audio_connector_num_learnable_registers=None,
+        connector_rope_base_seq_len=32,
+        rope_theta=10000.0,
+        causal_temporal_positioning=False,
+        **rope,
+    )
+    audio_vae, vocoder = _sound()
+    return diffusers.LTX2ConditionPipeline(
+        **gemma(),
+        transformer=transformer,
+        connectors=connectors,
+        vae=_ltx2_vae(),
+        audio_vae=audio_vae,
+        vocoder=vocoder,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )
+
+
+def _ltx2_vae():
+    from diffusers import AutoencoderKLLTX2Video
+
+    torch.manual_seed(0)
+    vae = AutoencoderKLLTX2Video(
+        latent_channels=4,
+        block_out_channels=(8, 8),
+        decoder_block_out_channels=(8, 8),
+        layers_per_block=(1, 1),
+        decoder_layers_per_block=(1, 1, 1),
+        spatio_temporal_scaling=(True, True),
+        decoder_spatio_temporal_scaling=(True, True),
+        decoder_inject_noise=(False,) * 3,
+        downsample_type=("spatiotemporal", "spatiotemporal"),
+        upsample_residual=(False, False),
+        upsample_factor=(1, 1),
+        timestep_conditioning=False,
+        patch_size=1,
+        patch_size_t=1,
+        encoder_causal=True,
+        decoder_causal=False,
+    )
+    vae.use_framewise_encoding = vae.use_framewise_decoding = False
+    return vae
+
+
+def _sound():
+    from diffusers import AutoencoderKLLTX2Audio
+    from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
+
+    torch.manual_seed(0)
+    audio_vae = AutoencoderKLLTX2Audio(
+        base_channels=4,
+        output_channels=2,
+        ch_mult=(1,),
+        num_res_blocks=1,
+        attn_resolutions=None,
+        in_channels=2,
+        resolution=32,
+        latent_channels=2,
+        norm_type="pixel",
+        causality_axis="height",
+        dropout=0.0,
+        mid_block_add_attention=False,
+        sample_rate=16000,
+        mel_hop_length=160,
+        is_causal=True,
+        mel_bins=8,
+    )
+    vocoder = LTX2Vocoder(
+        in_channels=16,
+        hidden_channels=32,
+        out_channels=2,
+        upsample_kernel_sizes=[4, 4],
+        upsample_factors=[2, 2],
+        resnet_kernel_sizes=[3],
+        resnet_dilations=[[1, 3, 5]],
+        leaky_relu_negative_slope=0.1,
+        output_sampling_rate=16000,
+    )
+    return audio_vae, vocoder
+
+
+# -- HunyuanVideo 1.5 --------------------------------------------------------------------------
+
+
+def hunyuan_15():
+    import diffusers
+    import transformers
+    from diffusers.guiders import ClassifierFreeGuidance
+
+    torch.manual_seed(0)
+    transformer = diffusers.HunyuanVideo15Transformer3DModel(
+        in_channels=9,
+        out_channels=4,
+        num_attention_heads=2,
+        attention_head_dim=8,
+        num_layers=1,
+        num_refiner_layers=1,
+        mlp_ratio=2.0,
+        patch_size=1,
+        patch_size_t=1,
+        text_embed_dim=16,
+        text_embed_2_dim=32,
+        image_embed_dim=32,
+        rope_axes_dim=(2, 2, 4),
+        target_size=32,
+        task_type="i2v",
+    )
+    vae = diffusers.AutoencoderKLHunyuanVideo15(
+        latent_channels=4,
+        block_out_channels=(16, 16, 16, 16, 16),
+        layers_per_block=1,
+        spatial_compression_ratio=16,
+        temporal_compression_ratio=4,
+        downsample_match_channel=False,
+        upsample_match_channel=False,
+    )
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>"]
+    tokenizer = byte_tokenizer(specials, eos="<|im_end|>", pad="<|endoftext|>", template=CHAT_TEXT)
+    text = transformers.Qwen2_5_VLTextModel(
+        transformers.Qwen2_5_VLTextConfig(
+            hidden_size=16,
+            intermediate_size=16,
+            num_hidden_layers=3,
+            num_attention_heads=2,
+            num_key_value_heads=2,
+            vocab_size=len(tokenizer),
+            rope_parameters={"mrope_section": [1, 1, 2], "rope_type": "default"},
+        )
+    ).eval()
+    vision = transformers.SiglipVisionModel(
+        transformers.SiglipVisionConfig(
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            image_size=32,
+            intermediate_size=37,
+            patch_size=8,
+        )
+    ).eval()
+    glyphs = transformers.ByT5Tokenizer()
+    return diffusers.HunyuanVideo15ImageToVideoPipeline(
+        transformer=transformer,
+        vae=vae,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
+        text_encoder=text,
+        tokenizer=tokenizer,
+        text_encoder_2=t5_encoder(len(glyphs)),
+        tokenizer_2=glyphs,
+        guider=ClassifierFreeGuidance(guidance_scale=6.0),
+        image_encoder=vision,
+        feature_extractor=transformers.SiglipImageProcessorPil(size={"height": 32, "width": 32}),
+    )
+
+
+# -- Cosmos 3 ----------------------------------------------------------------------------------
+
+
+def cosmos_3():
+    import diffusers
+
+    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<unk>", "<|vision_start|>"]
+    tokenizer = byte_tokenizer(specials, eos="<|im_end|>", pad="<|endoftext|>", template=CHAT_TEXT)
+    torch.manual_seed(0)
+    transformer = diffusers.Cosmos3OmniTransformer(
+        head_dim=6,
+        hidden_act="relu2",
+        hidden_size=6,
+        intermediate_size=12,
+        latent_channel=16,
+        latent_patch_size=1,
+        num_attention_heads=1,
+        num_hidden_layers=1,
+        num_key_value_heads=1,
+        patch_latent_dim=16,
+        qk_norm_for_text=False,
+        rms_norm_eps=1e-5,
+        rope_axes_dim=[1, 1, 1],
+        vocab_size=len(tokenizer),
+    )
+    return diffusers.Cosmos3OmniPipeline(
+        transformer=transformer,
+        text_tokenizer=tokenizer,
+        vae=wan_vae(),
+        scheduler=diffusers.UniPCMultistepScheduler(),
+        sound_tokenizer=None,
+        enable_safety_checker=False,
+    )

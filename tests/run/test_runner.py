@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 
 import pytest
 
@@ -91,8 +92,27 @@ def test_someone_elses_folder_is_left_alone(tmp_path):
         open_run(tmp_path / "thesis.tex", SPEC)
 
 
+def test_leftovers_of_killed_processes_are_swept(tmp_path):
+    with open_run(tmp_path / "run", SPEC) as run:
+        run.store.put("a-1f", "kept")
+    old, fresh = (tmp_path / "run" / "store" / name for name in (".a.1.part.mkv", ".b.2.part.mkv"))
+    old.write_text("")
+    fresh.write_text("")
+    os.utime(old, (0, 0))
+    with open_run(tmp_path / "run", SPEC) as run:
+        assert run.store.get("a-1f") == "kept"
+    assert fresh.exists()
+    assert not old.exists()
+
+
 def test_a_run_killed_before_its_manifest_opens(tmp_path):
-    for name in ("run.lock", "run.lock.holder.json", ".manifest.1a2b.part.json"):
+    leftovers = (
+        "run.lock",
+        "run.lock.holder.json",
+        ".run.lock.holder.1a2b.part.json",
+        ".manifest.1a2b.part.json",
+    )
+    for name in leftovers:
         (tmp_path / name).write_text("")
     with open_run(tmp_path, SPEC):
         pass

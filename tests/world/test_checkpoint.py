@@ -17,7 +17,7 @@ def test_round_trip_within_half_precision(tiny_network, tmp_path):
     path = tmp_path / "tiny.safetensors"
     save_network(tiny_network, path, steps="7")
     loaded = load_network(path)
-    assert loaded.config == tiny_network.config
+    assert list(loaded.config.vocabulary) == list(tiny_network.config.vocabulary)
     for name, value in tiny_network.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], value.half().float())
     assert not loaded.training

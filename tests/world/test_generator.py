@@ -94,8 +94,13 @@ def test_identity_names_what_changes_the_output():
 
 @pytest.mark.parametrize(
     ("asked", "native"),
-    [((480, 640), (48, 64)), ((1080, 1920), (48, 88)), ((100, 100), (48, 48)),
-     ((900, 100), (48, 48)), ((100, 900), (48, 96))],
+    [
+        ((480, 640), (48, 64)),
+        ((1080, 1920), (48, 88)),
+        ((100, 100), (48, 48)),
+        ((900, 100), (48, 48)),
+        ((100, 900), (48, 96)),
+    ],
 )
 def test_native_size_follows_the_shape(asked, native):
     assert native_size(asked) == native

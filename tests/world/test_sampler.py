@@ -78,7 +78,13 @@ def test_guidance_one_ignores_the_null_prompt(tiny_network):
     before, anchor = torch.zeros(1, FRAMES, 3, HEIGHT, WIDTH), torch.zeros(1, 3, HEIGHT, WIDTH)
     made = [
         sample_chunk(
-            tiny_network, noise, before, anchor, torch.ones(1, 16), null, torch.tensor([0]),
+            tiny_network,
+            noise,
+            before,
+            anchor,
+            torch.ones(1, 16),
+            null,
+            torch.tensor([0]),
             Sampling(steps=2, guidance=1.0),
         )
         for null in (torch.zeros(1, 16), torch.ones(1, 16))
@@ -94,8 +100,14 @@ def test_a_perfect_network_is_reached_in_any_number_of_steps():
 
     for steps in (1, 5):
         made = sample_chunk(
-            oracle, chunk_noise([0], HEIGHT, WIDTH), clean, clean[:, 0], torch.zeros(1, 16),
-            torch.zeros(1, 16), torch.tensor([0]), Sampling(steps=steps),
+            oracle,
+            chunk_noise([0], HEIGHT, WIDTH),
+            clean,
+            clean[:, 0],
+            torch.zeros(1, 16),
+            torch.zeros(1, 16),
+            torch.tensor([0]),
+            Sampling(steps=steps),
         )
         assert torch.allclose(made, clean, atol=1e-5)
 

@@ -112,7 +112,7 @@ class Shards:
 
 
 def _parse(line: str) -> Example:
-    kind, seed, unsaid = line.split(" ")
+    kind, seed, unsaid = line.split(" ", 2)
     return Example(kind, int(seed), frozenset(unsaid.split(",")) - {""})
 
 

@@ -60,7 +60,7 @@ def backdrop(trajectory: Trajectory) -> Frames:
 def presence(frames: Frames, background: Frames) -> Mask:
     """Where something stands out of the background, bool ``[T, H, W]``."""
     difference = np.abs(frames.astype(int) - background.astype(int)).max(axis=-1)
-    return np.asarray(difference > 45)
+    return np.asarray(difference > 45, dtype=np.bool_)
 
 
 def overlap(first: Mask, second: Mask) -> float:
@@ -92,7 +92,7 @@ def measure(scene: Scene, made: Frames, truth: Frames, background: Frames) -> Fi
     kept = ending.sum(axis=(1, 2)).mean() >= 0.5 * wanted if wanted >= 12 else float("nan")
     drop = scene.kind == "drop"
     return Figures(
-        spatial_iou=overlap(found.any(axis=0), real.any(axis=0)),
+        spatial_iou=overlap(np.asarray(found.any(axis=0)), np.asarray(real.any(axis=0))),
         spatiotemporal_iou=float(np.mean(frames)),
         permanence=float(kept),
         rebound=rebound_height(found) if drop else float("nan"),
@@ -132,9 +132,7 @@ def measure_scene(
     rng = np.random.default_rng([scene.seed, 3])
     for name, prompt in prompts_of(scene, rng).items():
         for seed in seeds:
-            chunks = model.stream(
-                video[seam - FRAMES : seam], prompt, seed=seed, sampling=sampling
-            )
+            chunks = model.stream(video[seam - FRAMES : seam], prompt, seed=seed, sampling=sampling)
             made = np.concatenate(list(chunks))
             yield name, measure(scene, made, truth, background)
 

@@ -61,7 +61,8 @@ def _distance(body: Body, frame: int, grid: FloatArray) -> FloatArray:
     """Signed distance in world units from each point of ``grid`` to the body's edge."""
     offset = grid - body.centre[frame]
     if body.shape == "disc":
-        return np.hypot(offset[..., 0], offset[..., 1]) - float(body.extent[frame, 0])
+        distance: FloatArray = np.hypot(offset[..., 0], offset[..., 1])
+        return distance - float(body.extent[frame, 0])
     cosine, sine = np.cos(body.angle[frame]), np.sin(body.angle[frame])
     along = np.abs(offset[..., 0] * cosine + offset[..., 1] * sine)
     across = np.abs(offset[..., 1] * cosine - offset[..., 0] * sine)
@@ -83,14 +84,14 @@ def _coverage(body: Body, frame: int, grid: FloatArray, unit: float) -> FloatArr
 
 def _shade(body: Body, frame: int, grid: FloatArray) -> FloatArray:
     """Colour of the body at each point: flat, or with a bar that shows a disc's turning."""
-    colour = body.colour[frame]
+    colour: FloatArray = body.colour[frame]
     if not body.marked:
         return colour
     offset = grid - body.centre[frame]
     angle = float(body.angle[frame])
     across = np.abs(offset[..., 1] * np.cos(angle) - offset[..., 0] * np.sin(angle))
     bar = (across < 0.28 * body.extent[frame, 0])[..., None]
-    return np.where(bar, 0.45 * colour + 0.5, colour)
+    return np.asarray(np.where(bar, 0.45 * colour + 0.5, colour))
 
 
 def _window(body: Body, frame: int, grid: FloatArray, unit: float) -> tuple[slice, slice]:
@@ -109,7 +110,7 @@ def _backdrop(trajectory: Trajectory, grid: FloatArray) -> FloatArray:
     rng = np.random.default_rng([trajectory.scene.seed, 77])
     tint = 0.80 + rng.uniform(-0.06, 0.06, size=3)
     light = 1.0 + 0.05 * (grid[..., 1:] - FRAME_HEIGHT / 2)
-    return np.clip(tint * light, 0.0, 1.0)
+    return np.asarray(np.clip(tint * light, 0.0, 1.0))
 
 
 def render(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from phyrefine._atomic import written_aside
-from phyrefine.world.checkpoint import load_network, save_network
+from phyrefine.world.checkpoint import channels_last, load_network, save_network
 from phyrefine.world.network import (
     FRAMES,
     NetworkConfig,
@@ -30,7 +31,8 @@ from phyrefine.world.network import (
     words_of,
 )
 from phyrefine.world.truth.captions import Caption
-from phyrefine.world.truth.data import Example, Frames, Physics, Shards, caption
+from phyrefine.world.truth.data import Example, Physics, Shards, caption
+from phyrefine.world.truth.rendering import Frames
 from phyrefine.world.truth.scene import COLOURS, RESTITUTION
 from phyrefine.world.truth.wording import DESCRIPTIONS, FILLER, TOPICS
 
@@ -67,8 +69,13 @@ def vocabulary() -> tuple[str, ...]:
     known = {*COLOURS, *RESTITUTION}
     for topic in (*TOPICS.values(), *DESCRIPTIONS.values(), FILLER):
         for sentence in topic.training:
-            known.update(words_of(sentence.format(b="the ball it", o="the stack", colour="",
-                                                  other="", material="")))
+            known.update(
+                words_of(
+                    sentence.format(
+                        b="the ball it", o="the stack", colour="", other="", material=""
+                    )
+                )
+            )
     return tuple(sorted(known))
 
 
@@ -110,9 +117,7 @@ def draw_batch(shards: dict[Physics, Shards], stage: Stage, rng: np.random.Gener
     )
 
 
-def _caption(
-    example: Example, stage: Stage, physics: Physics, rng: np.random.Generator
-) -> Caption:
+def _caption(example: Example, stage: Stage, physics: Physics, rng: np.random.Generator) -> Caption:
     # With priors planted, right physics must be the exception under a plain caption.
     plain = 0.06 if stage.wrong and physics == "right" else 0.25 if stage.wrong else 0.2
     return caption(example, rng, plain)
@@ -137,14 +142,17 @@ class Trainer:
         self.network = VideoNetwork(config)
         if stage.start is not None:
             self.network = load_network(stage.start).train().requires_grad_(True)
-        self.network.to(memory_format=torch.channels_last)
+        channels_last(self.network)
         # Only training needs it: it teaches the encoder to tell what a caption states.
         self.reader = nn.Linear(config.condition, len(TOPICS))
         self.average = copy.deepcopy(self.network).requires_grad_(False)
         self.tokenizer = Tokenizer(self.network.config.vocabulary)
         self.optimizer = torch.optim.AdamW(
             [*self.network.parameters(), *self.reader.parameters()],
-            lr=stage.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True,
+            lr=stage.rate,
+            betas=(0.9, 0.98),
+            weight_decay=0.01,
+            fused=True,
         )
         self.step = 0
         self.seconds = 0.0
@@ -154,7 +162,8 @@ class Trainer:
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine down to zero."""
         warm = min(1.0, (self.step + 1) / 200)
-        return self.stage.rate * warm * 0.5 * (1 + np.cos(np.pi * self.step / self.stage.steps))
+        cosine = math.cos(math.pi * self.step / self.stage.steps)
+        return self.stage.rate * warm * 0.5 * (1.0 + cosine)
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The flow's loss and the topic reader's loss."""
@@ -190,9 +199,7 @@ class Trainer:
         self.optimizer.step()
         decay = min(0.999, (self.step + 1) / (self.step + 20))
         with torch.no_grad():
-            for kept, new in zip(
-                self.average.parameters(), self.network.parameters(), strict=True
-            ):
+            for kept, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
                 kept.lerp_(new, 1.0 - decay)
         self.step += 1
 
@@ -225,9 +232,12 @@ def save(trainer: Trainer, run: Path) -> None:
     with written_aside(run / "state.pt") as aside:
         torch.save(trainer.state(), aside)
     save_network(
-        trainer.average, run / "weights.safetensors",
-        steps=str(trainer.step), seconds=f"{trainer.seconds:.0f}",
-        seed=str(trainer.stage.seed), wrong=str(trainer.stage.wrong),
+        trainer.average,
+        run / "weights.safetensors",
+        steps=str(trainer.step),
+        seconds=f"{trainer.seconds:.0f}",
+        seed=str(trainer.stage.seed),
+        wrong=str(trainer.stage.wrong),
     )
 
 

@@ -289,7 +289,7 @@ TOPICS: dict[str, Topic] = {
     "shadow": Topic(
         (
             "The shadow points away from the lamp.",
-            "The shadow is shortest when the lamp is above the post and then grows on the other side.",
+            "The shadow is shortest under the lamp and then grows on the other side.",
             "As the lamp passes the post the shadow changes sides and becomes longer.",
             "The shadow starts at the foot of the post and moves opposite to the lamp.",
         ),

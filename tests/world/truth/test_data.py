@@ -32,6 +32,14 @@ def test_shards_come_back_as_written(tmp_path):
     assert len(shards) == 3
 
 
+def test_what_was_left_unsaid_comes_back(tmp_path):
+    write_shard(tmp_path, "wrong", 0, 3)
+    shards, rng = Shards(tmp_path, "wrong"), np.random.default_rng(0)
+    for _ in range(12):
+        _, shown = shards.draw(rng)
+        assert shown.unsaid == make_clip(shown.seed, "wrong")[1].unsaid
+
+
 def test_a_finished_shard_is_not_made_again(tmp_path):
     path = write_shard(tmp_path, "right", 0, 1)
     stamp = path.stat().st_mtime_ns

@@ -45,8 +45,11 @@ def test_much_happens_after_the_seam(kind):
         trajectory = simulate(sample_scene(kind, seed), fps=8)
         after = trajectory.times >= 3.0
         change = max(
-            max(np.ptp(body.centre[after], axis=0).max(), np.ptp(body.extent[after]),
-                np.ptp(body.colour[after], axis=0).max())
+            max(
+                np.ptp(body.centre[after], axis=0).max(),
+                np.ptp(body.extent[after]),
+                np.ptp(body.colour[after], axis=0).max(),
+            )
             for body in trajectory.bodies
         )
         assert change > 0.1
@@ -82,7 +85,7 @@ def test_free_fall_accelerates_by_gravity():
 
 @pytest.mark.parametrize("seed", range(6))
 def test_rebound_height_is_restitution_squared(seed):
-    scene, times, centre = _track("drop", seed)
+    scene, _, centre = _track("drop", seed)
     rest = FLOOR + scene.number("radius")
     contact = int(np.argmax(centre[:, 1] < rest + 0.02))
     rebound = centre[contact:, 1].max() - rest
@@ -91,7 +94,7 @@ def test_rebound_height_is_restitution_squared(seed):
 
 
 def test_energy_never_grows_in_a_drop():
-    scene, times, centre = _track("drop", 2)
+    _, _, centre = _track("drop", 2)
     speed = _speed(centre)
     energy = 0.5 * (speed**2).sum(axis=1) + GRAVITY * centre[:, 1]
     assert energy.max() <= energy[0] * 1.01

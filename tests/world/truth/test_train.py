@@ -77,5 +77,6 @@ def test_a_stage_can_start_from_other_weights(data, tmp_path):
     start = tmp_path / "a" / "weights.safetensors"
     trainer = Trainer(Stage(steps=1, minutes=5, start=start))
     kept = load_network(start).state_dict()
-    assert all(torch.equal(value, kept[name]) for name, value in
-               trainer.network.state_dict().items())
+    assert all(
+        torch.equal(value, kept[name]) for name, value in trainer.network.state_dict().items()
+    )

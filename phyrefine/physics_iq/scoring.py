@@ -1,0 +1,145 @@
+"""From folders of videos to stored attempts and Table 1. Never generates anything."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from phyrefine._atomic import write_bytes
+from phyrefine.errors import InvalidInputError
+from phyrefine.physics_iq.attempts import Attempts, RunKey
+from phyrefine.physics_iq.dataset import PhysicsIQ
+from phyrefine.physics_iq.evaluate import Evaluator
+from phyrefine.physics_iq.generation import VIDEOS, expected_keys, read_plan, read_records
+from phyrefine.physics_iq.plots import bars
+from phyrefine.physics_iq.results import ResultTable, ViewResult
+from phyrefine.physics_iq.table_one import SelectorScores, TableOne, table_one
+from phyrefine.physics_iq.truth import GroundTruth
+
+RESULTS = "results"
+# The paper's ensembles (Table 1, rows 7 and 8).
+PAPER_SUBSETS = ((1, 2, 5), (1, 2, 3, 4, 5, 6))
+
+
+def score_bench(
+    folder: Path,
+    dataset: PhysicsIQ,
+    *,
+    cache: Path | None = None,
+    subsets: Iterable[Sequence[int]] | None = None,
+    jobs: int | None = None,
+    progress: bool = False,
+) -> TableOne:
+    """Score every clip of a finished benchmark folder and write its table.
+
+    Writes ``results/<row>.csv`` (official result tables), ``table.txt``, ``table.csv``,
+    ``table.json`` and ``table.svg``.
+
+    Args:
+        folder: What :func:`phyrefine.physics_iq.generation.generate` filled.
+        dataset: The same data set.
+        cache: Folder of the real side; by default inside ``folder``.
+        subsets: Rows to put into ensembles; by default the paper's, as far as there are rows.
+        jobs: Views at a time.
+        progress: Show bars.
+
+    Raises:
+        InvalidInputError: Samples are not finished, or clips do not fit.
+    """
+    plan = read_plan(folder)
+    records = read_records(folder, dataset.samples)
+    truth = GroundTruth(dataset, plan.fps)
+    evaluator = Evaluator(truth, cache=cache or folder / "cache", jobs=jobs, progress=progress)
+    results = {}
+    for key in expected_keys(plan):
+        results[key] = evaluator.measure(folder / VIDEOS / key.name)
+        ResultTable.of(results[key].values()).write(folder / RESULTS / f"{key.name}.csv")
+    provenance = attrs.asdict(evaluator.provenance)
+    write_bytes(folder / RESULTS / "provenance.json", json.dumps(provenance, indent=1).encode())
+    attempts = make_attempts(dataset, results)
+    table = table_one(
+        attempts,
+        subsets=_fitting(PAPER_SUBSETS if subsets is None else subsets, len(attempts.rows)),
+        selectors=complete_selectors(records, tuple(results)),
+    )
+    write_table(table, folder)
+    return table
+
+
+def make_attempts(
+    dataset: PhysicsIQ, results: Mapping[RunKey, Mapping[str, ViewResult]]
+) -> Attempts:
+    """Stored attempts with the data set's edition and categories."""
+    categories = {sample.name: sample.category for sample in dataset.samples if sample.category}
+    return Attempts(dataset.edition, results, categories)
+
+
+def complete_selectors(
+    records: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]],
+    keys: Sequence[RunKey],
+) -> dict[str, SelectorScores]:
+    """Scores of the selectors that scored every refined clip of every sample."""
+    wanted = {key.name: key for key in keys if key.loop}
+    names = {name for record in records.values() for name in record["selectors"]}
+    selectors = {}
+    for name in sorted(names):
+        scores = {sample: record["selectors"].get(name, {}) for sample, record in records.items()}
+        if all(wanted.keys() <= known.keys() for known in scores.values()):
+            selectors[name] = {
+                sample: {wanted[row]: value for row, value in known.items() if row in wanted}
+                for sample, known in scores.items()
+            }
+    return selectors
+
+
+def write_table(table: TableOne, folder: Path) -> None:
+    """Write the table as text, CSV, JSON and a plot."""
+    shown = table.shown()
+    write_bytes(folder / "table.txt", f"{shown}\n".encode())
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([shown.columns, *shown.cells])
+    write_bytes(folder / "table.csv", out.getvalue().encode())
+    write_bytes(folder / "table.json", json.dumps(attrs.asdict(table), indent=1).encode())
+    write_bytes(folder / "table.svg", bars(table).encode())
+
+
+def _fitting(subsets: Iterable[Sequence[int]], rows: int) -> list[Sequence[int]]:
+    return [subset for subset in subsets if max(subset) <= rows]
+
+
+def score_folders(
+    evaluator: Evaluator, dataset: PhysicsIQ, folders: Sequence[Path]
+) -> tuple[Attempts, tuple[str, ...]]:
+    """Other people's folders as stored attempts.
+
+    Args:
+        evaluator: Of the data set.
+        dataset: The data set.
+        folders: One generated clip per sample in each. A folder named like
+            ``loop2-steps16-seed0`` keeps that place; others become loops 1, 2, ... in order.
+
+    Returns:
+        The attempts, and the folder of each of their runs.
+    """
+    results: dict[RunKey, Mapping[str, ViewResult]] = {}
+    names: dict[RunKey, str] = {}
+    for number, folder in enumerate(folders, start=1):
+        key = _key_of(folder, number)
+        if key in results:
+            raise InvalidInputError(f"{folder} and {names[key]} stand for the same run {key.name}.")
+        results[key] = evaluator.measure(folder)
+        names[key] = folder.name
+    attempts = make_attempts(dataset, results)
+    return attempts, tuple(names[key] for key in sorted(results))
+
+
+def _key_of(folder: Path, number: int) -> RunKey:
+    try:
+        return RunKey.parse(folder.name)
+    except InvalidInputError:
+        return RunKey(number)

@@ -1,0 +1,178 @@
+"""What the loop yields and what a refinement is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from phyrefine import _display
+from phyrefine.errors import InvalidInputError
+from phyrefine.types.scenario import Scenario
+from phyrefine.types.talk import Usage
+from phyrefine.types.texts import Critique, Prediction, Prompt
+from phyrefine.video.clip import Clip
+from phyrefine.video.seam import SeamReport
+
+
+@frozen
+class Candidate:
+    """One clip made in a loop.
+
+    Attributes:
+        clip: The continuation as delivered; its ``native`` holds the model's own frames.
+        seed: Seed it was drawn from.
+        steps: Denoising steps; ``None`` for the generator's default.
+        seam: How it joins the prefix.
+    """
+
+    clip: Clip
+    seed: int = 0
+    steps: int | None = None
+    seam: SeamReport | None = None
+
+
+@frozen
+class Verdict:
+    """What a convergence policy said after an attempt.
+
+    Attributes:
+        stop: Whether the loop ends here.
+        rule: Which rule spoke.
+        reason: In words, with the values seen.
+        parts: What each rule of a composed policy said.
+    """
+
+    stop: bool
+    rule: str
+    reason: str
+    parts: tuple[Verdict, ...] = ()
+
+
+@frozen
+class Attempt:
+    """One loop of the method (paper, Fig. 1).
+
+    Attributes:
+        index: 0 is the plain description's attempt when there is one; loops count from 1.
+        prompt: p(t), what the generator read.
+        candidates: Clips made from it; the first is the one the critic saw.
+        critique: P(t+1); ``None`` when the critic was not asked or failed.
+        revision: p(t+1); ``None`` when the loop ended before the rewrite.
+        baseline: Made from the plain description, without any refinement.
+        prediction: P0, on the first loop's attempt.
+        scores: Reference-free scores of the critic's clip by scorer, higher is better.
+        verdict: What the convergence policy said after this attempt.
+        notes: Things a reader should know: a prompt cut, a rewrite refused.
+        usage: What this loop took.
+    """
+
+    index: int
+    prompt: Prompt
+    candidates: tuple[Candidate, ...]
+    critique: Critique | None = None
+    revision: Prompt | None = None
+    baseline: bool = False
+    prediction: Prediction | None = None
+    scores: Mapping[str, float] = field(factory=dict)
+    verdict: Verdict | None = None
+    notes: tuple[str, ...] = ()
+    usage: Usage = field(factory=Usage)
+
+    @property
+    def clip(self) -> Clip:
+        """The clip the critic saw."""
+        return self.candidates[0].clip
+
+    def _repr_html_(self) -> str:
+        return _display.html(self)
+
+
+@frozen
+class Pick:
+    """A clip in the pool: attempt and candidate by position."""
+
+    attempt: int
+    candidate: int = 0
+
+
+def pick_key(pick: Pick) -> str:
+    """``"attempt.candidate"``, the key of ``Choice.scores``."""
+    return f"{pick.attempt}.{pick.candidate}"
+
+
+@frozen
+class Choice:
+    """What an ensemble chose, and why.
+
+    Attributes:
+        pick: The winner.
+        selector: Which ensemble chose.
+        reason: In words.
+        scores: Score of each clip in the pool, higher is better; empty if it gives none.
+        oracle: It saw ground truth, so the result is a bound, not a method.
+        noise: Spread of repeated scores of the same clip, where measured.
+    """
+
+    pick: Pick
+    selector: str
+    reason: str
+    scores: Mapping[str, float] = field(factory=dict)
+    oracle: bool = False
+    noise: float | None = None
+
+
+@frozen
+class Refinement:
+    """What a refine() gives back; always whole, whatever stopped it.
+
+    Attributes:
+        scenario: What was asked.
+        attempts: Every loop, in order, with every clip made.
+        choice: The ensemble's choice; ``None`` only when there is no attempt.
+        stopped_by: ``converged``, or the short name of what ended it: ``budget``,
+            ``rate_limit``, ``error``, ``interrupted``.
+        reason: In words.
+        prediction: P0; ``None`` if the prediction failed.
+        usage: What it all took.
+    """
+
+    scenario: Scenario
+    attempts: tuple[Attempt, ...]
+    choice: Choice | None = None
+    stopped_by: str = "converged"
+    reason: str = ""
+    prediction: Prediction | None = None
+    usage: Usage = field(factory=Usage)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """What the convergence policy said, attempt by attempt."""
+        said = (attempt.verdict for attempt in self.attempts)
+        return tuple(verdict for verdict in said if verdict is not None)
+
+    @property
+    def best(self) -> Attempt:
+        """The chosen attempt.
+
+        Raises:
+            InvalidInputError: Nothing was finished before the run stopped.
+        """
+        if self.choice is None:
+            raise InvalidInputError(f"No attempt was finished ({self.stopped_by}: {self.reason}).")
+        return self.attempts[self.choice.pick.attempt]
+
+    @property
+    def video(self) -> Clip:
+        """The chosen continuation, as delivered."""
+        best = self.best
+        assert self.choice is not None
+        return best.candidates[self.choice.pick.candidate].clip
+
+    @property
+    def prompt(self) -> Prompt:
+        """The prompt behind the chosen continuation."""
+        return self.best.prompt
+
+    def _repr_html_(self) -> str:
+        return _display.html(self)

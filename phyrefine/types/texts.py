@@ -1,0 +1,109 @@
+"""Prompts, predictions and critiques: the texts of the method."""
+
+from __future__ import annotations
+
+import enum
+
+from attrs import field, frozen, validators
+
+
+@frozen
+class Prompt:
+    """p: what the video model reads.
+
+    Attributes:
+        text: In the generator's dialect; JSON dialects carry JSON text.
+        negative: What to avoid, for generators that take it.
+        notes: What happened while it was written: a cut, a refusal. Not compared.
+    """
+
+    text: str
+    negative: str | None = None
+    notes: tuple[str, ...] = field(default=(), eq=False)
+
+    @property
+    def words(self) -> int:
+        """Words of the text."""
+        return len(self.text.split())
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@frozen
+class Prediction:
+    """P0: what physics will do, in detail (paper, step 1).
+
+    Attributes:
+        text: The whole prediction, in sentences.
+        events: Short statements in order of time, each one observable.
+        domains: Physics domains the VLM sees at work.
+    """
+
+    text: str
+    events: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+class Status(enum.StrEnum):
+    """A violation against the loop before."""
+
+    NEW = "new"
+    PERSISTING = "persisting"
+    FIXED = "fixed"
+
+
+@frozen
+class Violation:
+    """One break of physics.
+
+    Attributes:
+        law: The law that is broken, as K names it.
+        what: What one sees.
+        start: Seconds of the continuation at which it begins; ``None`` if not stated.
+        end: Seconds at which it ends.
+        where: Place or object.
+        severity: 0 (a blemish) to 1 (impossible).
+        confidence: 0 to 1, the critic's own.
+        status: Against the violations of the loop before.
+    """
+
+    law: str
+    what: str
+    start: float | None = None
+    end: float | None = None
+    where: str = ""
+    severity: float = field(default=0.5, validator=[validators.ge(0), validators.le(1)])
+    confidence: float = field(default=0.5, validator=[validators.ge(0), validators.le(1)])
+    status: Status = Status.NEW
+
+
+@frozen
+class Critique:
+    """P(t+1): what breaks physics in V(t), and the corrected description (paper, step 2).
+
+    Attributes:
+        text: The corrected description the rewriter works from.
+        violations: What is broken now: new and persisting.
+        fixed: What the loop before broke and this one does not.
+        looks: Independent looks behind the verdict. A clean verdict counts from two on.
+        still: The continuation hardly moves though the prefix does; praise of it means little.
+        notes: What happened while it was written. Not compared.
+    """
+
+    text: str
+    violations: tuple[Violation, ...] = ()
+    fixed: tuple[Violation, ...] = ()
+    looks: int = 1
+    still: bool = False
+    notes: tuple[str, ...] = field(default=(), eq=False)
+
+    @property
+    def clean(self) -> bool:
+        """Nothing found wrong."""
+        return not self.violations
+
+    @property
+    def severity(self) -> float:
+        """Sum of severity times confidence over the violations; 0 is best."""
+        return sum(found.severity * found.confidence for found in self.violations)

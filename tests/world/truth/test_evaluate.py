@@ -1,0 +1,81 @@
+"""The yardsticks of the model card measure what they say."""
+
+import math
+
+import numpy as np
+import pytest
+
+from phyrefine.world.truth.captions import all_cues
+from phyrefine.world.truth.evaluate import (
+    SIZE,
+    backdrop,
+    measure,
+    overlap,
+    presence,
+    prompts_of,
+    rebound_height,
+    summarise,
+)
+from phyrefine.world.truth.rendering import masks, render
+from phyrefine.world.truth.scenes import sample_scene, simulate
+
+
+@pytest.fixture(scope="module")
+def drop():
+    scene = next(
+        scene
+        for seed in range(1_000_000, 1_000_050)
+        if (scene := sample_scene("drop", seed)).params["material"] == "rubber"
+    )
+    trajectory = simulate(scene, fps=8)
+    return scene, trajectory, render(trajectory, SIZE)
+
+
+def test_presence_finds_the_ball(drop):
+    _, trajectory, video = drop
+    found = presence(video, backdrop(trajectory))
+    assert overlap(found, masks(trajectory, SIZE)["ball"]) > 0.8
+
+
+def test_truth_scores_best_and_a_still_clip_poorly(drop):
+    scene, trajectory, video = drop
+    background, truth = backdrop(trajectory), video[24:]
+    best = measure(scene, truth, truth, background)
+    assert best.spatial_iou == best.spatiotemporal_iou == best.permanence == 1.0
+    assert best.rebound == best.rebound_truth
+    still = measure(scene, np.repeat(video[23:24], 40, axis=0), truth, background)
+    assert still.spatial_iou < 0.4
+    assert still.rebound < 2.0
+    gone = measure(scene, np.repeat(background, 40, axis=0), truth, background)
+    assert gone.spatial_iou == gone.permanence == 0.0
+
+
+def test_rebound_is_measured_in_pixels(drop):
+    scene, trajectory, video = drop
+    rest = 0.35 + scene.number("radius")
+    expected = 16 * scene.number("restitution") ** 2 * (scene.number("height") - rest)
+    found = presence(video[24:], backdrop(trajectory))
+    assert rebound_height(found) == pytest.approx(expected, abs=2.5)
+
+
+def test_empty_masks_do_not_count_as_a_match():
+    empty = np.zeros((2, 3, 3), bool)
+    assert math.isnan(overlap(empty, empty))
+    assert overlap(empty, ~empty) == 0.0
+
+
+def test_prompts_go_from_plain_to_wrong(drop):
+    scene = drop[0]
+    prompts = prompts_of(scene, np.random.default_rng(0))
+    assert prompts["all cues"].startswith(prompts["plain"])
+    assert prompts["filler"].startswith(prompts["plain"])
+    assert prompts["wrong"] != all_cues(scene)
+    assert "does not bounce" in prompts["wrong"]
+
+
+def test_summaries_leave_out_what_does_not_apply(drop):
+    scene, trajectory, video = drop
+    figures = measure(scene, video[24:], video[24:], backdrop(trajectory))
+    means = summarise([figures, figures])
+    assert means["clips"] == 2
+    assert means["rebound_error"] == 0.0
