@@ -35,7 +35,9 @@ BOOTSTRAPS = 2000
 
 def measure(kind: str, scene_seed: int, seed: int, variant: str, loops: int) -> dict[str, Any]:
     """Every arm of one scene and noise seed: scores, parts, words, violations."""
-    from phyrefine.backends.world import WorldGenerator, WorldLLM, WorldVLM
+    from phyrefine.world.eye import WorldVLM
+    from phyrefine.world.generator import WorldGenerator
+    from phyrefine.world.rewriter import WorldLLM
 
     from phyrefine.cli.demo_scenes import make_sample
     from phyrefine.refine.convergence import MaxLoops
@@ -126,7 +128,11 @@ class Judging:
     """Scores against the truth of one scene."""
 
     def __init__(self, sample: Any) -> None:
+        from phyrefine.world.truth.evaluate import backdrop
+        from phyrefine.world.truth.scenes import simulate
+
         self.sample = sample
+        self.background = backdrop(simulate(sample.scene, fps=8.0))
 
     def still(self) -> Any:
         """The prefix's last frame, held."""
@@ -150,12 +156,9 @@ class Judging:
         """By the truth: the objects' places overlap less than half as well as a second take's,
         or what should be there at the end is gone.
         """
-        from phyrefine.world.truth.evaluate import backdrop
         from phyrefine.world.truth.evaluate import measure as against
-        from phyrefine.world.truth.scenes import simulate
 
-        scene = self.sample.scene
-        background = backdrop(simulate(scene, fps=8.0))
+        scene, background = self.sample.scene, self.background
         takes = [np.asarray(take.frames) for take in (self.sample.take1, self.sample.take2)]
         made = clip.as_made.frames[: len(takes[0])]
         mine = against(scene, made, takes[0], background)

@@ -9,9 +9,9 @@ from pathlib import Path
 import attrs
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from phyrefine._atomic import written_aside
+from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
 from phyrefine.world.network import NetworkConfig, VideoNetwork
 
@@ -49,8 +49,8 @@ def save_network(network: VideoNetwork, path: Path, **facts: str) -> None:
         name: value.detach().half().contiguous() for name, value in network.state_dict().items()
     }
     notes = {"config": json.dumps(attrs.asdict(network.config)), **facts}
-    with written_aside(path) as aside:
-        save_file(tensors, aside, metadata=notes)
+    # Not save_file: that one makes files which only their owner may read.
+    write_bytes(path, save(tensors, metadata=notes))
 
 
 def load_network(path: Path, dtype: torch.dtype = torch.float32) -> VideoNetwork:
