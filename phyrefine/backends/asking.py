@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from attrs import define, evolve, field, frozen, validators
 
 from phyrefine.backends.calling import Caller, Clock, Done, Fault, Policy, SystemClock
-from phyrefine.backends.excerpt import ANSWER_CHARS, tidy
+from phyrefine.backends.excerpt import ANSWER_CHARS, tidy, without_thoughts
 from phyrefine.backends.faults import Reply
 from phyrefine.backends.gate import gate_of
 from phyrefine.backends.models import is_same_model, substituted
@@ -97,12 +97,12 @@ def finished(done: Done[Answer], seconds: float) -> Answer:
 
 
 def plain_text(text: str, service: Service) -> str:
-    """An answer without control characters, and of a size one can keep."""
+    """An answer without thoughts and control characters, and of a size one can keep."""
     if len(text) > ANSWER_CHARS:
         logger.warning(
             "%s sent %d characters; kept the first %d", service.model, len(text), ANSWER_CHARS
         )
-    return tidy(text[:ANSWER_CHARS])
+    return tidy(without_thoughts(text)[:ANSWER_CHARS])
 
 
 @define
@@ -111,12 +111,10 @@ class Observed:
 
     Attributes:
         dropped: Parameters the service does not take.
-        schema_in_words: It does not keep to a schema; ask in words.
         models: Models that answered.
     """
 
     dropped: set[str] = field(factory=set)
-    schema_in_words: bool = False
     models: set[str] = field(factory=set)
 
     def drop(self, name: str, service: Service) -> bool:
@@ -134,7 +132,7 @@ class Observed:
         self.models.add(model)
         if not is_same_model(service.model, model):
             text = substituted(service.provider, service.model, service.words(model))
-            warnings.warn(text, UserWarning, stacklevel=6)
+            warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def parameter_fault(reply: Reply, fault: Fault, sent: Mapping[str, str], service: Service) -> Fault:
@@ -155,5 +153,5 @@ def parameter_fault(reply: Reply, fault: Fault, sent: Mapping[str, str], service
         if re.search(pattern, text, re.IGNORECASE):
             message = f"{service.title} does not take {name}: {service.words(reply.message)}."
             error = service.error(BadRequestError, message, status=reply.status)
-            return Fault(error, retries=1, change="parameter", detail=name)
+            return Fault(error, retries=1, change="parameter", detail=name, usage=fault.usage)
     return fault

@@ -17,6 +17,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from attrs import define, field, frozen, validators
 
+from phyrefine.backends.excerpt import shown
 from phyrefine.backends.gate import Gate
 from phyrefine.errors import BackendError, BackendTimeoutError, RateLimitedError
 from phyrefine.types import Usage
@@ -86,7 +87,8 @@ class Fault:
         detail: What to change, for ``parameter``: its name.
         unwell: It says that the service is down; such faults in a row open the circuit.
         sent: The request reached the service, so that it may be billed.
-        usage: What the failed try took, where the service said it.
+        usage: What the failed try took, where that is known: services do not bill what they
+            reject.
     """
 
     error: BackendError
@@ -168,10 +170,7 @@ class Caller:
         """
         call = _Call(self, began=self.clock.now())
         while True:
-            call.excluded += self.gate.enter(
-                self.clock, patience=call.patience(), outage=self.policy.outage, jitter=self.jitter
-            )
-            call.tries += 1
+            call.enter()
             seconds = max(0.01, min(self.policy.timeout, call.patience()))
             try:
                 value = within(seconds, lambda limit=seconds: send(limit), discard)  # type: ignore[misc]
@@ -180,6 +179,9 @@ class Caller:
                 call.note(fault)
                 if not call.may_go_on(fault, amend):
                     _raise(fault.error, raised)
+            except BaseException:  # Ctrl-C
+                self.gate.left()
+                raise
             else:
                 self.gate.answered()
                 return Done(value, call.tries, call.usage)
@@ -202,10 +204,17 @@ def _overdue(fault: Fault, policy: Policy) -> Fault:
 
 
 def _raise(error: BackendError, raised: Exception) -> None:
-    """Raise ``error`` with the foreign exception as its cause, unless that one is our own."""
+    """Raise ``error`` with the foreign exception as its cause, unless that one is our own.
+
+    Servers echo what they were sent, so a traceback must show no foreign text as it came.
+    """
     cause = raised.__cause__ if isinstance(raised, FaultSignalError) else raised
     if isinstance(cause, OverdueError) or cause is error:
         cause = None
+    link = cause
+    while link is not None:
+        link.args = tuple(shown(item) if isinstance(item, str) else item for item in link.args)
+        link = link.__cause__ or link.__context__
     raise error from cause
 
 
@@ -220,6 +229,21 @@ class _Call:
     usage: Usage = field(factory=Usage)
     retries: int = 0
     kinds: Counter[tuple[str, str, str]] = field(factory=Counter)
+
+    def enter(self) -> None:
+        """Wait at the gate, then count a try."""
+        caller = self.caller
+        try:
+            self.excluded += caller.gate.enter(
+                caller.clock,
+                patience=self.patience(),
+                outage=caller.policy.outage,
+                jitter=caller.jitter,
+            )
+        except BackendError as error:
+            error.attempts, error.usage = self.tries, self.usage
+            raise
+        self.tries += 1
 
     def patience(self) -> float:
         """Seconds left of the call's budget; pauses of the whole run do not count."""

@@ -6,12 +6,17 @@ import html
 import re
 from collections.abc import Iterable
 
+from phyrefine._secrets import scrub
+
 EXCERPT_CHARS = 200
+# Of a foreign exception in a traceback: some servers echo the whole request, frames included.
+SHOWN_CHARS = 2000
 # More than any critique or prompt needs; a runaway model can send megabytes of one token.
 ANSWER_CHARS = 100_000
 
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^<>]*>", re.IGNORECASE | re.DOTALL)
 _DATA = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[\w+/=-]*|[\w+/=-]{400,}")
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]|[\ud800-\udfff]")
 
 
@@ -20,12 +25,23 @@ def tidy(text: str) -> str:
     return _CONTROL.sub("", text.replace("\r\n", "\n"))
 
 
+def without_thoughts(text: str) -> str:
+    """``text`` without what a reasoning model thought aloud in front of its answer."""
+    return _THOUGHTS.sub("", text)
+
+
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """``text`` with every secret replaced by ``***``."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
     return text
+
+
+def shown(text: str) -> str:
+    """Foreign text fit for a traceback: without keys and media, and not endless."""
+    plain = scrub(_DATA.sub("[data]", text))
+    return plain if len(plain) <= SHOWN_CHARS else plain[: SHOWN_CHARS - 1] + "…"
 
 
 def excerpt(text: object, secrets: Iterable[str] = (), *, most: int = EXCERPT_CHARS) -> str:

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from phyrefine.backends.calling import Fault, OverdueError
 from phyrefine.backends.hints import error_details, wait_hint
@@ -31,6 +31,7 @@ from phyrefine.errors import (
     RateLimitedError,
     ServerFaultError,
 )
+from phyrefine.types import Usage
 
 UNREACHABLE_RETRIES = 2
 QUOTA_CODES = frozenset(
@@ -113,7 +114,7 @@ class Reply:
 
 
 def from_reply(service: Service, reply: Reply) -> Fault:
-    """The fault behind an error answer."""
+    """The fault behind an error answer; services do not bill what they reject."""
     for rule in (_quota, _access, _limits, _size, _blocked, _missing, _server):
         fault = rule(service, reply)
         if fault is not None:
@@ -134,7 +135,7 @@ def _fault(
         request_id=reply.request_id,
         retry_after=wait_hint(reply.headers, reply.body),
     )
-    return Fault(error, **more)
+    return Fault(error, usage=Usage(calls=1), **more)
 
 
 def _quota(service: Service, reply: Reply) -> Fault | None:
@@ -241,7 +242,8 @@ def error_inside(service: Service, error: Any) -> Fault:
     reply = Reply(0, {"error": error})
     code = reply.error.get("code") or reply.error.get("status")
     status = int(str(code)) if str(code).isdigit() else CODE_STATUS.get(reply.code, 502)
-    return from_reply(service, Reply(status, {"error": error}))
+    fault = from_reply(service, Reply(status, {"error": error}))
+    return evolve(fault, usage=Usage())  # a gateway may have paid for it: unknown
 
 
 # -- foreign exceptions ------------------------------------------------------------------------

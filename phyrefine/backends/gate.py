@@ -26,7 +26,8 @@ class Gate:
 
     Two things hold them: a 429 answered to any worker, until its wait is over; and an open
     circuit. The circuit opens when a service that did answer before fails ``trip_after`` times in
-    a row; then one worker at a time probes, at growing intervals, and an answer closes it.
+    a row; then one worker at a time probes, at growing intervals, and an answer closes it. After
+    ``outage`` seconds nobody waits for that any more: calls fail at once, but for the probes.
     """
 
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
@@ -75,14 +76,12 @@ class Gate:
                 return wait, False
             if self._open_since is None:
                 return 0.0, False
-            if now - self._open_since > outage and self._error is not None:
-                raise _again(self._error, f"no answer for {now - self._open_since:.0f} s")
-            if self._probing:
-                return 1.0, True
-            if now >= self._probe_at:
+            if now >= self._probe_at and not self._probing:
                 self._probing = True
                 return 0.0, True
-            return self._probe_at - now, True
+            if now - self._open_since > outage and self._error is not None:
+                raise _again(self._error, f"no answer for {now - self._open_since:.0f} s")
+            return (1.0 if self._probing else self._probe_at - now), True
 
     def pause(self, clock: Clock, seconds: float, error: BackendError) -> None:
         """Hold every worker of the model for ``seconds``."""
@@ -95,6 +94,11 @@ class Gate:
         with self._lock:
             self._worked = True
             self._close()
+
+    def left(self) -> None:
+        """A worker was interrupted: if it was the one that probes, another one may."""
+        with self._lock:
+            self._probing = False
 
     def fault(self, clock: Clock, error: BackendError, unwell: bool, policy: Policy) -> bool:
         """Note a failed try; whether the circuit is open, so that the call shall just wait."""
@@ -109,7 +113,7 @@ class Gate:
                 if self._probing:
                     self._cool = min(LONGEST_COOL, self._cool * 2)
                     self._probe_at, self._probing = now + self._cool, False
-                return True
+                return now - self._open_since <= policy.outage
             if not self._worked or self._streak < policy.trip_after or not policy.outage:
                 return False
             self._open_since, self._probe_at = now, now + self._cool

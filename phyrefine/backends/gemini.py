@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import weakref
@@ -20,13 +21,13 @@ from phyrefine.backends.asking import (
     identity,
     parameter_fault,
 )
-from phyrefine.backends.calling import Fault
-from phyrefine.backends.faults import cut_answer
+from phyrefine.backends.calling import Fault, FaultSignalError
+from phyrefine.backends.faults import from_reply
 from phyrefine.backends.gemini_files import Uploads
 from phyrefine.backends.gemini_request import BUDGETS, Draft, Looking, Route
 from phyrefine.backends.media import Recent, encoded, frame_count, stills
 from phyrefine.backends.models import GEMINI_DEFAULT
-from phyrefine.backends.service import Service, check_key, find_key
+from phyrefine.backends.service import Service, check_key, find_key, hide_headers
 from phyrefine.backends.wording import still_label, stills_label, video_label
 from phyrefine.errors import InvalidInputError, UploadError
 from phyrefine.registry import Backend
@@ -40,7 +41,9 @@ ENDPOINT = "https://generativelanguage.googleapis.com"
 BILLING = "https://aistudio.google.com/usage"
 # A request holds 20 MB on Vertex and many gateways; base64 makes three bytes four.
 INLINE_BYTES = 14_000_000
-KEPT_UPLOADS = 8
+# Two clips for each of as many workers as ask one model at a time.
+KEPT_UPLOADS = 16
+KEPT_ENCODINGS = 4
 
 
 class GeminiVLM:
@@ -112,6 +115,7 @@ class GeminiVLM:
                                   top_p=top_p, seed=seed, thinking=thinking)  # fmt: skip
         self._route, self._inline_bytes = route, inline_bytes
         key = find_key(api_key, KEYS)
+        hide_headers(headers)
         endpoint = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
         self._usual = endpoint is None
         self.service = Service(
@@ -123,8 +127,10 @@ class GeminiVLM:
             client = _client(check_key(key, self.service), endpoint, api_version, headers)
         self._client = client
         self._observed = Observed()
-        self._caller = checked(Patience, **patience).caller(self.service, self._classify)
-        self._encodings = Recent(most=2)
+        # No reference to self: uploads end when the last reference to this object does.
+        classify = functools.partial(gemini_reply.classify, self.service)
+        self._caller = checked(Patience, **patience).caller(self.service, classify)
+        self._encodings = Recent(most=KEPT_ENCODINGS)
         self._uploads = Uploads(
             client, self.service, self._caller, base_url=endpoint, deadline=processing_seconds,
             recent=Recent(most=KEPT_UPLOADS),
@@ -165,6 +171,7 @@ class GeminiVLM:
             for clip in question.clips:
                 self._uploads.recent.drop(clip.digest)
             raise
+        self._observed.answered_by(done.value.model, self.service)
         return finished(done, clock.now() - began)
 
     def close(self) -> None:
@@ -204,31 +211,22 @@ class GeminiVLM:
                 raise
             raise fault from raised
         raw = response.sdk_http_response.body
-        answer = gemini_reply.read(self.service, raw, draft.sampling.max_tokens)
-        self._observed.answered_by(answer.model, self.service)
-        return answer
+        return gemini_reply.read(self.service, raw, draft.sampling.max_tokens)
 
-    def _closer_look(self, draft: Draft, raised: Exception) -> gemini_reply.FaultSignalError | None:
+    def _closer_look(self, draft: Draft, raised: Exception) -> FaultSignalError | None:
         """What only the sender can tell: a parameter not taken, a file that is gone."""
         reply = gemini_reply.reply_of(raised)
         if reply is None:
             return None
-        fault = gemini_reply.from_reply(self.service, reply)
+        fault = from_reply(self.service, reply)
         uses_files = draft.route == "files" and draft.question.clips
         if uses_files and reply.status in (403, 404) and "file" in reply.message.lower():
             error = self.service.error(
                 UploadError, f"The uploaded file is gone: {self.service.words(reply.message)}.",
                 status=reply.status,
             )  # fmt: skip
-            return gemini_reply.FaultSignalError(Fault(error, retries=1, change="file"))
-        return gemini_reply.FaultSignalError(
-            parameter_fault(reply, fault, draft.sent(), self.service)
-        )
-
-    def _classify(self, raised: Exception) -> Fault:
-        if isinstance(raised, KeyError):  # the SDK met an answer without a field it relies on
-            return cut_answer(self.service, f"no {raised} in it")
-        return gemini_reply.classify(self.service, raised)
+            return FaultSignalError(Fault(error, retries=1, change="file", usage=fault.usage))
+        return FaultSignalError(parameter_fault(reply, fault, draft.sent(), self.service))
 
     # -- clips ---------------------------------------------------------------------------------
 

@@ -10,7 +10,14 @@ from attrs import evolve
 
 from phyrefine.backends.asking import plain_text
 from phyrefine.backends.calling import Fault, FaultSignalError
-from phyrefine.backends.faults import Reply, empty_answer, error_inside, from_exception, from_reply
+from phyrefine.backends.faults import (
+    Reply,
+    cut_answer,
+    empty_answer,
+    error_inside,
+    from_exception,
+    from_reply,
+)
 from phyrefine.backends.service import Service
 from phyrefine.errors import BadOutputError, BlockedError, TruncatedError
 from phyrefine.types import Answer, Usage
@@ -126,4 +133,6 @@ def reply_of(raised: BaseException) -> Reply | None:
 def classify(service: Service, raised: BaseException) -> Fault:
     """The fault behind any exception of a try."""
     reply = reply_of(raised)
+    if isinstance(raised, KeyError):  # the SDK met an answer without a field it relies on
+        return cut_answer(service, f"no {raised} in it")
     return from_reply(service, reply) if reply is not None else from_exception(service, raised)

@@ -8,7 +8,7 @@ import itertools
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -143,6 +143,15 @@ def encoded(clip: Clip, *, side: int | None, quality: int = 20) -> bytes:
 
 
 @define
+class _Slot:
+    """A place for one thing, held by whoever makes it."""
+
+    lock: threading.Lock = field(factory=threading.Lock)
+    made: bool = False
+    value: object = None
+
+
+@define
 class Recent:
     """The last few things made, so that several questions on a clip share one encoding.
 
@@ -153,36 +162,49 @@ class Recent:
 
     most: int = 4
     forget: Callable[[object], object] | None = None
-    _kept: OrderedDict[str, object] = field(factory=OrderedDict, repr=False)
-    _lock: threading.RLock = field(factory=threading.RLock, repr=False)
+    _kept: OrderedDict[str, _Slot] = field(factory=OrderedDict, repr=False)
+    _lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
     def get(self, key: str, make: Callable[[], T]) -> T:
-        """What was made under ``key``, or make it now; one maker at a time."""
+        """What was made under ``key``, or make it now; one maker at a time for each key."""
+        while True:
+            with self._lock:
+                slot = self._kept.setdefault(key, _Slot())
+                self._kept.move_to_end(key)
+            with slot.lock:
+                if self._kept.get(key) is not slot:  # dropped while we waited for its lock
+                    continue
+                if not slot.made:
+                    slot.value, slot.made = make(), True
+                value: T = slot.value  # type: ignore[assignment]
+                break
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = make()
-            self._kept.move_to_end(key)
-            value: T = self._kept[key]  # type: ignore[assignment]
-            while len(self._kept) > self.most:
-                self._drop(next(iter(self._kept)))
-            return value
+            made = [name for name, other in self._kept.items() if other.made]
+            old = [self._kept.pop(name) for name in made[: max(0, len(made) - self.most)]]
+        self._forget(old)
+        return value
 
     def drop(self, key: str) -> None:
-        """Forget one."""
+        """Forget one; if it is being made, right after that."""
         with self._lock:
-            if key in self._kept:
-                self._drop(key)
+            slot = self._kept.get(key)
+        if slot is None:
+            return
+        with slot.lock, self._lock:
+            mine = self._kept.get(key) is slot
+            if mine:
+                del self._kept[key]
+        self._forget([slot] if mine else [])
 
     def clear(self) -> None:
         """Forget all."""
-        with self._lock:
-            for key in list(self._kept):
-                self._drop(key)
+        for key in list(self._kept):
+            self.drop(key)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return sum(slot.made for slot in self._kept.values())
 
-    def _drop(self, key: str) -> None:
-        value = self._kept.pop(key)
-        if self.forget is not None:
-            self.forget(value)
+    def _forget(self, slots: Iterable[_Slot]) -> None:
+        for slot in slots:
+            if slot.made and self.forget is not None:
+                self.forget(slot.value)

@@ -130,7 +130,7 @@ def is_same_model(asked: str, answered: str | None) -> bool:
     if short == long or short.endswith("-latest"):
         return True
     rest = long.removeprefix(short)
-    return rest != long and re.fullmatch(r"([-@:]\d+)+", rest) is not None
+    return rest != long and re.fullmatch(r"([-@:]\d+)+|:latest", rest) is not None
 
 
 def substituted(provider: str, asked: str, answered: str) -> str:

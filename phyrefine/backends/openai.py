@@ -6,6 +6,7 @@ name (see ``SERVERS``); ``base_url=`` asks any other.
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any, Self
 
@@ -26,7 +27,7 @@ from phyrefine.backends.calling import Fault, FaultSignalError
 from phyrefine.backends.faults import from_reply
 from phyrefine.backends.models import OPENAI_DEFAULT, SERVERS, Server
 from phyrefine.backends.openai_request import Api, Clips, Draft, Looking
-from phyrefine.backends.service import Service, check_key, find_key
+from phyrefine.backends.service import Service, check_key, find_key, hide_headers
 from phyrefine.errors import BadOutputError, InvalidInputError, RefusedError
 from phyrefine.registry import Backend
 from phyrefine.types import Answer, Question
@@ -98,10 +99,15 @@ class OpenAIVLM:
         self._sampling = checked(Sampling, max_tokens=max_tokens, temperature=temperature,
                                  top_p=top_p, seed=seed, thinking=thinking)  # fmt: skip
         self._api = api
-        self.service, key, self._official = _service(name, server, api_key, base_url)
-        self._client = client or _client(key, self.service, headers)
+        address = _address(server, base_url)
+        self.service, key, self._official = _service(name, server, api_key, address)
+        # A server of one's own, by name, sends no bill.
+        self.billed = server is None or server.key is not None
+        hide_headers(headers)
+        self._client = client or _client(key, address, headers)
         self._observed = Observed()
-        self._caller = checked(Patience, **patience).caller(self.service, self._classify)
+        classify = functools.partial(openai_reply.classify, self.service)
+        self._caller = checked(Patience, **patience).caller(self.service, classify)
 
     @property
     def identity(self) -> str:
@@ -128,6 +134,7 @@ class OpenAIVLM:
                       self._official, self._api)  # fmt: skip
         began = clock.now()
         done = self._caller.call(lambda limit: self._send(draft, limit), amend=draft.amend)
+        self._observed.answered_by(done.value.model, self.service)
         return finished(done, clock.now() - began)
 
     def close(self) -> None:
@@ -157,7 +164,6 @@ class OpenAIVLM:
             ) from raised
         read = openai_reply.read_chat if chat else openai_reply.read_response
         answer = read(self.service, response, draft.sampling.max_tokens)
-        self._observed.answered_by(answer.model, self.service)
         self._expect_json(draft, answer)
         return answer
 
@@ -178,16 +184,13 @@ class OpenAIVLM:
                 Fault(error, retries=1, change="parameter", detail=form, usage=answer.usage)
             )
 
-    def _classify(self, raised: Exception) -> Fault:
-        return openai_reply.classify(self.service, raised)
-
 
 class OpenAILLM:
     """An OpenAI-style model as the rewriter. Takes :class:`OpenAIVLM`'s arguments."""
 
     def __init__(self, model: str | None = None, **options: Any) -> None:
         self._vlm = OpenAIVLM(model, **options)
-        self.service = self._vlm.service
+        self.service, self.billed = self._vlm.service, self._vlm.billed
 
     @property
     def identity(self) -> str:
@@ -222,31 +225,32 @@ def _server(model: str) -> tuple[str, Server | None]:
     return (rest, SERVERS[prefix]) if slash and rest and prefix in SERVERS else (model, None)
 
 
+def _address(server: Server | None, base_url: str | None) -> str:
+    usual = server.base_url if server is not None else os.environ.get("OPENAI_BASE_URL")
+    return (base_url or usual or ENDPOINT).rstrip("/")
+
+
 def _service(
-    model: str, server: Server | None, api_key: str | None, base_url: str | None
+    model: str, server: Server | None, api_key: str | None, address: str
 ) -> tuple[Service, str, bool]:
     """Who is asked, with which key, and whether it is OpenAI itself."""
-    address = server.base_url if server is not None else os.environ.get("OPENAI_BASE_URL")
-    endpoint = (base_url or address or ENDPOINT).rstrip("/")
-    official = endpoint == ENDPOINT
+    official = address == ENDPOINT
     own = (server.key,) if server is not None and server.key is not None else ()
     # A key meant for OpenAI goes to no named server, but to a base_url=, as in the SDK.
     keys = own if server is not None else KEYS
     key = find_key(api_key, keys)
     title = server.title if server is not None else "OpenAI" if official else "The server"
-    service = Service("openai", title, model, endpoint, keys or KEYS, BILLING if official else "",
+    service = Service("openai", title, model, address, keys or KEYS, BILLING if official else "",
                       secrets=(key,) if key else ())  # fmt: skip
     if official or own:
         key = check_key(key, service)
     return service, key or "none", official
 
 
-def _client(key: str, service: Service, headers: dict[str, str] | None) -> Any:
+def _client(key: str, address: str, headers: dict[str, str] | None) -> Any:
     sdk = require("openai", extra="openai", feature="The OpenAI backend")
     # max_retries=0: the one retry layer is ours.
-    return sdk.OpenAI(
-        api_key=key, base_url=service.endpoint, max_retries=0, default_headers=headers or {}
-    )
+    return sdk.OpenAI(api_key=key, base_url=address, max_retries=0, default_headers=headers or {})
 
 
 BACKEND = Backend(

@@ -8,6 +8,7 @@ from typing import Any
 
 from phyrefine.backends.asking import plain_text
 from phyrefine.backends.calling import Fault, FaultSignalError
+from phyrefine.backends.excerpt import without_thoughts
 from phyrefine.backends.faults import (
     Reply,
     cut_answer,
@@ -100,7 +101,7 @@ def _read(
         raise FaultSignalError(Fault(error, retries=1, usage=usage))
     if finish == "length":
         raise FaultSignalError(truncated(service, text, usage, limit))
-    if not text.strip():
+    if not without_thoughts(text).strip():
         fault = empty_answer(service)
         raise FaultSignalError(Fault(fault.error, retries=fault.retries, usage=usage))
     return Answer(plain_text(text, service), model, usage, finish or "stop")

@@ -114,7 +114,7 @@ class Draft:
     def schema_form(self) -> str | None:
         """How the schema is asked for; ``None`` in words, or not at all."""
         dropped = self.observed.dropped
-        if self.question.schema is None or self.observed.schema_in_words:
+        if self.question.schema is None:
             return None
         forms = ["json_schema"] if self.official else ["json_schema", "json_object"]
         return next((form for form in forms if form not in dropped), None)
@@ -122,7 +122,8 @@ class Draft:
     def body(self) -> dict[str, Any]:
         """Keyword arguments of ``create``."""
         form = self.schema_form()
-        in_words = schema_request(self.question) if form is None else ""
+        # Only json_schema is sure to be known; json_object may enforce no more than braces.
+        in_words = schema_request(self.question) if form != "json_schema" else ""
         system = "\n\n".join(filter(None, (self.question.instruction, in_words)))
         options = {**self._options(), self._limit_name(): self.sampling.max_tokens}
         thinking = options.pop("thinking", None)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from attrs import field, frozen
 
-from phyrefine._secrets import hide, scrub
+from phyrefine._secrets import hide, is_secret_name, scrub
 from phyrefine.backends.excerpt import excerpt
 from phyrefine.errors import AuthError, BackendError
+
+
+def _shown_address(url: str) -> str:
+    parts = urlsplit(url)
+    hide(parts.password)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+    return urlunsplit(bare)
 
 
 @frozen
@@ -21,7 +29,8 @@ class Service:
         provider: Registry name.
         title: Name for people, for example ``"Gemini"``.
         model: Model asked for.
-        endpoint: Base URL, with the API version where there is one; without user info.
+        endpoint: Base URL, with the API version where there is one; user info and query, where
+            keys may stand, are left out.
         keys: Environment variables that may hold the key.
         billing: Page where quota and credit are seen.
         secrets: Values that must never be shown.
@@ -30,7 +39,7 @@ class Service:
     provider: str
     title: str
     model: str
-    endpoint: str
+    endpoint: str = field(converter=_shown_address)
     keys: tuple[str, ...] = ()
     billing: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -38,7 +47,7 @@ class Service:
     @property
     def host(self) -> str:
         """Host and port."""
-        return urlsplit(self.endpoint).netloc.rpartition("@")[2] or self.endpoint
+        return urlsplit(self.endpoint).netloc or self.endpoint
 
     @property
     def key_help(self) -> str:
@@ -60,6 +69,14 @@ def find_key(api_key: str | None, names: tuple[str, ...]) -> str | None:
     key = next((key.strip() for key in given if key and key.strip()), None)
     hide(key)
     return key
+
+
+def hide_headers(headers: Mapping[str, str] | None) -> None:
+    """Never show headers whose names say that they hold a key."""
+    for name, value in (headers or {}).items():
+        if is_secret_name(name):
+            for word in value.split():  # "Bearer KEY"
+                hide(word)
 
 
 def check_key(key: str | None, service: Service) -> str:

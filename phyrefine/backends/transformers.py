@@ -17,7 +17,7 @@ from attrs import evolve, field, frozen, validators
 
 from phyrefine._optional import require
 from phyrefine.backends.asking import checked
-from phyrefine.backends.excerpt import tidy
+from phyrefine.backends.excerpt import excerpt, tidy, without_thoughts
 from phyrefine.backends.media import frame_count, shown_frames
 from phyrefine.backends.transformers_loading import (
     FEATURE,
@@ -27,7 +27,13 @@ from phyrefine.backends.transformers_loading import (
     load_vlm,
 )
 from phyrefine.backends.wording import schema_request, still_label, stills_label, video_label
-from phyrefine.errors import ContextTooLongError, InvalidInputError, TruncatedError
+from phyrefine.errors import (
+    BackendError,
+    ContextTooLongError,
+    InvalidInputError,
+    PhyrefineError,
+    TruncatedError,
+)
 from phyrefine.registry import Backend
 from phyrefine.types import Answer, Question, Usage
 from phyrefine.video.clip import Clip
@@ -145,6 +151,7 @@ class TransformersVLM:
         Raises:
             ContextTooLongError: It does not fit the model or the memory, even with fewer frames.
             TruncatedError: The limit cut the JSON that was asked for, twice.
+            BackendError: The model failed in another way.
         """
         return self.ask_many([question])[0]
 
@@ -197,12 +204,15 @@ class TransformersVLM:
         return answers
 
     def _fitting(self, batch: list[Question], how: Answering) -> list[Answer]:
-        """Generate; with half the frames, once, when that is too much."""
+        """Generate; when that is too much one by one, then with half the frames, once."""
         import torch
 
         try:
             return self._generate(batch, how)
         except (ContextTooLongError, torch.OutOfMemoryError) as error:
+            if len(batch) > 1:
+                logger.info("%s: %s Answering one by one.", self.model, error)
+                return [self._fitting([question], how)[0] for question in batch]
             if not any(question.clips for question in batch) or not self._takes_clips:
                 if isinstance(error, ContextTooLongError):
                     raise
@@ -227,6 +237,19 @@ class TransformersVLM:
     def _generate(self, batch: list[Question], how: Answering) -> list[Answer]:
         import torch
 
+        # One at a time: neither a fast tokenizer nor the device likes two threads at once.
+        with self._lock:
+            try:
+                return self._generated(batch, how)
+            except (PhyrefineError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:
+                message = f"{self.model} failed ({type(error).__name__}: {excerpt(error)})."
+                raise BackendError(message, provider=PROVIDER, model=self.model) from error
+
+    def _generated(self, batch: list[Question], how: Answering) -> list[Answer]:
+        import torch
+
         begun = time.monotonic()
         loaded, heat = self._loaded, self._heat(batch[0])
         inputs = self._inputs(batch, how).to(loaded.model.device)
@@ -238,7 +261,7 @@ class TransformersVLM:
         options: dict[str, Any] = {"max_new_tokens": how.max_tokens, "do_sample": heat > 0}
         if heat > 0:
             options["temperature"] = heat
-        with self._lock, torch.random.fork_rng(), torch.inference_mode():
+        with torch.random.fork_rng(), torch.inference_mode():
             torch.manual_seed(how.seed + batch[0].sample)
             made = loaded.model.generate(**inputs, **options)[:, given:]
         seconds = (time.monotonic() - begun) / len(batch)
@@ -256,7 +279,7 @@ class TransformersVLM:
         finish = "length" if stop is None and len(ids) >= how.max_tokens else "stop"
         tokens = {"input": int(given), "output": len(kept)}
         usage = Usage(calls=1, tokens=tokens, seconds=seconds, usd=0.0)
-        return Answer(tidy(text), self.model, usage, finish)
+        return Answer(without_thoughts(tidy(text)), self.model, usage, finish)
 
     # -- inputs --------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ class Source:
         gguf_file: File inside ``path`` that holds quantized weights and tokenizer.
         revision: Branch, tag or commit on the hub.
         dtype: ``"auto"`` or a torch dtype's name.
-        device: ``"cpu"``, ``"cuda:1"``, ...; ``None`` takes a GPU if there is one.
+        device: ``"cpu"``, ``"cuda:1"``, ...; ``None`` takes CUDA, else MPS, else the CPU.
         device_map: accelerate's placement, for example ``"auto"``; instead of ``device``.
         quantization: ``"8bit"``, ``"4bit"`` (bitsandbytes) or a quantization config.
         attn_implementation: ``"sdpa"``, ``"eager"``, ``"flash_attention_2"``.
@@ -144,17 +144,27 @@ def _load(auto: Any, source: Source, **more: Any) -> Any:
         options["attn_implementation"] = source.attn_implementation
     if source.device_map is not None:
         options["device_map"] = source.device_map
+    elif source.quantization is not None and source.device is not None:
+        options["device_map"] = source.device  # a quantized model may not be moved afterwards
     if source.quantization is not None:
         options["quantization_config"] = _quantization(source.quantization)
     model = _guarded(source, lambda: auto.from_pretrained(source.path, **options)).eval()
     placed = source.device_map is not None or source.quantization is not None
-    return model if placed and source.device is None else model.to(_device(source))
+    if placed:
+        return model
+    device = _device(source)
+    logger.info("%s runs on %s", source.path, device)
+    return model.to(device)
 
 
 def _device(source: Source) -> str:
     import torch
 
-    return source.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if source.device is not None:
+        return source.device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _quantization(wanted: Any) -> Any:
@@ -168,9 +178,8 @@ def _quantization(wanted: Any) -> Any:
         raise MissingDependencyError(
             f"quantization={wanted!r} needs bitsandbytes. Run: pip install bitsandbytes"
         )
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(**{f"load_in_{wanted}": True})
+    transformers: Any = require("transformers", extra="transformers", feature=FEATURE)
+    return transformers.BitsAndBytesConfig(**{f"load_in_{wanted}": True})
 
 
 def _guarded(source: Source, load: Any) -> Any:
@@ -186,6 +195,11 @@ def _guarded(source: Source, load: Any) -> Any:
     except ValueError as error:
         raise InvalidInputError(
             f"transformers cannot load {source.path!r}: {_first_line(error)}"
+        ) from error
+    except ImportError as error:  # accelerate, a quantizer, a tokenizer's own package
+        raise MissingDependencyError(
+            f"Loading {source.path!r} needs a package that is not installed: {_first_line(error)}",
+            name=error.name,
         ) from error
 
 
