@@ -67,6 +67,7 @@ class Meter:
     _stages: dict[str, Usage] = field(factory=dict, init=False)
     _earlier: Usage = field(factory=Usage, init=False)
     _known_usd: float = field(default=0.0, init=False)
+    _unpriced: str | None = field(default=None, init=False)
     _counted: set[str] = field(factory=set, init=False)
     _cancelled: bool = field(default=False, init=False)
     _started: float = field(init=False)
@@ -84,6 +85,8 @@ class Meter:
             told = any(before.usd is None for before in self._stages.values())
             self._stages[stage] = self._stages.get(stage, Usage()) + usage
             self._known_usd += usage.usd or 0.0
+            if usage.usd is None and any(usage.tokens.values()):
+                self._unpriced = stage
         _tell_tallies(usage)
         if usage.usd is None and not told and self.budget.usd is not None:
             log.warning(
@@ -107,6 +110,8 @@ class Meter:
                 self._counted.add(key)
                 self._earlier = self._earlier + usage
                 self._known_usd += usage.usd or 0.0
+                if usage.usd is None and any(usage.tokens.values()):
+                    self._unpriced = stage
         _tell_tallies(usage)
 
     @contextlib.contextmanager
@@ -180,11 +185,18 @@ class Meter:
         """Refuse the next call when a limit is reached or the run was cancelled.
 
         Raises:
-            BudgetExceededError: Names the limit, its value and what to do.
+            BudgetExceededError: Names the limit, its value and what to do; also when dollars
+                are limited and tokens were used whose price is unknown.
             KeyboardInterrupt: After :meth:`cancel`.
         """
         if self._cancelled:
             raise KeyboardInterrupt("The run was cancelled.")
+        if self._unpriced is not None and self.budget.usd is not None:
+            raise BudgetExceededError(
+                f"Budget(usd={self.budget.usd:g}) cannot be kept: the price of the "
+                f"{self._unpriced} calls is unknown. What is finished is kept; pass prices= for "
+                "the model, install genai-prices, or limit tokens= instead, and run again."
+            )
         reached = self.exceeded
         if reached is not None:
             name = reached.rpartition("(")[2].rstrip(")")

@@ -57,7 +57,7 @@ class MeteredAsker:
             seconds=self.meter.clock() - begun,
         )
         answer = evolve(answer, usage=self._priced(usage, answer.model))
-        self._count(question.stage, answer.usage, None)
+        self._count(question.stage, answer.usage, None, answer.model)
         return answer
 
     def _priced(self, usage: Usage, answered: str | None = None) -> Usage:
@@ -65,9 +65,12 @@ class MeteredAsker:
         models = [name for name in (answered, asked) if isinstance(name, str)]
         return self.meter.price(usage, models, billed=getattr(self.backend, "billed", True))
 
-    def _count(self, stage: str, usage: Usage, error: BaseException | None) -> None:
+    def _count(
+        self, stage: str, usage: Usage, error: BaseException | None, model: str | None = None
+    ) -> None:
         self.meter.add(stage, usage)
-        tell(self.listeners, "call", _details(stage, self.identity, usage, error))
+        details = _details(stage, self.identity, usage, error)
+        tell(self.listeners, "call", details if model is None else {**details, "model": model})
 
 
 @define

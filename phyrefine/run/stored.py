@@ -66,7 +66,10 @@ class StoredAsker:
         if value is None:
             return None
         answer = from_json(value, Answer)
-        self.meter.recalled(question.stage, key, answer.usage)
+        usage = answer.usage
+        if usage.usd is None and answer.model:  # its price may be known by now
+            usage = self.meter.price(usage, [answer.model], billed=True)
+        self.meter.recalled(question.stage, key, usage)
         return answer
 
 
