@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
 from attrs import define, evolve, field
 
-from phyrefine.backends import chunking, families, fitting, memory, passes, pipelines
+from phyrefine.backends import continuation, families, fitting, memory, passes, pipelines
+from phyrefine.backends.estimates import estimate_memory
 from phyrefine.backends.families import list_families
-from phyrefine.backends.family_spec import FamilySpec, UInt8Array, Window
-from phyrefine.backends.memory import choose_device, estimate_memory
-from phyrefine.errors import GenerationError, InvalidInputError
+from phyrefine.backends.family_spec import FamilySpec
+from phyrefine.backends.memory import choose_device
+from phyrefine.errors import InvalidInputError
 from phyrefine.registry import Backend
 from phyrefine.types import JSON, Chunk, GeneratorProfile, Shot
 from phyrefine.video.clip import Clip
-from phyrefine.video.frames import resize
 
 __all__ = [
     "BACKEND",
@@ -35,8 +33,6 @@ __all__ = [
     "estimate_memory",
     "list_families",
 ]
-
-log = logging.getLogger(__name__)
 
 
 @define(eq=False)
@@ -89,7 +85,8 @@ class DiffusersVideoGenerator:
     options: Mapping[str, JSON] = field(factory=dict, kw_only=True)
     cancel: threading.Event = field(factory=threading.Event, kw_only=True)
     spec: FamilySpec = field(init=False)
-    runner: passes.Runner = field(init=False)
+    runner: passes.Runner = field(init=False, repr=False)
+    _continuation: continuation.Continuation = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.spec = self._own_spec(self.family or families.of(self.pipe))
@@ -103,8 +100,12 @@ class DiffusersVideoGenerator:
             mode=self.memory_mode,
             device=self.device,
             step_down=self.step_down,
+            guidance=self.spec.guidance,
         )
         self.runner.check_options(self.options)
+        self._continuation = continuation.Continuation(
+            self.spec, self.runner, self.fit, self.colour_match, self.crossfade, self.options
+        )
 
     @classmethod
     def from_pretrained(
@@ -150,6 +151,8 @@ class DiffusersVideoGenerator:
             size=settings.get("size"),
             spec=settings.get("family"),
             options=load_options or {},
+            # Stepping down changes where weights live, which other generators would feel.
+            shared=not settings.get("step_down", False),
         )
         return cls(pipe, memory_mode=memory, device=where, **settings)
 
@@ -197,6 +200,10 @@ class DiffusersVideoGenerator:
 
     def _own_spec(self, spec: FamilySpec) -> FamilySpec:
         if self.size is not None:
+            if spec.own_size is not None:
+                raise InvalidInputError(
+                    f"{spec.name} chooses its size from the prefix's aspect: leave size out."
+                )
             if any(side % spec.size_multiple for side in self.size):
                 raise InvalidInputError(
                     f"{spec.name} needs a height and width divisible by {spec.size_multiple}, not "
@@ -217,6 +224,11 @@ class DiffusersVideoGenerator:
             raise InvalidInputError(
                 f"{spec.name} has attention of its own: attention={self.attention!r} would do "
                 "nothing."
+            )
+        if not 0 <= self.colour_match <= 1 or self.crossfade < 0:
+            raise InvalidInputError(
+                f"colour_match must be 0 to 1 and crossfade 0 or more, not {self.colour_match} and "
+                f"{self.crossfade}."
             )
         guidance = spec.guidance if self.guidance_scale is None else self.guidance_scale
         return evolve(spec, steps=self.steps or spec.steps, guidance=guidance)
@@ -242,7 +254,7 @@ class DiffusersVideoGenerator:
         clips: list[Clip] = []
         for group in self._groups(shots):
             made: list[list[Clip]] = [[] for _ in group]
-            for chunks in self._stream(group):
+            for chunks in self._continuation.stream(group):
                 for clip_list, chunk in zip(made, chunks, strict=True):
                     clip_list.append(chunk.clip)
             clips += [
@@ -253,7 +265,7 @@ class DiffusersVideoGenerator:
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
         """Native chunks after the accepted ones; errors as :meth:`generate`."""
-        for (chunk,) in self._stream([shot]):
+        for (chunk,) in self._continuation.stream([shot]):
             yield chunk
 
     def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
@@ -262,9 +274,7 @@ class DiffusersVideoGenerator:
         Raises:
             VideoError: The chunks are too short.
         """
-        frames = np.concatenate([chunk.frames for chunk in chunks])
-        native = Clip(frames, self.spec.fps, source=self.profile.name)
-        return self._fit(shot).deliver(native, frames=shot.frames, fps=shot.fps, size=shot.size)
+        return self._continuation.deliver(shot, chunks, source=self.profile.name)
 
     def _groups(self, shots: Sequence[Shot]) -> Iterator[list[Shot]]:
         most = self.batch_size if self.spec.batches else 1
@@ -282,150 +292,6 @@ class DiffusersVideoGenerator:
             group.append(shot)
         if group:
             yield group
-
-    def _stream(self, shots: list[Shot]) -> Iterator[list[Chunk]]:
-        first, spec = shots[0], self.spec
-        self.runner.check_options(first.options)
-        fit = self._fit(first)
-        taken = fit.take(np.zeros((1, *fit.size, 3), np.uint8)).shape[1:3]
-        chunking.check_resumable(first, spec.name, taken)
-        start = self._start(first, fit)
-        histories = [
-            np.concatenate([start, *(fit.put(clip.frames) for clip in shot.accepted)])
-            for shot in shots
-        ]
-        index = len(first.accepted)
-        made = sum(len(clip) for clip in first.accepted)
-        needed = chunking.frames_needed(first, spec.fps)
-        self._check_length(needed)
-        while made < needed:
-            new, records = self._chunk(shots, fit, start, histories, index, needed - made)
-            histories = [
-                np.concatenate([old, fit.put(fit.take(frames))])[-max(spec.contexts[0], 16) :]
-                for old, frames in zip(histories, new, strict=True)
-            ]
-            yield [
-                Chunk(Clip(fit.take(frames), spec.fps), record.to_bytes())
-                for frames, record in zip(new, records, strict=True)
-            ]
-            index, made = index + 1, made + len(new[0])
-
-    def _fit(self, shot: Shot) -> fitting.Fit:
-        spec = self.spec
-        sees = shot.prefix is not None and spec.contexts[0] > 0
-        picture = shot.prefix.size if shot.prefix is not None and sees else shot.size
-        size = fitting.model_size(
-            spec.size, picture, multiple=spec.size_multiple, fixed=spec.fixed_size
-        )
-        if picture is None or not sees:
-            return fitting.Fit.of(size, size, "crop")
-        return fitting.Fit.of(picture, size, self.fit)
-
-    def _start(self, shot: Shot, fit: fitting.Fit) -> UInt8Array:
-        frames = chunking.prefix_frames(self.spec, shot.prefix)
-        if frames is None:
-            if shot.prefix is not None:
-                log.info("%s reads text only: the prefix is ignored.", self.spec.name)
-            return np.zeros((0, *fit.size, 3), np.uint8)
-        return fit.put(frames)
-
-    def _check_length(self, needed: int) -> None:
-        spec = self.spec
-        if spec.contexts != (0,):
-            return
-        most = spec.new(spec.length(needed, 0), 0)
-        if most < needed:
-            raise InvalidInputError(
-                f"{spec.name} reads text only and makes at most {most / spec.fps:.2f} s in one "
-                f"pass; {needed / spec.fps:.2f} s were asked for. An image-to-video checkpoint "
-                "can go on from its own last frame."
-            )
-
-    def _chunk(
-        self,
-        shots: list[Shot],
-        fit: fitting.Fit,
-        start: UInt8Array,
-        histories: list[UInt8Array],
-        index: int,
-        remaining: int,
-    ) -> tuple[list[UInt8Array], list[chunking.Record]]:
-        spec, first = self.spec, shots[0]
-        count = chunking.context_count(spec, len(histories[0])) if len(histories[0]) else 0
-        length = spec.length(remaining, count)
-        seeds = [chunking.chunk_seed(shot, index) for shot in shots]
-        windows, colours = [], []
-        for history in histories:
-            context, colour = self._context(history, start, count, index)
-            windows.append(Window(context, length, spec.fps))
-            colours.append(colour)
-        calls = [self._arguments(first, index, fit, window) for window in windows]
-        log.info(
-            "%s: chunk %d, %d context frames, %d asked, seeds %s",
-            spec.name, index, count, length, seeds,
-        )  # fmt: skip
-        made = self.runner.run(calls, seeds)
-        new = [
-            self._new_frames(frames, window, fit.size, remaining)
-            for frames, window in zip(made, windows, strict=True)
-        ]
-        records = [
-            chunking.Record(
-                spec.name, index, seed, count, length, len(frames), colour, self.runner.mode
-            )
-            for seed, frames, colour in zip(seeds, new, colours, strict=True)
-        ]
-        return new, records
-
-    def _context(
-        self, history: UInt8Array, start: UInt8Array, count: int, index: int
-    ) -> tuple[UInt8Array, tuple[tuple[float, float], ...] | None]:
-        context = history[len(history) - count :]
-        if not (self.colour_match and index and count and len(start)):
-            return context, None
-        recent = history[-chunking.COLOUR_FRAMES :]
-        reference = start[-chunking.COLOUR_FRAMES :]
-        return chunking.colour_match(context, recent, reference, self.colour_match)
-
-    def _arguments(
-        self, shot: Shot, index: int, fit: fitting.Fit, window: Window
-    ) -> dict[str, Any]:
-        prompt = chunking.chunk_prompt(shot, index)
-        arguments: dict[str, Any] = {
-            "prompt": prompt.text,
-            "height": fit.size[0],
-            "width": fit.size[1],
-            "num_inference_steps": shot.steps or self.spec.steps,
-        }
-        if self.spec.negative_prompt and prompt.negative:
-            arguments["negative_prompt"] = prompt.negative
-        if self.spec.guidance is not None:
-            arguments["guidance_scale"] = self.spec.guidance
-        return (
-            arguments
-            | dict(self.spec.options(self.pipe))
-            | self.spec.condition(window)
-            | dict(self.options)
-            | dict(shot.options)
-        )
-
-    def _new_frames(
-        self, made: Any, window: Window, size: tuple[int, int], remaining: int
-    ) -> UInt8Array:
-        count, expected = len(window.frames), self.spec.returned(window.length, len(window.frames))
-        if len(made) != expected:
-            raise GenerationError(
-                f"{type(self.pipe).__name__} gave {len(made)} frames where {self.spec.name} "
-                f"promises {expected} for num_frames={window.length} after {count} frames.",
-                provider="diffusers",
-            )
-        repeated = self.spec.repeated(count)
-        if count:
-            made = chunking.fade_offset(made, repeated, window.frames[-1], self.crossfade)
-        else:
-            made = made[repeated:]
-        frames = np.rint(np.clip(made[:remaining], 0, 1) * 255).astype(np.uint8)
-        return resize(frames, *size, mode="stretch")
 
 
 class CogVideoXGenerator(DiffusersVideoGenerator):

@@ -11,13 +11,14 @@ from typing import Any
 
 from phyrefine.backends.diffusers_families.cogvideox import COGVIDEOX
 from phyrefine.backends.diffusers_families.cosmos import COSMOS
+from phyrefine.backends.diffusers_families.hunyuan import HUNYUAN
 from phyrefine.backends.diffusers_families.ltx import LTX
 from phyrefine.backends.diffusers_families.native import NATIVE
 from phyrefine.backends.diffusers_families.wan import WAN
 from phyrefine.backends.family_spec import FamilySpec
 from phyrefine.errors import InvalidInputError
 
-FAMILIES: tuple[FamilySpec, ...] = (*COGVIDEOX, *LTX, *WAN, *NATIVE, *COSMOS)
+FAMILIES: tuple[FamilySpec, ...] = (*COGVIDEOX, *LTX, *WAN, *HUNYUAN, *NATIVE, *COSMOS)
 
 REFUSED = {
     "CogVideoXVideoToVideoPipeline": (
@@ -87,6 +88,7 @@ def of(pipe: Any, name: str | None = None) -> FamilySpec:
         if row.fits(pipe):
             return row.adapt(pipe, row)
     raise InvalidInputError(
-        f"No family fits this {name or type(pipe).__name__}; tried "
-        f"{', '.join(row.name for row in rows)}. Pass family=."
+        f"No family fits this {name or type(pipe).__name__}: its configuration is not that of "
+        f"{' or '.join(row.name for row in rows)}. Load an image- or video-conditioned checkpoint, "
+        "or describe it with a FamilySpec and pass family=."
     )

@@ -107,7 +107,9 @@ class FamilySpec:
         repeated: Frames at the head of what comes back that are context, from context frames.
         fits: Whether a loaded pipeline of that class belongs to this row.
         adapt: The row corrected by what a loaded pipeline's configuration says.
-        options: Further arguments, decided once from the loaded pipeline.
+        own_size: For pipelines that take no height and width: the (height, width) they choose for
+            a picture, from (pipeline, (height, width) of the picture).
+        options: Further arguments, decided from the loaded pipeline.
         check: Raises when something the pipeline needs is missing, before any work is done.
         steps: Default denoising steps.
         guidance: Default ``guidance_scale``.
@@ -140,6 +142,9 @@ class FamilySpec:
     repeated: Callable[[int], int] = field(default=_same, kw_only=True)
     fits: Callable[[Any], bool] = field(default=lambda _: True, kw_only=True)
     adapt: Callable[[Any, FamilySpec], FamilySpec] = field(default=_unchanged, kw_only=True)
+    own_size: Callable[[Any, tuple[int, int]], tuple[int, int]] | None = field(
+        default=None, kw_only=True
+    )
     options: Callable[[Any], Mapping[str, Any]] = field(default=_no_options, kw_only=True)
     check: Callable[[Any], None] = field(default=_ready, kw_only=True)
     steps: int = field(default=50, kw_only=True)

@@ -50,7 +50,9 @@ class Runner:
         mode: Memory mode the pipeline is in; ``None`` when it is not ours to change.
         device: Where it was put, when it is ours.
         step_down: Go on in the next memory mode when memory runs out.
+        guidance: Guidance scale, for pipelines whose guidance is a component (a guider).
         steps_done: Denoising steps since the beginning, by the pipeline's callbacks.
+        takes: Names of the arguments the pipeline takes.
     """
 
     pipe: Any
@@ -61,12 +63,17 @@ class Runner:
     mode: memory.MemoryMode | None = None
     device: Any = None
     step_down: bool = False
+    guidance: float | None = None
     steps_done: int = field(default=0, init=False)
     twin: Any = field(init=False)
     encode: pipelines.Remembered | None = field(init=False)
+    takes: frozenset[str] = field(init=False)
+    _measured: str | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.twin = pipelines.shadow(self.pipe)
+        self.takes = frozenset(inspect.signature(type(self.pipe).__call__).parameters)
+        guided_by_call = "guidance_scale" in self.takes
+        self.twin = pipelines.shadow(self.pipe, guidance=None if guided_by_call else self.guidance)
         encode = getattr(getattr(self.pipe, "vae", None), "encode", None)
         self.encode = encode and pipelines.Remembered(encode, pipelines.ENCODINGS_KEPT)
 
@@ -76,13 +83,26 @@ class Runner:
         Raises:
             InvalidInputError: Names the option and what is possible.
         """
-        known = set(inspect.signature(type(self.pipe).__call__).parameters) - RESERVED
+        known = self.takes - RESERVED
         for name in options:
             if name not in known:
                 raise InvalidInputError(
                     f"{self.spec.name} takes no option {name!r}. It takes: "
                     f"{', '.join(sorted(known))}."
                 )
+
+    def warn_of_cut_prompt(self, text: str, most: int | None) -> None:
+        """Log a warning when the pipeline will read only the beginning of a prompt."""
+        tokenizer = getattr(self.pipe, "tokenizer", None)
+        if most is None or tokenizer is None or text == self._measured:
+            return
+        self._measured = text
+        count = len(tokenizer(text, truncation=False)["input_ids"])
+        if count > most:
+            log.warning(
+                "The prompt has %d tokens; %s reads the first %d. Shorten it.",
+                count, self.spec.name, most,
+            )  # fmt: skip
 
     def run(self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[FloatArray]:
         """Run one pass for each seed, in one call of the pipeline.
@@ -114,7 +134,7 @@ class Runner:
         self._check_cancelled("before the pass began")
         arguments = self._arguments(calls, seeds)
         try:
-            with pipelines.borrowed(self.twin, self.encode, self.attention):
+            with pipelines.borrowed(self.twin, self.encode, self.attention, seed=seeds[0]):
                 out = self.twin(**arguments)
         except _CancelledError:
             self._release()
@@ -126,7 +146,8 @@ class Runner:
         except Exception as error:
             self._release()
             raise self._explained(error) from error
-        videos = out.frames if hasattr(out, "frames") else out.video
+        # Cosmos 3 gives [T, H, W, C] in ``video``; the others [B, T, H, W, C] in ``frames``.
+        videos = out.frames if hasattr(out, "frames") else [out.video]
         return [self._as_frames(video) for video in videos]
 
     def _arguments(

@@ -52,6 +52,7 @@ def load(
     size: tuple[int, int] | None,
     spec: FamilySpec | None,
     options: Mapping[str, Any],
+    shared: bool,
 ) -> Any:
     """A pipeline on its device; loaded once per process and setting.
 
@@ -66,6 +67,7 @@ def load(
         spec: Row of a family that is not in the table.
         options: Further arguments of ``from_pretrained`` (``quantization_config``, ``variant``,
             ``safety_checker``, components).
+        shared: Whether other generators may use it too; never when there are ``options``.
 
     Raises:
         ModelNotFoundError: No diffusers pipeline of that name.
@@ -87,11 +89,12 @@ def load(
         )
     )
     with _guard:
-        found = None if options else _loaded.get(key)
+        shared = shared and not options
+        found = _loaded.get(key) if shared else None
         if found is None:
             found = _load(model, row, kind, revision, options)
             memory.apply_mode(found, mode, device, size=size or row.size, fp8=fp8)
-            if not options:
+            if shared:
                 _loaded[key] = found
     return found
 
@@ -150,13 +153,19 @@ def _load(
 # -- borrowing ---------------------------------------------------------------------------------
 
 
-def shadow(pipe: Any) -> Any:
-    """A second handle on a pipeline: the same weights, its own scheduler and settings.
+def shadow(pipe: Any, *, guidance: float | None = None) -> Any:
+    """A second handle on a pipeline: the same weights, its own scheduler, guider and settings.
 
-    Calls through it leave the original's scheduler, progress bar and interrupt flag alone.
+    Calls through it leave the original's scheduler, guider, progress bar and interrupt flag alone.
+
+    Args:
+        pipe: A diffusers pipeline.
+        guidance: Scale of the handle's guider, for pipelines that have one; ``None`` keeps it.
     """
     twin = copy.copy(pipe)
     twin.scheduler = copy.deepcopy(pipe.scheduler)
+    if getattr(pipe, "guider", None) is not None:
+        twin.guider = pipe.guider.new(**({} if guidance is None else {"guidance_scale": guidance}))
     twin.set_progress_bar_config(disable=True)
     if hasattr(twin, "encode_prompt"):
         twin.encode_prompt = Remembered(pipe.encode_prompt, PROMPTS_KEPT)
@@ -171,13 +180,17 @@ def lock_of(pipe: Any) -> threading.RLock:
 
 
 @contextlib.contextmanager
-def borrowed(pipe: Any, encode: Remembered | None, attention: str | None) -> Iterator[None]:
+def borrowed(
+    pipe: Any, encode: Remembered | None, attention: str | None, *, seed: int
+) -> Iterator[None]:
     """While a call runs: alone on the models, global state of torch and diffusers kept as it was.
 
     Args:
         pipe: The handle from :func:`shadow`.
         encode: Memory of the VAE's encodings, if the pipeline has such a VAE.
         attention: Attention backend for this call; ``None`` keeps the process's.
+        seed: For the random numbers some pipelines draw past their generator (SkyReels-V2's noise
+            on the history).
     """
     import torch
 
@@ -185,6 +198,10 @@ def borrowed(pipe: Any, encode: Remembered | None, attention: str | None) -> Ite
     with contextlib.ExitStack() as stack:
         stack.enter_context(lock_of(pipe))
         stack.enter_context(torch.random.fork_rng(devices=devices))
+        # Not torch.manual_seed, which seeds every GPU of the process.
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
         if attention is not None:
             from diffusers.models.attention_dispatch import attention_backend
 
@@ -262,6 +279,9 @@ def fingerprint(pipe: Any) -> str:
     import torch
 
     digest = hashlib.blake2b(digest_size=16)
+    # What is no component is a switch, such as Wan's boundary_ratio.
+    switches = {key: value for key, value in pipe.config.items() if key not in pipe.components}
+    digest.update(_canonical(switches).encode())
     for name, part in sorted(pipe.components.items()):
         digest.update(f"\n{name} {type(part).__name__} {_config_of(part)}".encode())
         if not isinstance(part, torch.nn.Module):
@@ -272,14 +292,29 @@ def fingerprint(pipe: Any) -> str:
                 flat = tensor.detach().reshape(-1)
                 picked = flat[:: max(1, flat.numel() // SAMPLES_PER_TENSOR)]
                 digest.update(picked.to("cpu").contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(_strengths(part).encode())
     return digest.hexdigest()
+
+
+def _strengths(part: Any) -> str:
+    """How strongly each adapter acts: PEFT keeps that beside the weights."""
+    return repr(
+        [
+            (name, sorted(module.scaling.items()), getattr(module, "active_adapters", None))
+            for name, module in part.named_modules()
+            if isinstance(getattr(module, "scaling", None), dict)
+        ]
+    )
 
 
 def _config_of(part: Any) -> str:
     config = getattr(part, "config", None)
     if config is None:
         return ""
-    items: dict[str, Any] = config.to_dict() if hasattr(config, "to_dict") else dict(config)
+    return _canonical(config.to_dict() if hasattr(config, "to_dict") else dict(config))
+
+
+def _canonical(items: Mapping[str, Any]) -> str:
     kept = {key: value for key, value in items.items() if not key.startswith("_")}
     kept.pop("transformers_version", None)
     return json.dumps(kept, sort_keys=True, default=lambda value: type(value).__name__)

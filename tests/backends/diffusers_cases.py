@@ -46,6 +46,15 @@ CASES = {
     "ltx-condition": Case(
         tiny.ltx, {"size": (32, 32), "num_frames": 97, "options": SHORT}, context=65
     ),
+    "ltx-2": Case(
+        tiny.ltx2,
+        {
+            "size": (32, 32),
+            "num_frames": 97,
+            "options": {"max_sequence_length": 32, "spatio_temporal_guidance_blocks": [1]},
+        },
+        context=65,
+    ),
     "wan-2.1-i2v": Case(tiny.wan_21, {"size": (16, 16), "num_frames": 33, "options": SHORT}),
     "wan-2.2-i2v": Case(tiny.wan_22, {"size": (16, 16), "num_frames": 33, "options": SHORT}),
     "wan-2.2-ti2v": Case(tiny.wan_ti2v, {"size": (32, 32), "num_frames": 49, "options": SHORT}),
@@ -66,6 +75,7 @@ CASES = {
             "options": {"prompt_template": {"template": "{}", "crop_start": 0}},
         },
     ),
+    "hunyuanvideo-1.5-i2v": Case(tiny.hunyuan_15, {"num_frames": 33}),
     "cosmos-1": Case(
         tiny.cosmos_1,
         {"size": (32, 32), "num_frames": 41, "options": SHORT},
@@ -84,6 +94,7 @@ CASES = {
         context=5,
         guarded=True,
     ),
+    "cosmos-3": Case(tiny.cosmos_3, {"size": (32, 32), "num_frames": 41}, context=5),
 }
 
 

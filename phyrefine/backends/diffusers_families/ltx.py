@@ -1,4 +1,4 @@
-"""LTX-Video: continues a clip within one pass."""
+"""LTX-Video and LTX-2: continue a clip within one pass."""
 
 from __future__ import annotations
 
@@ -30,6 +30,17 @@ def _options(pipe: Any) -> dict[str, Any]:
     return {}
 
 
+def _condition_2(window: Window) -> dict[str, Any]:
+    """The whole context from latent 0 on; a single frame without H.264 artefacts put into it."""
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+
+    return {
+        "conditions": [LTX2VideoCondition(frames=window.images, index=0, crf=0)],
+        "num_frames": window.length,
+        "frame_rate": window.fps,
+    }
+
+
 LTX = (
     FamilySpec(
         "ltx-condition",
@@ -55,5 +66,23 @@ LTX = (
         licence="LTX-Video Open Weights License",
         verified=TINY,
         notes="Sees up to 65 frames (2.7 s). Distilled checkpoints want guidance_scale=1.",
+    ),
+    FamilySpec(
+        "ltx-2",
+        "LTX2ConditionPipeline",
+        24.0,
+        (512, 768),
+        _condition_2,
+        size_multiple=32,
+        grid=FrameGrid(8, 1, most=257, least=121),
+        contexts=tuple(range(65, 0, -8)),
+        steps=30,
+        guidance=3.0,
+        prompt_tokens=1024,
+        accepts=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
+        checkpoints=(Checkpoint("Lightricks/LTX-2"),),
+        licence="LTX-2 Community License",
+        verified=TINY,
+        notes="Sees up to 65 frames (2.7 s). It makes sound too, which is dropped.",
     ),
 )

@@ -77,7 +77,10 @@ HELIOS = FamilySpec(
     returned=lambda length, _: (length - 1) // 4 * 4 + 1,
     repeated=lambda _: 0,
     fp32=("vae",),
+    # A fresh list each time: the pipeline changes the default's in place.
+    options=lambda _: {"history_sizes": [16, 2, 1]},
     checkpoints=(Checkpoint("BestWishYsh/Helios-Base"),),
+    licence="Apache-2.0",
     verified=TINY,
     notes="Sees 66 frames, or 33, or one. Gives back new frames only, so nothing can be "
     "cross-faded.",
@@ -124,8 +127,10 @@ ANYFLOW = FamilySpec(
             {"transformer": 1.42, "text_encoder": 5.68, "vae": 0.13},
         ),
     ),
+    licence="other: see the model card",
     verified=TINY,
-    notes="Sees 37 frames (2.3 s). Four steps are enough for it.",
+    notes="Sees 37 frames (2.3 s). Four steps are enough for it. Checkpoints whose index names a "
+    "class of NVIDIA's own package must be loaded by AnyFlowFARPipeline and passed.",
 )
 
 

@@ -89,6 +89,8 @@ WAN = (
         size_multiple=32,
         fits=_is_ti2v,
         grid=FrameGrid(4, 1, most=121, least=49),
+        # The published index names the text-to-video class, which shares every component.
+        accepts=("WanPipeline",),
         checkpoints=(Checkpoint("Wan-AI/Wan2.2-TI2V-5B-Diffusers", {**_TEXT, "transformer": 5.0}),),
         notes="Sees one frame. 121 frames hold exactly 5 s.",
     ),
