@@ -106,19 +106,22 @@ class Meter:
         with self._lock:
             before = self._stages.get(stage, Usage())
             self._stages[stage] = evolve(before, saved_calls=before.saved_calls + 1)
-            if key not in self._counted:
+            seen = key in self._counted
+            if not seen:
                 self._counted.add(key)
                 self._earlier = self._earlier + usage
                 self._known_usd += usage.usd or 0.0
                 if usage.usd is None and any(usage.tokens.values()):
                     self._unpriced = stage
-        _tell_tallies(usage)
+        if not seen:
+            _tell_tallies(usage)
 
     @contextlib.contextmanager
     def tally(self) -> Iterator[Tally]:
         """Add up what this thread uses within the block, answers from the store at their price.
 
-        Because of that a resumed run tallies what an uninterrupted one would have.
+        Because of that a resumed run tallies what an uninterrupted one would have. An answer that
+        was counted before by this meter costs nothing more.
         """
         mine = Tally()
         token = _open_tallies.set((*_open_tallies.get(), mine))

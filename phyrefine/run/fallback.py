@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from attrs import define, field
 
@@ -26,11 +27,12 @@ class FallingBack:
     Attributes:
         primary: Asked first.
         secondary: Asked when the primary raises a ``BackendError``.
+        given_up: Set when the primary is not asked any more; shared by all wrappings.
     """
 
     primary: VLM | LLM
     secondary: VLM | LLM
-    _given_up: bool = field(default=False, init=False)
+    given_up: threading.Event = field(factory=threading.Event, kw_only=True, repr=False)
 
     @property
     def identity(self) -> str:
@@ -46,20 +48,21 @@ class FallingBack:
         known = self.recall(question)
         if known is not None:
             return known
-        if self._given_up:
+        if self.given_up.is_set():
             return self.secondary.ask(question)
         try:
             return self.primary.ask(question)
         except BackendError as error:
             first = error
-        self._given_up = self._given_up or isinstance(first, LASTING)
+        if isinstance(first, LASTING):
+            self.given_up.set()
         log.warning(
             "%s failed (%s: %s); asking %s%s.",
             identity(self.primary),
             type(first).__name__,
             first,
             identity(self.secondary),
-            " from now on" if self._given_up else "",
+            " from now on" if self.given_up.is_set() else "",
         )
         try:
             return self.secondary.ask(question)

@@ -55,7 +55,7 @@ def wrap_asker(
             )
             for side in (backend.primary, backend.secondary)
         )
-        return FallingBack(first, second)
+        return FallingBack(first, second, given_up=backend.given_up)
     if isinstance(store, FolderStore):
         warn_if_nameless(backend)
     metered = MeteredAsker(backend, meter, listeners)
