@@ -128,8 +128,8 @@ class TransformersVLM:
 
     @property
     def model(self) -> str:
-        """Hub id or folder."""
-        return self._source.path
+        """Hub id, folder or GGUF file."""
+        return "/".join(filter(None, (self._source.path, self._source.gguf_file)))
 
     @property
     def identity(self) -> str:

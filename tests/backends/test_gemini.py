@@ -2,10 +2,14 @@
 
 import gc
 import io
+import os
 import re
+import subprocess
+import sys
 
 import av
 import pytest
+from conftest import Kept
 from faulty_server import Cut, HangUp, Script, asks
 
 from phyrefine import errors
@@ -21,6 +25,14 @@ QUESTION = Question("judge", "Score it.", "Be exact.", (CLIP,), ("video",), sche
 UPLOAD = r"POST /upload/.*"
 CHUNK = r"POST /upload-bytes/.*"
 POLL = r"GET /v1/files/.*"
+SCRIPT = """
+import os
+from phyrefine.backends.gemini import GeminiVLM
+from phyrefine.testing import moving_clip
+from phyrefine.types import Question
+vlm = GeminiVLM("m", api_key="k", base_url=os.environ["URL"], route="files")
+vlm.ask(Question("critique", "Why?", "", (moving_clip(8),), ("video",)))
+"""
 
 
 def config(server, index=-1):
@@ -109,21 +121,29 @@ def test_one_upload_serves_several_questions_and_ends_with_the_client(gemini, se
     assert server.alive == []
 
 
-def test_uploads_end_with_the_last_reference(gemini, server, genai_client, clock):
-    vlm = GeminiVLM("m", api_key="k", client=genai_client, base_url=server.url, route="files")
-    vlm._end.detach()
+def test_uploads_end_with_the_last_reference(server, genai_client, clock):
+    client = Kept(genai_client)
+    vlm = GeminiVLM(
+        "m", api_key="k", client=client, base_url=server.url, route="files", clock=clock
+    )
     vlm.ask(QUESTION)
     assert len(server.alive) == 1
-    vlm._uploads.recent.clear()
-    assert server.alive == []
-    other = gemini(route="files")
-    other.ask(QUESTION)
-    end = other._end
-    del other
+    del vlm
     gc.collect()
-    assert end.alive  # the fixture still holds it
-    end()
     assert server.alive == []
+
+
+def test_uploads_end_with_the_process(server):
+    """A script that ends without closing anything, and one that ends by an error."""
+    for last in ("", "raise SystemExit(3)"):
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT + last], env={**os.environ, "URL": server.url},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (3 if last else 0, "")
+        assert [r.method for r in server.requests if "/files/" in r.path] == ["DELETE"]
+        assert server.alive == []
+        server.requests.clear()
 
 
 def test_a_failed_question_leaves_no_file(gemini, server):

@@ -176,7 +176,9 @@ def test_33_the_name_of_the_limit_is_found_out_and_remembered(
     vlm = openai()
     vlm.ask(WORDS)
     vlm.ask(WORDS)
-    names = [set(request.json) & {"max_tokens", "max_completion_tokens"} for request in asks(server)]
+    names = [
+        set(request.json) & {"max_tokens", "max_completion_tokens"} for request in asks(server)
+    ]
     assert names == [{"max_tokens"}, {"max_completion_tokens"}, {"max_completion_tokens"}]
 
 

