@@ -1,0 +1,23 @@
+"""Sphinx settings: Markdown pages, API pages from docstrings, warnings are errors."""
+
+from importlib.metadata import version as version_of
+
+project = "phyrefine"
+author = "The phyrefine authors"
+copyright = "2026, The phyrefine authors"
+release = version_of("phyrefine")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 3
+exclude_patterns = ["_build"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+napoleon_google_docstring = True
+napoleon_numpy_docstring = True
+
+html_theme = "furo"
+html_title = "phyrefine"
