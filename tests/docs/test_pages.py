@@ -18,7 +18,7 @@ SYBIL = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], path=str(ROOT))
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_blocks_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for example in SYBIL.parse(str(page)).examples():
+    for example in SYBIL.parse(page).examples():
         try:
             example.evaluate()
         except unittest.SkipTest:
@@ -29,5 +29,5 @@ def test_a_broken_block_is_noticed(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("```python\nnumber = 1\n```\n\n```python\nassert number == 2\n```\n")
     with pytest.raises(AssertionError):
-        for example in SYBIL.parse(str(page)).examples():
+        for example in SYBIL.parse(page).examples():
             example.evaluate()
