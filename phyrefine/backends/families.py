@@ -33,6 +33,29 @@ REFUSED = {
 }
 
 
+# -- telling ----------------------------------------------------------------------------------
+
+
+def facts(spec: FamilySpec) -> dict[str, str]:
+    """What to know of a family before choosing it, in words, by column title."""
+    most, context = spec.contexts[0], "text only"
+    if most:
+        context = (
+            f"{most} (or {', '.join(map(str, spec.contexts[1:4]))})" if spec.contexts[1:] else "1"
+        )
+        context = context.replace(")", ", ...)") if len(spec.contexts) > 4 else context
+    length = spec.grid.most or spec.grid.least
+    seconds = spec.new(length, most) / spec.fps
+    return {
+        "family": spec.name,
+        "context frames": context,
+        "works at": f"{spec.size[0]}x{spec.size[1]}, {spec.fps:g} fps",
+        "new in one pass": f"{seconds:.1f} s",
+        "16-bit types": ", ".join(spec.dtypes),
+        "licence": spec.licence,
+    }
+
+
 # -- looking up --------------------------------------------------------------------------------
 
 

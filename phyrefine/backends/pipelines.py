@@ -18,7 +18,7 @@ from typing import Any
 from phyrefine._optional import require
 from phyrefine.backends import families, memory
 from phyrefine.backends.family_spec import FamilySpec
-from phyrefine.errors import MissingDependencyError, ModelNotFoundError
+from phyrefine.errors import InvalidInputError, MissingDependencyError, ModelNotFoundError
 
 PROMPTS_KEPT = 64
 ENCODINGS_KEPT = 8
@@ -111,8 +111,8 @@ def _row_of(model: str, revision: str | None) -> FamilySpec:
         index = diffusers().DiffusionPipeline.load_config(model, revision=revision)
     except OSError as error:
         raise ModelNotFoundError(
-            f"{model!r} is no diffusers pipeline: {str(error).splitlines()[0]} Pass a hub id or a "
-            "folder with a model_index.json.",
+            f"{model!r} is no diffusers pipeline: {_line(error)}. Pass a hub id or a folder with a "
+            "model_index.json.",
             provider="diffusers",
             model=model,
         ) from error
@@ -136,7 +136,12 @@ def _load(
         pipe = kind.from_pretrained(model, revision=revision, dtype=table, **options)
     except ImportError as error:
         raise MissingDependencyError(
-            f"{row.pipeline} needs a package that is not installed: {error}"
+            f"{row.pipeline} needs a package that is not installed: {_line(error)}"
+        ) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InvalidInputError(
+            f"{model!r} does not load as {row.pipeline}: {_line(error)}. Check the folder and "
+            f"load_options ({', '.join(options) or 'none'})."
         ) from error
     if dtype != torch.float32:
         for name in row.fp32:
@@ -148,6 +153,10 @@ def _load(
         scheduler = getattr(diffusers(), name)
         pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **settings)
     return pipe
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 # -- borrowing ---------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ def doctor(
     Exits with 1 when something the base package needs is missing.
     """
     from rich.table import Table
+    from rich.text import Text
 
     from phyrefine.cli.tables import console
 
@@ -33,7 +34,7 @@ def doctor(
         table.add_column(title, overflow="fold")
     broken = False
     for name, ok, detail in checks(out):
-        table.add_row(name, {True: "ok", False: "missing", None: "-"}[ok], detail)
+        table.add_row(name, {True: "ok", False: "missing", None: "-"}[ok], Text(detail))
         broken = broken or (ok is False and name in REQUIRED)
     console().print(table)
     if generator is not None:
@@ -127,7 +128,9 @@ def _backends() -> Iterator[Check]:
 
 
 def _estimate(generator: str) -> None:
-    from phyrefine.backends.memory import estimate_memory
+    from rich.table import Table
+
+    from phyrefine.backends.estimates import estimate_memory
     from phyrefine.cli.tables import console
 
     name, _, path = generator.partition(":")
@@ -135,4 +138,13 @@ def _estimate(generator: str) -> None:
     if name != "diffusers" or not path:
         screen.print(f"No memory estimate for {generator!r}: only for diffusers:PATH_OR_ID.")
         return
-    screen.print(estimate_memory(path))
+    found = estimate_memory(path)
+    parts = ", ".join(f"{part} {size:.1f}" for part, size in found.weights.items())
+    screen.print(f"Device memory of {found.family} in {found.dtype}, estimated:")
+    table = Table()
+    for title in ("memory=", "GiB"):
+        table.add_column(title)
+    for mode, size in found.peak.items():
+        table.add_row(mode, f"{size:.1f}")
+    screen.print(table)
+    screen.print(f"Weights in GiB: {parts}. Basis: {found.basis}.")

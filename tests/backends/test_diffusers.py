@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import threading
 
@@ -16,6 +17,7 @@ from attrs import evolve
 from phyrefine import registry
 from phyrefine.backends import passes, pipelines
 from phyrefine.backends.diffusers import CogVideoXGenerator, DiffusersVideoGenerator
+from phyrefine.backends.family_spec import Window
 from phyrefine.errors import (
     GenerationError,
     GeneratorMemoryError,
@@ -277,6 +279,43 @@ def test_generators_of_one_checkpoint_share_it():
     assert cases.generator("cogvideox-i2v", dtype="bfloat16").pipe is not one.pipe
 
 
+def test_generators_that_step_down_have_a_pipeline_to_themselves():
+    shared = cases.generator("cogvideox-i2v")
+    assert cases.generator("cogvideox-i2v", step_down=True).pipe is not shared.pipe
+
+
+@pytest.mark.slow
+def test_fifty_calls_leave_nothing_behind(pipe):
+    generator = DiffusersVideoGenerator(pipe, steps=1)
+
+    def tensors_after(seeds):
+        for seed in seeds:
+            generator.generate(evolve(SHOT, seed=seed, seconds=0.25))
+        gc.collect()
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    before = tensors_after(range(2))
+    assert tensors_after(range(50)) == before
+
+
+def test_noise_drawn_past_the_generator_follows_the_seed():
+    generator = cases.generator("skyreels-v2-df", num_frames=41, context_frames=5)
+    shot = evolve(SHOT, seconds=0.25)
+    torch.manual_seed(1)
+    one = generator.generate(shot)
+    torch.manual_seed(2)
+    assert generator.generate(shot) == one
+
+
+def test_a_prompt_that_will_be_cut_is_told(cogvideox, caplog):
+    shot = evolve(SHOT, seconds=0.25)
+    cogvideox.generate(evolve(shot, prompt=Prompt("it rolls")))
+    assert not caplog.records
+    cogvideox.generate(evolve(shot, prompt=Prompt("it rolls down and down")))
+    said = [record.getMessage() for record in caplog.records if "phyrefine" in record.name]
+    assert said == ["The prompt has 24 tokens; cogvideox-i2v reads the first 16. Shorten it."]
+
+
 # -- identity ----------------------------------------------------------------------------------
 
 
@@ -300,6 +339,18 @@ def test_identity_follows_weights_and_settings(pipe):
     assert changed.identity not in identities
     ddim = tiny.cogvideox(scheduler="CogVideoXDDIMScheduler")
     assert DiffusersVideoGenerator(ddim, steps=2).identity not in identities
+
+
+def test_switches_and_adapter_strengths_are_part_of_the_identity():
+    wan = tiny.wan_22()
+    plain = pipelines.fingerprint(wan)
+    wan.transformer.blocks[0].scaling = {"style": 0.5}  # as PEFT keeps it
+    half = pipelines.fingerprint(wan)
+    wan.transformer.blocks[0].scaling["style"] = 1.0
+    assert len({plain, half, pipelines.fingerprint(wan)}) == 3
+    del wan.transformer.blocks[0].scaling
+    wan.register_to_config(boundary_ratio=0.5)
+    assert pipelines.fingerprint(wan) != plain
 
 
 # -- stopping and failing ----------------------------------------------------------------------
@@ -368,6 +419,15 @@ def test_frames_that_are_not_numbers_are_an_error(pipe):
         DiffusersVideoGenerator(pipe, steps=1).generate(SHOT)
 
 
+def test_frames_of_another_size_are_an_error(cogvideox):
+    made = np.zeros((9, 24, 32, 3), np.float32)
+    window = Window(np.zeros((1, 32, 32, 3), np.uint8), 9, 8.0)
+    with pytest.raises(GenerationError, match="frames of 32x24 pixels where 32x32 were asked for"):
+        cogvideox._continuation._new_frames(made, window, (32, 32), 8)
+    with pytest.raises(GenerationError, match="gave 8 frames where cogvideox-i2v promises 9"):
+        cogvideox._continuation._new_frames(made[:8], window, (32, 32), 8)
+
+
 def test_a_pipelines_own_error_is_told_in_one_line(pipe):
     generator = DiffusersVideoGenerator(pipe, steps=1)
     with pytest.raises(GenerationError, match=r"CogVideoXImageToVideoPipeline failed: .*"):
@@ -417,6 +477,10 @@ def test_sizes_off_the_multiple_and_unknown_types_are_refused(pipe):
         DiffusersVideoGenerator(pipe, size=(30, 32))
     with pytest.raises(InvalidInputError, match="context_frames=0 is too few"):
         DiffusersVideoGenerator(pipe, context_frames=0)
+    with pytest.raises(InvalidInputError, match="colour_match must be 0 to 1"):
+        DiffusersVideoGenerator(pipe, colour_match=2.0)
+    with pytest.raises(InvalidInputError, match="chooses its size from the prefix's aspect"):
+        DiffusersVideoGenerator(tiny.hunyuan_15(), size=(32, 32))
 
 
 def test_a_missing_checkpoint_and_a_missing_package_are_told_apart(tmp_path):
@@ -427,6 +491,22 @@ def test_a_missing_checkpoint_and_a_missing_package_are_told_apart(tmp_path):
         DiffusersVideoGenerator.from_pretrained(where)
     with pytest.raises(MissingDependencyError, match="pip install torchvision"):
         DiffusersVideoGenerator(tiny.cosmos_2(concat_padding_mask=True))
+
+
+def test_loading_options_reach_diffusers_and_its_refusals_come_back_in_one_line():
+    from diffusers.quantizers import PipelineQuantizationConfig
+
+    where = str(cases.folder("cogvideox-i2v"))
+    with pytest.raises(InvalidInputError, match=r"does not load as CogVideoX.*\(variant\)"):
+        DiffusersVideoGenerator.from_pretrained(where, load_options={"variant": "fp16"})
+    eight = PipelineQuantizationConfig(
+        quant_backend="bitsandbytes_8bit",
+        quant_kwargs={"load_in_8bit": True},
+        components_to_quantize=["transformer"],
+    )
+    # Which of the two it lacks here: a GPU, or the package.
+    with pytest.raises((InvalidInputError, MissingDependencyError), match="GPU|bitsandbytes"):
+        DiffusersVideoGenerator.from_pretrained(where, load_options={"quantization_config": eight})
 
 
 def test_the_registry_knows_it():

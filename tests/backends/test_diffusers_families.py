@@ -131,6 +131,20 @@ def test_the_contract(name):
     check_generator(cases.generator(name), seconds=1.0)
 
 
+@pytest.mark.slow
+def test_a_guider_is_set_for_the_call_alone():
+    plain = cases.generator("hunyuanvideo-1.5-i2v")
+    guider, config = plain.pipe.guider, dict(plain.pipe.guider.config)
+    guided = cases.generator("hunyuanvideo-1.5-i2v", guidance_scale=12.0)
+    assert guided.pipe is plain.pipe
+    assert guided.identity != plain.identity
+    shot = evolve(SHOT, seconds=0.25)
+    assert guided.generate(shot) != plain.generate(shot)
+    assert plain.pipe.guider is guider
+    assert dict(guider.config) == config
+    assert guider._step is None
+
+
 class Floats:
     """What the first pass of a generator gives, before any rounding."""
 

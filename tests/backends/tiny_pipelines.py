@@ -5,126 +5,13 @@ Each builder gives a pipeline whose components are the released classes at toy s
 
 from __future__ import annotations
 
-import string
-
 import torch
 
-CHARACTERS = string.ascii_letters + string.digits + ".,!?-'\""
+from phyrefine.backends.diffusers_tiny import tiny_cogvideox as cogvideox
+from phyrefine.backends.diffusers_tiny import tiny_t5 as t5
+from phyrefine.backends.diffusers_tiny import tiny_t5_encoder as t5_encoder
 
-
-# -- text --------------------------------------------------------------------------------------
-
-
-def unigram_tokenizer():
-    """A T5 tokenizer over single characters."""
-    from transformers import T5Tokenizer
-
-    specials = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0)]
-    return T5Tokenizer(
-        vocab=specials + [(letter, -3.0) for letter in CHARACTERS],
-        extra_ids=0,
-        model_max_length=226,
-    )
-
-
-def t5(kind="T5"):
-    """Tokenizer and encoder of T5 or UMT5, width 32."""
-    tokenizer = unigram_tokenizer()
-    return {"tokenizer": tokenizer, "text_encoder": t5_encoder(len(tokenizer), kind)}
-
-
-def t5_encoder(vocabulary, kind="T5"):
-    import transformers
-
-    config = getattr(transformers, f"{kind}Config")(
-        vocab_size=vocabulary,
-        d_model=32,
-        d_kv=8,
-        d_ff=37,
-        num_layers=2,
-        num_heads=4,
-        relative_attention_num_buckets=8,
-        feed_forward_proj="gated-gelu",
-        is_encoder_decoder=False,
-        use_cache=False,
-        tie_word_embeddings=False,
-    )
-    torch.manual_seed(0)
-    encoder = getattr(transformers, f"{kind}EncoderModel")(config).eval()
-    # Random T5 encoders damp their input so much that float16 cannot tell two prompts apart.
-    with torch.no_grad():
-        encoder.get_input_embeddings().weight.mul_(3)
-    return encoder
-
-
-# -- CogVideoX ---------------------------------------------------------------------------------
-
-
-def cogvideox_vae(*, inverted=False):
-    from diffusers import AutoencoderKLCogVideoX
-
-    torch.manual_seed(0)
-    return AutoencoderKLCogVideoX(
-        down_block_types=("CogVideoXDownBlock3D",) * 4,
-        up_block_types=("CogVideoXUpBlock3D",) * 4,
-        block_out_channels=(8, 8, 8, 8),
-        latent_channels=4,
-        layers_per_block=1,
-        norm_num_groups=2,
-        temporal_compression_ratio=4,
-        sample_height=32,
-        sample_width=32,
-        invert_scale_latents=inverted,
-    )
-
-
-def cogvideox(*, image=True, newer=False, frames=9, scheduler="CogVideoXDPMScheduler"):
-    """CogVideoX: image- or text-to-video, the first generation or 1.5 (``newer``)."""
-    import diffusers
-
-    if newer:
-        position = {
-            "patch_size_t": 2,
-            "patch_bias": False,
-            "use_rotary_positional_embeddings": True,
-        }
-        position |= {"ofs_embed_dim": 8} if image else {}
-    elif image:
-        position = {
-            "use_rotary_positional_embeddings": True,
-            "use_learned_positional_embeddings": True,
-        }
-    else:
-        position = {}
-    torch.manual_seed(0)
-    transformer = diffusers.CogVideoXTransformer3DModel(
-        num_attention_heads=2,
-        attention_head_dim=16,
-        in_channels=8 if image else 4,
-        out_channels=4,
-        time_embed_dim=8,
-        text_embed_dim=32,
-        num_layers=1,
-        sample_width=4,
-        sample_height=4,
-        sample_frames=frames,
-        patch_size=2,
-        temporal_compression_ratio=4,
-        max_text_seq_length=16,
-        **position,
-    )
-    pipeline = "CogVideoXImageToVideoPipeline" if image else "CogVideoXPipeline"
-    return getattr(diffusers, pipeline)(
-        **t5(),
-        transformer=transformer,
-        vae=cogvideox_vae(inverted=newer),
-        scheduler=getattr(diffusers, scheduler)(
-            snr_shift_scale=1.0,
-            prediction_type="v_prediction",
-            timestep_spacing="trailing",
-            rescale_betas_zero_snr=True,
-        ),
-    )
+__all__ = ["cogvideox", "t5", "t5_encoder"]
 
 
 # -- LTX ---------------------------------------------------------------------------------------
