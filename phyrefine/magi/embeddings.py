@@ -60,7 +60,8 @@ class TimeEmbed(nn.Module):
 
     def forward(self, times: Tensor, rounding: torch.dtype) -> Tensor:
         """(N) float32 to (N, c) float32; the sinusoids are rounded to ``rounding``."""
-        angles = times[:, None] * _TIME_FACTOR * _time_frequencies().to(times.device)
+        # In this order: the stretched angle is what the original rounds, up to 8000 radians.
+        angles = times[:, None] * _time_frequencies().to(times.device) * _TIME_FACTOR
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1).to(rounding).float()
         embedded: Tensor = self.linear_2(F.silu(self.linear_1(waves)))
         return embedded

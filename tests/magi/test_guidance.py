@@ -7,7 +7,15 @@ from phyrefine.magi.config import SamplingConfig
 from phyrefine.magi.guidance import guidance_scales, plan_step, refresh_row
 from phyrefine.magi.schedule import Step, Turn, step_size
 
-from .goldens import FORWARD, MODELS, Call, cached, error, transformer
+from .goldens import (
+    FORWARD,
+    MODELS,
+    Call,
+    cached,
+    error,
+    round_as_the_original_did,
+    transformer,
+)
 
 CONFIG = SamplingConfig(num_steps=16)
 
@@ -33,26 +41,44 @@ def _cache(model):
     return cache
 
 
+def _captions(call, config):
+    """Captions of a stored call, and how rows name them.
+
+    The stored calls have another null caption for every chunk and give the clean chunk its own
+    text; the sampler has one null caption, which the clean chunk takes.
+    """
+    texts = [y[0][m[0].bool()] for y, m in zip(call.y, call.mask, strict=True)]
+    nulls = texts
+    if config.passes == 3:
+        y, mask = call.out("y_null"), call.out("mask_null")
+        nulls = [row[0][valid[0].bool()] for row, valid in zip(y, mask, strict=True)]
+
+    def rows_of(rows):
+        def text(row):
+            place = row.chunk - call.start
+            clean_with_text = row.time > 0.99 and not row.null
+            return place + (0 if row.text or clean_with_text else call.chunks)
+
+        return [attrs.evolve(row, text=text(row)) for row in rows]
+
+    return Captions.packed([[text] for text in (*texts, *nulls)]), rows_of
+
+
 def _guided(model, case, config, *, skip, step_told=None):
     """Velocities by chunk and the cache afterwards, for a stored guided call."""
     call = Call(model, case)
     network, cache = transformer(model), _cache(model)
     near_clean = call.spec["kwargs"]["distill_nearly_clean_chunk"]
     step = _step(call, near_clean=near_clean)
-    three = config.passes == 3
-    y_null = call.out("y_null")[0, 0] if three else None
-    null_mask = call.out("mask_null")[0, 0] if three else None
-    texts = [y[0][m[0].bool()] for y, m in zip(call.y, call.mask, strict=True)]
-    null = y_null[null_mask.bool()] if three else texts[0]
-    captions = Captions.packed([[null], *([text] for text in texts)])
+    captions, rows_of = _captions(call, config)
     latents = dict(zip(range(call.start, call.start + call.chunks), call.latents(), strict=True))
     if step.refreshes:
-        row = refresh_row(step.turns[0], config)
+        row = rows_of([refresh_row(step.turns[0], config)])[0]
         network(latents[row.chunk][None], [row], captions, cache, step_told)
     plan = plan_step(step, config, lambda chunk: chunk - call.start + 1, skip=skip)
-    out = network(
-        torch.stack([latents[row.chunk] for row in plan.rows]), plan.rows, captions, cache, step_told
-    )
+    rows = rows_of(plan.rows)
+    stacked = torch.stack([latents[row.chunk] for row in rows])
+    out = network(stacked, rows, captions, cache, step_told)
     wanted = [place for place, row in enumerate(plan.rows) if row.wanted]
     velocities = dict(zip(wanted, out, strict=True))
     return call, step, {t.chunk: plan.combine(t.chunk, velocities) for t in step.noisy}, cache
@@ -78,7 +104,8 @@ def test_three_way_guidance(model, case, skip):
 @pytest.mark.parametrize(
     "case", ["distill_nearclean_plain", "distill_nearclean_extra", "distill_notclean_extra"]
 )
-def test_distilled_guidance(model, case):
+def test_distilled_guidance(model, case, monkeypatch):
+    round_as_the_original_did(monkeypatch)
     config = attrs.evolve(CONFIG, passes=1)
     spec = Call(model, case)
     told = step_size(spec.steps, spec.interval)

@@ -6,7 +6,18 @@ from phyrefine.magi.layout import Row
 from phyrefine.magi.schedule import step_size
 from phyrefine.magi.transformer import MagiTransformer3DModel
 
-from .goldens import FORWARD, MODELS, Call, cached, error, read_json, read_tensors, transformer
+from .goldens import (
+    FORWARD,
+    MODELS,
+    SEEN,
+    Call,
+    cached,
+    error,
+    read_json,
+    read_tensors,
+    round_as_the_original_did,
+    transformer,
+)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -18,9 +29,11 @@ def test_single_calls(model, case):
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("case", ["distill_s16", "distill_s12_i2", "distill_s12_i1"])
-def test_step_size_of_distilled_networks(model, case):
+def test_step_size_of_distilled_networks(model, case, monkeypatch):
     call = Call(model, case)
     assert error(call.run(transformer(model), distilled=True), call.out()) < FORWARD
+    round_as_the_original_did(monkeypatch)
+    assert error(call.run(transformer(model), distilled=True), call.out()) < SEEN
 
 
 @pytest.mark.parametrize("model", MODELS)
