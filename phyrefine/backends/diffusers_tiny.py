@@ -21,6 +21,7 @@ def tiny_cogvideox(
     image: bool = True,
     newer: bool = False,
     frames: int = 9,
+    tokens: int = 226,
     scheduler: str = "CogVideoXDPMScheduler",
 ) -> Any:
     """A CogVideoX pipeline of about 0.1 million parameters that makes 32x32 pixels at 8 fps.
@@ -29,6 +30,7 @@ def tiny_cogvideox(
         image: Image-to-video; else text-to-video.
         newer: CogVideoX 1.5 instead of the first generation.
         frames: Length of a pass, ``8 k + 1`` (``16 k + 1`` for 1.5).
+        tokens: Longest prompt; a token is a character here.
         scheduler: Name of a scheduler class of diffusers.
 
     Returns:
@@ -56,7 +58,7 @@ def tiny_cogvideox(
             sample_frames=frames,
             patch_size=2,
             temporal_compression_ratio=4,
-            max_text_seq_length=16,
+            max_text_seq_length=tokens,
             **_positions(image=image, newer=newer),
         )
     kind = "CogVideoXImageToVideoPipeline" if image else "CogVideoXPipeline"

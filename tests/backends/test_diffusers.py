@@ -505,7 +505,7 @@ def test_loading_options_reach_diffusers_and_its_refusals_come_back_in_one_line(
         components_to_quantize=["transformer"],
     )
     # Which of the two it lacks here: a GPU, or the package.
-    with pytest.raises((InvalidInputError, MissingDependencyError), match="GPU|bitsandbytes"):
+    with pytest.raises((InvalidInputError, MissingDependencyError), match=r"GPU|bitsandbytes"):
         DiffusersVideoGenerator.from_pretrained(where, load_options={"quantization_config": eight})
 
 

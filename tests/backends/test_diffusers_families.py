@@ -65,7 +65,7 @@ def test_checkpoints_saved_by_a_sibling_class_load_as_the_one_that_continues(tmp
     assert type(generator.pipe).__name__ == "WanImageToVideoPipeline"
     shot = evolve(SHOT, seconds=0.5)
     assert generator.generate(shot) == cases.generator("wan-2.2-ti2v").generate(shot)
-    with pytest.raises(InvalidInputError, match="No family fits this WanPipeline.*image- or video"):
+    with pytest.raises(InvalidInputError, match=r"No family fits this WanPipeline.*image- or video"):
         families.of(diffusers.WanPipeline(**kept))
 
 
