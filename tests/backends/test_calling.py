@@ -1,5 +1,6 @@
 """The retry layer and the gate that all workers of a model share, without any network."""
 
+import signal
 import threading
 import time
 
@@ -193,6 +194,32 @@ class TestBudgets:
         lines = Line(fault(usage=took), fault(usage=Usage(calls=1)), fault(sent=False), fault(), 1)
         done = caller().call(lines)
         assert (done.tries, done.usage) == (5, Usage(3, {"input": 7}, usd=None))
+
+
+class TestCtrlC:
+    @pytest.mark.parametrize("where", ["waiting", "asking"])
+    def test_40_it_wakes_at_once(self, where):
+        plays = {"waiting": fault(retry_after=60), "asking": None}
+        hold = threading.Event()
+
+        def send(limit):
+            if plays[where] is not None:
+                raise plays[where]
+            hold.wait(60)
+
+        gate = Gate()
+        client = Caller(gate, lambda _: None, Policy())
+        press = (threading.main_thread().ident, signal.SIGINT)
+        alarm = threading.Timer(0.3, signal.pthread_kill, press)
+        began = time.monotonic()
+        alarm.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                client.call(send)
+        finally:
+            hold.set()
+            alarm.join()
+        assert time.monotonic() - began < 30
 
 
 class TestDeadline:

@@ -102,7 +102,7 @@ def test_still_frames_carry_their_times(gemini, server):
     gemini(route="frames", max_frames=5).ask(
         Question("critique", "Why?", "", (CLIP,), ("video",), 1.0)
     )
-    times = [float(t) for t in re.findall(r"^(\d+\.\d\d) s$", seen[0].text, re.M)]
+    times = [float(t) for t in re.findall(r"^(\d+\.\d\d) s$", seen[0].text, re.MULTILINE)]
     assert len(times) == len(seen[0].media) == 5
     assert times[0] == 0
     assert {0.88, 1.0} <= set(times)

@@ -51,7 +51,7 @@ def test_frames_go_with_their_times_dense_after_the_seam(openai, server):
     clip = moving_clip(32)
     openai(max_frames=9).ask(Question("critique", "Why?", "", (clip,), ("video",), 2.0))
     (asked,) = seen
-    times = [float(time) for time in re.findall(r"^(\d+\.\d\d) s$", asked.text, re.M)]
+    times = [float(time) for time in re.findall(r"^(\d+\.\d\d) s$", asked.text, re.MULTILINE)]
     assert len(times) == len(asked.media) == 9
     assert {0.0, 1.88, 2.0, 3.88} <= set(times)
     assert times == sorted(times)

@@ -14,11 +14,13 @@ from faulty_server import Cut, HangUp, Script, asks
 from phyrefine import Budget, Scenario, SelfRefiner, errors
 from phyrefine.backends.loopback import Response, gemini_body, google_error, openai_error
 from phyrefine.backends.openai import OpenAILLM, OpenAIVLM
+from phyrefine.backends.rehearsal import rehearse
 from phyrefine.run import FallingBack
 from phyrefine.run.journal import read_journal
 from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import Usage
 
+CALM_REQUESTS = 10
 SCENARIO = Scenario("A ball falls.", moving_clip(24, (32, 32), 8.0), seconds=2.0, name="ball")
 PRICES = {
     "gemini-test": {"input": 1.0, "output": 10.0},
@@ -47,6 +49,7 @@ def without_usage(refinement):
 @pytest.fixture
 def calm(pair, server):
     result = without_usage(refiner(*pair()).refine(SCENARIO))
+    assert len(asks(server)) == CALM_REQUESTS
     server.requests.clear()
     return result
 
@@ -124,7 +127,7 @@ def test_dollars_spent_stop_the_run_and_keep_the_best(pair, server, tmp_path):
     first = refiner(*pair(), run_dir=tmp_path, budget=Budget(usd=usd)).refine(SCENARIO)
     assert first.stopped_by == "budget"
     assert re.search(r"The budget is spent: .* US dollars \(usd\)", first.reason)
-    assert 0 < len(first.attempts)
+    assert len(first.attempts) > 0
     assert first.video is not None
     # The call that reached the limit is the last one.
     dearest = max(_cost(server, request) for request in asks(server))
@@ -267,6 +270,59 @@ def test_a_critique_that_fails_ends_the_step_and_not_the_run(pair, server, body)
     result = refiner(*pair()).refine(SCENARIO)
     assert result.stopped_by == "converged"
     assert any(attempt.critique is None for attempt in result.attempts)
+
+
+# -- words that are nearly JSON ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [
+        lambda text: f"```json\n{text}\n```",
+        lambda text: f"Sure! Here is the JSON:\n\n{text}\n\nI hope this helps.",
+        lambda text: text[:-1] + ",}",
+        lambda text: "\ufeff" + text.replace("}", "}\x00"),
+        lambda text: text.replace('"severity": 0.6', '"severity": "0.6"'),
+        lambda text: text.replace('"confidence": 0.7', '"confidence": NaN'),
+    ],
+    ids=["fences", "prose", "comma", "control", "number-as-text", "nan"],
+)
+def test_24_json_in_disguise_is_read_without_asking_again(calm, pair, server, dress):
+    server.reply = lambda asked: dress(rehearse(asked))
+    before = len(asks(server))
+    result = refiner(*pair()).refine(SCENARIO)
+    assert result.stopped_by == "converged"
+    assert [a.prompt.text for a in result.attempts] == [a.prompt.text for a in calm.attempts]
+    assert len(asks(server)) - before == CALM_REQUESTS
+
+
+def test_25_a_wrong_shape_is_sent_back_with_what_is_wrong(calm, pair, server):
+    first = []
+
+    def reply(asked):
+        if "violations" in asked.schema["properties"] and not first:
+            first.append(asked)
+            return '{"violations": "none at all", "corrected": 3}'
+        return rehearse(asked)
+
+    server.reply = reply
+    result = refiner(*pair()).refine(SCENARIO)
+    assert result.stopped_by == "converged"
+    assert len(first) == 1
+    again = asks(server)[1].json["contents"][0]["parts"][-1]["text"]
+    assert "none at all" in again
+
+
+def test_27_chatter_around_a_prompt_is_trimmed(pair, server):
+    def reply(asked):
+        # Without braces it also looks like a server that ignores the schema.
+        if asked.schema is None or "prompt" in asked.schema["properties"]:
+            return "Here is your prompt:\n\n\"The ball falls faster and faster and bounces.\""
+        return rehearse(asked)
+
+    server.reply = reply
+    result = refiner(*pair()).refine(SCENARIO)
+    assert result.attempts[1].prompt.text == "The ball falls faster and faster and bounces."
 
 
 # -- keys --------------------------------------------------------------------------------------

@@ -90,7 +90,11 @@ def _handler(server: Loopback) -> type[http.server.BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
             path = self.path.partition("?")[0]
-            request = Request(self.command, path, headers, self.rfile.read(length))
+            body = self.rfile.read(length)
+            if len(body) < length:  # the client was killed
+                self.close_connection = True
+                return
+            request = Request(self.command, path, headers, body)
             try:
                 server.answer(request).send(self)
             except (BrokenPipeError, ConnectionResetError):
