@@ -37,7 +37,8 @@ class MagiFeedForward(nn.Module):
         inner = self.fc1(hidden)
         if self.gated:
             gate, value = inner.chunk(2, dim=-1)
-            inner = F.silu(gate) * value
+            # One rounding, as a fused kernel has.
+            inner = (F.silu(gate.float()) * value.float()).to(inner.dtype)
         else:
             inner = F.gelu(inner)
         result: Tensor = self.fc2(inner)
