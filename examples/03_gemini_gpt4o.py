@@ -40,7 +40,7 @@ def models(paid: bool) -> Iterator[tuple[GeminiVLM, OpenAILLM]]:
         print(f"Rehearsed: {len(server.requests)} requests, {len(server.alive)} files left behind.")
 
 
-def falling_ball(seconds: float = 3.0, fps: float = 24.0, height: int = 360) -> Clip:
+def falling_ball(seconds: float = 3.0, fps: float = 24.0, height: int = 144) -> Clip:
     """A film of a ball in free fall in front of a wall: the prefix."""
     width = height * 16 // 9
     rows, columns = np.mgrid[:height, :width] / height

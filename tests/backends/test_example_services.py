@@ -1,5 +1,6 @@
 """The example with two services: rehearsed as it is, and as with keys, on the loopback server."""
 
+import functools
 import importlib.util
 import os
 import subprocess
@@ -16,9 +17,11 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "03_gemini_gpt4o.py"
 
 @pytest.fixture(scope="module")
 def example():
+    """The example with a small film: what is tested does not depend on its size."""
     spec = importlib.util.spec_from_file_location("gemini_gpt4o", EXAMPLE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.falling_ball = functools.partial(module.falling_ball, height=48)
     return module
 
 
@@ -43,7 +46,9 @@ def test_with_keys_it_asks_the_services(example, server, tmp_path, monkeypatch):
         for request in asks(server)
     }
     assert keys == {"gemini-key-0123456789", "Bearer openai-key-0123456789"}
-    models = {request.path.partition("models/")[2] or request.json["model"] for request in asks(server)}
+    models = {
+        request.path.partition("models/")[2] or request.json["model"] for request in asks(server)
+    }
     assert models == {"gemini-3.8-flash:generateContent", "gpt-4o"}
     assert asks(server)[0].json["generationConfig"]["thinkingConfig"] == {"thinking_level": "LOW"}
 

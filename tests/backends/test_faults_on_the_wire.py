@@ -1,8 +1,57 @@
 """Every fault a model client must survive, played over the wire to the real SDKs.
 
 A case says what the server does, and what must come of it: an answer or an error class, the waits
-in between (on a fake clock, jitter one half), and how many requests were made.
+in between (on a fake clock, jitter one half), and how many requests were made. Cases carry the
+number of their row; rows whose outcome shows elsewhere are tested there:
+
+====  =====================================  ==================================================
+row   fault                                  test
+====  =====================================  ==================================================
+1     429 with Retry-After                   1-retry-after, -ms; test_calling.TestRateLimit
+2     429, wait in the body                  2-retry-info
+3     429 without a hint                     3-429-no-hint
+4     wait longer than the budget            4-wait-too-long
+5     quota gone                             5-insufficient-quota, -per-day, -402, -billing
+6     500, 502, 503, 504, 529, 408, 409      6-*; test_calling.TestCircuit
+7     502 with an HTML page                  7-502-html
+8     200 with HTML                          8-200-html-once, 8-200-html
+9     200, truncated JSON                    9-truncated-json, 9-truncated-forever
+10    200, empty body or {}                  10-*
+11    200 with {"error": ...}                11-*
+12    connection refused, DNS                test_12_nobody_listens, test_12_no_such_host
+13    reset or closed before the answer      13-*
+14    reset mid-body                         14-reset-mid-body
+15    no answer                              15-hang, 15-hang-forever
+16    a byte now and then                    16-trickle, 16-trickle-forever
+17    invalid UTF-8                          17-invalid-utf8
+18    prompt blocked                         18-*
+19    output blocked                         19-*
+20    RECITATION, OTHER, unknown reasons     20-*; test_gemini.test_20_*
+21    refusal                                21-refusal; test_openai.test_21_*
+22    truncated                              22-*; test_gemini and test_openai.test_22_*
+23    thinking used the whole limit          23-*
+24    JSON in disguise                       test_whole_api_runs.test_24_*; refine/test_replies
+25    JSON of the wrong shape                test_whole_api_runs.test_25_*; refine/test_replies
+26    server ignores response_format         test_openai.test_26_*
+27    rewritten prompt with chatter, ...     test_whole_api_runs.test_27_*; refine/test_dialect
+28    runaway output                         test_openai.test_28_*
+29    invalid or missing key                 29-*; options tests of test_gemini, test_openai
+30    403 no access                          30-no-access
+31    404; another model answers             31-unknown-model; test_31_* of both
+32    too long, too large, too many          32-*; test_32_* of both
+33    parameter not taken                    33-*; test_33_* of both
+34    upload start or chunk fails            test_gemini.test_34_*
+35    file stays in processing               test_gemini.test_35_*
+36    file failed                            test_gemini.test_36_*
+37    file gone                              test_gemini.test_37_*
+38    delete fails                           test_gemini.test_38_*
+39    local file missing, empty, no video    video/test_files (before any call)
+40    Ctrl-C during a wait                   test_calling.TestCtrlC
+41    disk full, kill -9                     run/test_disk, run/test_kill, test_killed_api_runs
+====  =====================================  ==================================================
 """
+
+import socket
 
 import pytest
 from attrs import field, frozen
@@ -158,6 +207,8 @@ FAILED = (
          ("openai",), errors.BlockedError, ("content policy",)),
     Case(19, "output-blocked", [said("", finishReason="SAFETY", finish_reason="content_filter")],
          2, error=errors.BlockedError, waits=(0.5,), forever=True),
+    Case(20, "unheard-of", [said("", finishReason="COSMIC_RAYS")], 3, ("gemini",),
+         errors.BadOutputError, ("COSMIC_RAYS",), forever=True),
     Case(20, "malformed", [said("", finishReason="MALFORMED_RESPONSE")], 3, ("gemini",),
          errors.BadOutputError, ("MALFORMED_RESPONSE",), forever=True),
     Case(21, "refusal", [said(None, message={"refusal": "I can't help with that."})], 1,
@@ -230,4 +281,19 @@ def test_12_nobody_listens(api, asker, clock):
     assert caught.value.attempts == 3
     assert caught.value.usage.calls == 0
     assert clock.waits == [0.5, 1]
+    lost.close()
+
+
+@pytest.mark.parametrize("api", BOTH)
+def test_12_no_such_host(api, asker, clock, monkeypatch):
+    def lookup(*_, **__):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    lost = asker(client=None, base_url="http://no-such-host.test/v1")
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with pytest.raises(
+        errors.ConnectionFaultError, match="Cannot reach no-such-host.test"
+    ) as caught:
+        lost.ask(QUESTION)
+    assert caught.value.attempts == 3
     lost.close()
