@@ -292,7 +292,7 @@ def test_12_no_such_host(api, asker, clock, monkeypatch):
     lost = asker(client=None, base_url="http://no-such-host.test/v1")
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     with pytest.raises(
-        errors.ConnectionFaultError, match="Cannot reach no-such-host.test"
+        errors.ConnectionFaultError, match=r"Cannot reach no-such-host\.test"
     ) as caught:
         lost.ask(QUESTION)
     assert caught.value.attempts == 3
