@@ -25,6 +25,7 @@ COMMANDS = {
     "bench": ("phyrefine.physics_iq.commands:bench", "Run a benchmark, resumable, to its table."),
     "score": ("phyrefine.physics_iq.commands:score", "Score folders of generated videos."),
     "ensemble": ("phyrefine.physics_iq.commands:ensemble", "Ensembles over scored folders."),
+    "pack": ("phyrefine.physics_iq.commands:pack", "Write a leaderboard's submission pack."),
 }
 
 

@@ -1,4 +1,4 @@
-"""``phyrefine bench``, ``phyrefine score`` and ``phyrefine ensemble``."""
+"""``phyrefine bench``, ``score``, ``ensemble`` and ``pack``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 
 def bench(
-    benchmark: Literal["physics-iq"] = "physics-iq",
+    benchmark: Literal["physics-iq"] = "physics-iq",  # noqa: ARG001 - leaves room for others
     *,
     data: Path,
     vlm: str = "world",
@@ -95,14 +95,14 @@ def bench(
     if not score_only:
         failures = generate(plan, dataset, out, shard=shard, progress=True)
         for failure in failures:
-            print(failure)
+            _say(failure)
         if failures or shard is not None:
-            print(f"{len(failures)} samples are not finished." if failures else "Shard done.")
+            _say(f"{len(failures)} samples are not finished." if failures else "Shard done.")
             return 3 if failures else 0
     rows = None if subsets is None else [_numbers(part) for part in subsets.split(";")]
     table = score_bench(out, dataset, cache=cache, subsets=rows, jobs=jobs, progress=True)
-    print(table.shown())
-    print(f"Wrote {out / 'table.txt'}, table.csv, table.json and table.svg.")
+    _say(table.shown())
+    _say(f"Wrote {out / 'table.txt'}, table.csv, table.json, table.svg and loops.svg.")
     return 0
 
 
@@ -152,7 +152,7 @@ def score(
     if out is not None:
         for name, run in runs.items():
             run.table.write(out / f"{name}.csv")
-    print(score_table(runs))
+    _say(score_table(runs))
     return 0
 
 
@@ -199,11 +199,72 @@ def ensemble(
     attempts, names = score_folders(evaluator, dataset, folders)
     rows = [] if subsets is None else [_numbers(part) for part in subsets.split(";")]
     table = table_one(attempts, subsets=rows)
-    print(f"Runs: {', '.join(names)}")
-    print(table.shown())
+    _say(f"Runs: {', '.join(names)}")
+    _say(table.shown())
     if out is not None:
         write_table(table, out)
     return 0
+
+
+def pack(
+    bench: Path,
+    *,
+    data: Path,
+    out: Path,
+    row: int | None = None,
+    ensemble: str | None = None,
+    subset: Annotated[str | None, Parameter(help="Rows the ensemble picks from: 1,2,5.")] = None,
+    info: Path | None = None,
+    edition: Literal["original", "verified"] | None = None,
+    descriptions: Path | None = None,
+    cache: Path | None = None,
+    jobs: int | None = None,
+) -> int:
+    """Write a submission pack of a finished benchmark folder and check it as the leaderboard does.
+
+    Parameters
+    ----------
+    bench
+        Folder of the benchmark run.
+    data
+        Its data set; the other edition is refused.
+    out
+        A new folder for the pack.
+    row
+        Enter this row of the table.
+    ensemble
+        Or enter what this stored reference-free selector picks; never the oracle.
+    info
+        YAML file with fields of the card's public_info, such as organization.
+    edition
+        Which ground truth DATA is; by default told by the folder's name.
+    descriptions
+        The prompts' file; by default beside the data.
+    cache
+        Folder of the real side; by default inside BENCH.
+    """
+    from phyrefine.physics_iq.dataset import PhysicsIQ
+    from phyrefine.physics_iq.packing import Entry, pack_bench
+    from phyrefine.physics_iq.submission import read_card
+
+    entry = Entry(row, ensemble, () if subset is None else _numbers(subset))
+    findings = pack_bench(
+        bench,
+        PhysicsIQ.open(data, edition=edition, descriptions=descriptions),
+        out,
+        entry,
+        info=None if info is None else read_card(info.read_text(encoding="utf-8")),
+        cache=cache,
+        jobs=jobs,
+    )
+    for finding in findings:
+        _say(str(finding))
+    _say(f"Wrote {out}; {len(findings)} findings to settle before it is sent.")
+    return 3 if findings else 0
+
+
+def _say(text: object) -> None:
+    print(text)  # noqa: T201 - the command line prints
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -38,11 +38,13 @@ class PhysicsIQ:
         root: The folder ``physics-IQ-benchmark`` or ``physics-IQ-benchmark-verified``.
         edition: Original or Verified.
         samples: Take-1 samples in order of their id.
+        descriptions: The file the prompts came from.
     """
 
     root: Path
     edition: Edition
     samples: tuple[Sample, ...]
+    descriptions: Path
 
     @classmethod
     def open(
@@ -65,7 +67,7 @@ class PhysicsIQ:
         """
         root, found = _find_root(Path(path), None if edition is None else Edition(edition))
         table = Path(descriptions) if descriptions is not None else _find_descriptions(root)
-        return cls(root, found, read_descriptions(table))
+        return cls(root, found, read_descriptions(table), table)
 
     def scenarios(
         self,

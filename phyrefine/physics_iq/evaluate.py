@@ -53,8 +53,13 @@ class Provenance:
 
     @property
     def official(self) -> bool:
-        """Whether the number may be called the edition's."""
-        return not self.lossless and not (self.made_masks and self.edition is Edition.VERIFIED)
+        """Whether the number may be called the edition's.
+
+        Original's masks may be made here: they equal the official ones, and Verified's do not.
+        Resampled footage is not stored lossily in between, as the official program does.
+        """
+        made_up = self.made_masks and self.edition is Edition.VERIFIED
+        return not (self.lossless or self.resampled or made_up)
 
 
 @attrs.frozen
@@ -226,7 +231,7 @@ class Evaluator:
     def _shipped_masks(self, path: Path, size: tuple[int, int]) -> MaskTrack:
         reader, track = BgrReader(), TrackBuilder(size)
         for frame in self._checked(path, self._truth.frames):
-            track.add([scale_mask(reader.read_grey(frame), size)])
+            track.add([scale_mask(reader.read_grey(frame, size), size)])
         return track.build()
 
     def _real_frames(self, path: Path) -> Iterator[UInt8]:

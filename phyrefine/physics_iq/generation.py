@@ -190,17 +190,28 @@ def settle(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:
         )
 
 
-def read_plan(folder: Path) -> Plan:
+def read_plan(folder: Path, dataset: PhysicsIQ) -> Plan:
     """The plan of a benchmark folder.
 
+    Args:
+        folder: Of the run.
+        dataset: What it is going to be scored against.
+
     Raises:
-        InvalidInputError: It is not one.
+        InvalidInputError: It is not one, or it was generated for the other edition.
     """
     path = folder / PLAN
     if not path.is_file():
         raise InvalidInputError(f"{folder} is no benchmark folder: it has no {PLAN}.")
-    values = json.loads(path.read_text())["plan"]
-    return Plan(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    there = json.loads(path.read_text())
+    if there["edition"] != dataset.edition.value:
+        raise InvalidInputError(
+            f"{folder} was generated for Physics-IQ {there['edition']} and {dataset.root} is "
+            f"{dataset.edition}: nothing of one edition may enter the other."
+        )
+    values: dict[str, Any] = there["plan"]
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Plan(**{**values, **lists})
 
 
 def read_records(folder: Path, samples: Sequence[Sample]) -> dict[str, Any]:

@@ -73,10 +73,13 @@ class MaskFile:
 
     Args:
         fps: Rounded frame rate of the file.
+        size: (height, width) the frames are going to be resized to; rows that does not look at
+            may be left out. ``None`` reads whole frames.
     """
 
-    def __init__(self, fps: int) -> None:
+    def __init__(self, fps: int, size: tuple[int, int] | None = None) -> None:
         self._fps = fps
+        self._size = size
         self._encoder: Any = None
         self._decoder: Any = av.CodecContext.create("mpeg4", "r")
         self._decoder.thread_count = 1
@@ -99,11 +102,11 @@ class MaskFile:
         if self._encoder is None:
             return []
         rest = self._read(self._encoder.encode(None))
-        return rest + [luma_to_grey(frame) for frame in self._decoder.decode(None)]
+        return rest + [luma_to_grey(frame, self._size) for frame in self._decoder.decode(None)]
 
     def _read(self, packets: Iterable[Any]) -> list[UInt8]:
         frames = (frame for packet in packets for frame in self._decoder.decode(packet))
-        return [luma_to_grey(frame) for frame in frames]
+        return [luma_to_grey(frame, self._size) for frame in frames]
 
     def _open(self, height: int, width: int) -> Any:
         encoder: Any = av.CodecContext.create("mpeg4", "w")
@@ -131,7 +134,7 @@ class MetricMasks:
     def __init__(self, size: tuple[int, int], fps: int, *, lossless: bool = False) -> None:
         self._size = size
         self._masker = MotionMasker()
-        self._file = None if lossless else MaskFile(fps)
+        self._file = None if lossless else MaskFile(fps, size)
 
     def push(self, frame: UInt8) -> list[Mask]:
         """Put a BGR frame in at the clip's own size; get the masks that are ready."""

@@ -12,12 +12,12 @@ import attrs
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.attempts import Attempts, RunKey
+from phyrefine.physics_iq.attempts import PLAIN, Attempts, RunKey
 from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.evaluate import Evaluator
-from phyrefine.physics_iq.generation import VIDEOS, expected_keys, read_plan, read_records
-from phyrefine.physics_iq.plots import bars
-from phyrefine.physics_iq.results import ResultTable, ViewResult
+from phyrefine.physics_iq.evaluate import Evaluator, Provenance
+from phyrefine.physics_iq.generation import VIDEOS, Plan, expected_keys, read_plan, read_records
+from phyrefine.physics_iq.plots import bars, curves
+from phyrefine.physics_iq.results import ViewResult
 from phyrefine.physics_iq.table_one import SelectorScores, TableOne, table_one
 from phyrefine.physics_iq.truth import GroundTruth
 
@@ -38,7 +38,7 @@ def score_bench(
     """Score every clip of a finished benchmark folder and write its table.
 
     Writes ``results/<row>.csv`` (official result tables), ``table.txt``, ``table.csv``,
-    ``table.json`` and ``table.svg``.
+    ``table.json``, ``table.svg`` and ``loops.svg``.
 
     Args:
         folder: What :func:`phyrefine.physics_iq.generation.generate` filled.
@@ -51,24 +51,66 @@ def score_bench(
     Raises:
         InvalidInputError: Samples are not finished, or clips do not fit.
     """
-    plan = read_plan(folder)
+    plan = read_plan(folder, dataset)
+    stored = measure_bench(folder, dataset, plan, cache=cache, jobs=jobs, progress=progress)
+    attempts = stored.attempts
+    for key in attempts.results:
+        attempts.table(key).write(folder / RESULTS / f"{key.name}.csv")
+    provenance = attrs.asdict(stored.provenance)
+    write_bytes(folder / RESULTS / "provenance.json", json.dumps(provenance, indent=1).encode())
+    count = len(attempts.rows)
+    wanted = _fitting(PAPER_SUBSETS, count) if subsets is None else list(subsets)
+    # The library's default keeps the plain description's clip in the pool; the paper does not.
+    wanted += [] if plan.paper else [range(count + 1)]
+    table = table_one(attempts, subsets=wanted, selectors=stored.selectors, notes=stored.notes)
+    write_table(table, folder)
+    return table
+
+
+@attrs.frozen
+class Stored:
+    """A finished benchmark folder, measured.
+
+    Attributes:
+        attempts: Measurements of every clip.
+        selectors: Scores of reference-free selectors, made while generating.
+        provenance: What the measurements stand on.
+        notes: What a reader of the table should know.
+    """
+
+    attempts: Attempts
+    selectors: Mapping[str, SelectorScores]
+    provenance: Provenance
+    notes: tuple[str, ...] = ()
+
+
+def measure_bench(
+    folder: Path,
+    dataset: PhysicsIQ,
+    plan: Plan,
+    *,
+    cache: Path | None = None,
+    jobs: int | None = None,
+    progress: bool = False,
+) -> Stored:
+    """Measure every clip of a benchmark folder; arguments and errors as :func:`score_bench`."""
     records = read_records(folder, dataset.samples)
     truth = GroundTruth(dataset, plan.fps)
     evaluator = Evaluator(truth, cache=cache or folder / "cache", jobs=jobs, progress=progress)
-    results = {}
-    for key in expected_keys(plan):
-        results[key] = evaluator.measure(folder / VIDEOS / key.name)
-        ResultTable.of(results[key].values()).write(folder / RESULTS / f"{key.name}.csv")
-    provenance = attrs.asdict(evaluator.provenance)
-    write_bytes(folder / RESULTS / "provenance.json", json.dumps(provenance, indent=1).encode())
-    attempts = make_attempts(dataset, results)
-    table = table_one(
-        attempts,
-        subsets=_fitting(PAPER_SUBSETS if subsets is None else subsets, len(attempts.rows)),
-        selectors=complete_selectors(records, tuple(results)),
+    results = {key: evaluator.measure(folder / VIDEOS / key.name) for key in expected_keys(plan)}
+    notes = []
+    if not evaluator.provenance.official:
+        notes.append("NOT OFFICIAL: the real side was not handled as the official program does.")
+    if repeated := sum(
+        row["from"] != name for record in records.values() for name, row in record["rows"].items()
+    ):
+        notes.append(f"{repeated} clips stand for later loops too: the paper's rule had stopped.")
+    return Stored(
+        make_attempts(dataset, results),
+        complete_selectors(records, tuple(results)),
+        evaluator.provenance,
+        tuple(notes),
     )
-    write_table(table, folder)
-    return table
 
 
 def make_attempts(
@@ -83,22 +125,26 @@ def complete_selectors(
     records: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]],
     keys: Sequence[RunKey],
 ) -> dict[str, SelectorScores]:
-    """Scores of the selectors that scored every refined clip of every sample."""
-    wanted = {key.name: key for key in keys if key.loop}
+    """Scores of the selectors that scored every refined clip of every sample.
+
+    Scores of plain clips are kept too.
+    """
+    places = {key.name: key for key in keys}
+    wanted = {name for name, key in places.items() if key.loop != PLAIN}
     names = {name for record in records.values() for name in record["selectors"]}
-    selectors = {}
+    selectors: dict[str, SelectorScores] = {}
     for name in sorted(names):
         scores = {sample: record["selectors"].get(name, {}) for sample, record in records.items()}
-        if all(wanted.keys() <= known.keys() for known in scores.values()):
+        if all(wanted <= known.keys() for known in scores.values()):
             selectors[name] = {
-                sample: {wanted[row]: value for row, value in known.items() if row in wanted}
+                sample: {places[row]: value for row, value in known.items() if row in places}
                 for sample, known in scores.items()
             }
     return selectors
 
 
 def write_table(table: TableOne, folder: Path) -> None:
-    """Write the table as text, CSV, JSON and a plot."""
+    """Write the table as text, CSV, JSON and two plots."""
     shown = table.shown()
     write_bytes(folder / "table.txt", f"{shown}\n".encode())
     out = io.StringIO()
@@ -106,6 +152,7 @@ def write_table(table: TableOne, folder: Path) -> None:
     write_bytes(folder / "table.csv", out.getvalue().encode())
     write_bytes(folder / "table.json", json.dumps(attrs.asdict(table), indent=1).encode())
     write_bytes(folder / "table.svg", bars(table).encode())
+    write_bytes(folder / "loops.svg", curves(table).encode())
 
 
 def _fitting(subsets: Iterable[Sequence[int]], rows: int) -> list[Sequence[int]]:

@@ -20,14 +20,21 @@ import attrs
 from phyrefine._atomic import write_bytes
 from phyrefine._optional import require
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.aggregate import aggregate
-from phyrefine.physics_iq.card import Finding, check_card, valid_run_id
+from phyrefine.physics_iq.aggregate import Aggregate, aggregate
+from phyrefine.physics_iq.card import (
+    TERMS_VERSION,
+    WARRANTIES,
+    Finding,
+    check_card,
+    valid_run_id,
+)
 from phyrefine.physics_iq.decoding import probe
 from phyrefine.physics_iq.evaluate import Evaluation
 from phyrefine.physics_iq.layout import SAMPLES, TEST_SECONDS, Edition
 from phyrefine.physics_iq.original import original_score
 from phyrefine.video.clip import Clip
 
+VERIFIED_CARD, ORIGINAL_CARD = "submission.yaml", "original.yaml"
 _DURATION_TOLERANCE = 0.001
 _FPS_TOLERANCE = 0.01
 _LABELS = {
@@ -127,7 +134,9 @@ def write_pack(
 ) -> list[Finding]:
     """Write a pack for the leaderboard of the evaluations' edition.
 
-    The card's terms and warranties are left for a person to accept: findings on them are expected.
+    Verified: ``submission.yaml``, whose terms and warranties are left for a person to accept, so
+    that findings on them are expected. Original, which takes one run and has no card of its own:
+    ``original.yaml`` with the score.
 
     Args:
         folder: A new folder.
@@ -151,6 +160,10 @@ def write_pack(
         raise InvalidInputError(f"{len(runs)} runs and {len(evaluations)} scores do not match.")
     edition, fps = evaluations[0].provenance.edition, evaluations[0].provenance.fps
     require_clean(selection, edition)
+    if edition is Edition.ORIGINAL and len(runs) > 1:
+        raise InvalidInputError(
+            f"Physics-IQ original takes one run, these are {len(runs)}: enter one seed's."
+        )
     if not all(item.provenance.official for item in evaluations):
         raise InvalidInputError("A score was not measured as the official program does.")
     combined = aggregate(evaluations)
@@ -161,25 +174,31 @@ def write_pack(
     for name, item in zip(runs, evaluations, strict=True):
         item.table.write(folder / "results" / f"{name}.csv")
     (folder / "scores.csv").write_text(combined.to_csv())
+    info = {**public_info, "fps": fps, "bon_sampling_method": selection.selector}
     if edition is Edition.ORIGINAL:
-        scores = [f"{name},{original_score(run.table).score}\n" for name, run in
-                  zip(runs, evaluations, strict=True)]  # fmt: skip
-        (folder / "original.csv").write_text("run,final_score_origround\n" + "".join(scores))
+        score = original_score(evaluations[0].table).score
+        card = {"public_info": info, "final_score_origround": score}
+        write_card(folder / ORIGINAL_CARD, card)
+    else:
+        write_card(folder / VERIFIED_CARD, _verified_card(info, combined))
+    return check_pack(folder)
+
+
+def _verified_card(info: Mapping[str, Any], combined: Aggregate) -> dict[str, Any]:
     reported = {
         f"{name}_{part}": round(getattr(combined.spreads[label], part), 2)
         for name, label in _LABELS.items()
         for part in ("mean", "std")
-        if label in combined.spreads
     }
-    card = {
-        "public_info": {**public_info, "fps": fps, "bon_sampling_method": selection.selector},
+    terms = {"terms_version": TERMS_VERSION, "terms_accepted": False,
+             "accepted_on_behalf_of": "", "accepted_at": ""}  # fmt: skip
+    warranties = dict.fromkeys(WARRANTIES, False)
+    return {
+        "public_info": dict(info),
         "reported_scores": reported,
-        "terms": {"terms_version": "1.0", "terms_accepted": False,
-                  "accepted_on_behalf_of": "", "accepted_at": ""},
-        "warranties": {},
-    }  # fmt: skip
-    write_card(folder / "submission.yaml", card)
-    return check_pack(folder)
+        "terms": terms,
+        "warranties": warranties,
+    }
 
 
 def write_card(path: Path, card: Mapping[str, Any]) -> None:
@@ -212,15 +231,20 @@ def check_pack(folder: Path, run_id: str | None = None) -> list[Finding]:
     findings = []
     if run_id is not None and not valid_run_id(run_id):
         findings.append(Finding("run_id", f"{run_id!r} is not <org>__<id>__<YYYY-MM-DD>"))
-    card = read_card((folder / "submission.yaml").read_text(encoding="utf-8"))
-    findings += check_card(card)
+    verified = folder / VERIFIED_CARD
+    path = verified if verified.is_file() else folder / ORIGINAL_CARD
+    if not path.is_file():
+        raise InvalidInputError(f"{folder} holds neither {VERIFIED_CARD} nor {ORIGINAL_CARD}.")
+    card = read_card(path.read_text(encoding="utf-8"))
+    if path == verified:
+        findings += check_card(card)
     runs = sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
     files = {path.name for run in runs for path in run.glob("*.mp4")}
     text = (folder / "descriptions.csv").read_text(encoding="utf-8")
     findings += check_descriptions(text, sorted(files))
     for run in runs:
         names = sorted(path.name for path in run.glob("*.mp4"))
-        findings += check_run(names, lambda name, at=run: _facts(at / name), card["public_info"])
+        findings += check_run(names, _prober(run), card["public_info"])
     return findings
 
 
@@ -300,10 +324,13 @@ def _check_rates(facts: Mapping[str, ClipFacts], info: Mapping[str, Any]) -> lis
     return []
 
 
-def _facts(path: Path) -> ClipFacts:
-    facts = probe(path)
-    seconds = math.nan if facts.seconds is None else facts.seconds
-    return ClipFacts(seconds, facts.width, facts.height, facts.fps)
+def _prober(folder: Path) -> Callable[[str], ClipFacts]:
+    def facts_of(name: str) -> ClipFacts:
+        facts = probe(folder / name)
+        seconds = math.nan if facts.seconds is None else facts.seconds
+        return ClipFacts(seconds, facts.width, facts.height, facts.fps)
+
+    return facts_of
 
 
 def _yaml() -> Any:

@@ -17,10 +17,12 @@ from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.aggregate import Spread, headline
 from phyrefine.physics_iq.attempts import PLAIN, Attempts, Picks, RunKey, oracle_picks, picks_by
 from phyrefine.physics_iq.layout import CATEGORIES, Edition
+from phyrefine.select.diagnostics import diagnose
 from phyrefine.table import Table
 
 Kind = Literal["plain", "loop", "random", "reference-free", "oracle"]
 SelectorScores = Mapping[str, Mapping[RunKey, float]]
+_NOTHING = 1e-9
 _ORDER: tuple[Kind, ...] = ("plain", "loop", "random", "reference-free", "oracle")
 
 
@@ -32,6 +34,7 @@ class Row:
         label: In words.
         kind: What sort of number it is; ``oracle`` rows looked at ground truth.
         number: Number of a loop row, from 1; ensembles name rows by it.
+        place: (loop, steps) of a row that is no ensemble; loop 0 is the plain description.
         score: Mean and deviation over seeds, in percent.
         categories: The same for each category that has samples.
     """
@@ -39,6 +42,7 @@ class Row:
     label: str
     kind: Kind
     number: int | None
+    place: tuple[int, int] | None
     score: Spread
     categories: Mapping[str, Spread]
 
@@ -52,12 +56,14 @@ class TableOne:
         seeds: Seeds averaged over.
         samples: How many samples.
         rows: Lines in order of kind.
+        notes: How good each reference-free selector is, and what else a reader should know.
     """
 
     edition: Edition
     seeds: tuple[int, ...]
     samples: int
     rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
 
     def of_kind(self, kind: Kind) -> tuple[Row, ...]:
         """Lines of one kind."""
@@ -79,6 +85,7 @@ class TableOne:
             notes=(
                 "ORACLE rows chose by ground truth: a bound to read beside a method, not a method.",
                 "± is the sample standard deviation over seeds; without it there was one seed.",
+                *self.notes,
             ),
         )
 
@@ -88,14 +95,17 @@ def table_one(
     *,
     subsets: Iterable[Sequence[int]] = (),
     selectors: Mapping[str, SelectorScores] | None = None,
+    notes: Iterable[str] = (),
 ) -> TableOne:
     """Make the table.
 
     Args:
         attempts: Stored attempts.
-        subsets: Row numbers to put into ensembles, such as ``(1, 2, 5)``; the set of all rows is
-            always there.
-        selectors: Scores of reference-free selectors by name, sample and run.
+        subsets: Row numbers to put into ensembles, such as ``(1, 2, 5)``; 0 stands for the plain
+            description's rows. The set of all refined rows is always there.
+        selectors: Scores of reference-free selectors by name, sample and run. One that lacks
+            scores of plain clips is left out of ensembles with row 0.
+        notes: Put under the table.
 
     Raises:
         InvalidInputError: A subset names a row that is not there, or a selector lacks scores.
@@ -107,7 +117,30 @@ def table_one(
     for subset in wanted:
         rows += maker.ensembles(subset, selectors or {})
     rows.sort(key=lambda row: _ORDER.index(row.kind))
-    return TableOne(attempts.edition, attempts.seeds, len(attempts.samples), tuple(rows))
+    said = [judged(attempts, title, scores) for title, scores in (selectors or {}).items()]
+    return TableOne(
+        attempts.edition, attempts.seeds, len(attempts.samples), tuple(rows), (*said, *notes)
+    )
+
+
+def judged(attempts: Attempts, title: str, scores: SelectorScores) -> str:
+    """How a selector does against ground truth on the pool of all refined rows, in words."""
+    won, room, correlations = 0.0, 0.0, []
+    for name in attempts.samples:
+        for seed in attempts.seeds:
+            keys = [RunKey(loop, steps, seed) for loop, steps in attempts.rows]
+            true = {key.name: attempts.true_score(key, name) for key in keys}
+            known = {key.name: scores[name][key] for key in keys}
+            seen = diagnose(true, picks_by(scores, [name], keys)[name].name, known)
+            won, room = won + seen.chosen - seen.random, room + seen.headroom
+            if seen.rank_correlation is not None:
+                correlations.append(seen.rank_correlation)
+    share = f"{100 * won / room:.0f} %" if room > _NOTHING else "nothing"
+    rho = f"{np.mean(correlations):.2f}" if correlations else "undefined"
+    return (
+        f"{title}: wins {share} of what the oracle wins over a random pick; mean rank correlation "
+        f"with the true score {rho}, over {len(correlations)} pools where both vary."
+    )
 
 
 @attrs.frozen
@@ -115,10 +148,9 @@ class _Maker:
     attempts: Attempts
 
     def plain(self) -> list[Row]:
-        steps = sorted({key.steps for key in self.attempts.results if key.loop == PLAIN})
         return [
-            self._single((PLAIN, count), f"plain description{_at(count)}", "plain", None)
-            for count in steps
+            self._single(row, f"plain description{_at(row[1])}", "plain", None)
+            for row in self._plain_rows()
         ]
 
     def loops(self) -> list[Row]:
@@ -131,7 +163,8 @@ class _Maker:
         self, subset: tuple[int, ...], selectors: Mapping[str, SelectorScores]
     ) -> list[Row]:
         count = len(self.attempts.rows)
-        if not subset or not set(subset) <= set(range(1, count + 1)):
+        plain = self._plain_rows()
+        if not subset or not set(subset) <= set(range(0 if plain else 1, count + 1)):
             raise InvalidInputError(f"Ensembles are made of rows 1 to {count}, not {list(subset)}.")
         name = "{" + ",".join(map(str, subset)) + "}"
         samples = self.attempts.samples
@@ -141,6 +174,8 @@ class _Maker:
 
         rows = [self._random(subset, f"random pick of {name}")]
         for title, scores in selectors.items():
+            if PLAIN in subset and not self._scores_plain(scores):
+                continue
             label = f"{title} of {name}"
             rows.append(self._ensemble(subset, label, "reference-free", by(scores)))
         oracle = self._ensemble(
@@ -151,7 +186,14 @@ class _Maker:
     def _single(self, row: tuple[int, int], label: str, kind: Kind, number: int | None) -> Row:
         keys = [key for key in self.attempts.keys(row) if key.seed in self.attempts.seeds]
         picks: list[list[Picks]] = [[dict.fromkeys(self.attempts.samples, key)] for key in keys]
-        return self._row(label, kind, number, picks)
+        return self._row(label, kind, number, row, picks)
+
+    def _plain_rows(self) -> list[tuple[int, int]]:
+        return sorted({key.row for key in self.attempts.results if key.loop == PLAIN})
+
+    def _scores_plain(self, scores: SelectorScores) -> bool:
+        keys = {key for key in self.attempts.results if key.loop == PLAIN}
+        return all(keys <= scores.get(name, {}).keys() for name in self.attempts.samples)
 
     def _ensemble(
         self,
@@ -161,7 +203,7 @@ class _Maker:
         choose: Callable[[list[RunKey]], Picks],
     ) -> Row:
         picks = [[choose(self._pool(subset, seed))] for seed in self.attempts.seeds]
-        return self._row(label, kind, None, picks)
+        return self._row(label, kind, None, None, picks)
 
     def _random(self, subset: tuple[int, ...], label: str) -> Row:
         # Scores are means over samples, so an even draw expects the mean of the rows' scores.
@@ -169,17 +211,25 @@ class _Maker:
             [dict.fromkeys(self.attempts.samples, key) for key in self._pool(subset, seed)]
             for seed in self.attempts.seeds
         ]
-        return self._row(label, "random", None, picks)
+        return self._row(label, "random", None, None, picks)
 
     def _pool(self, subset: tuple[int, ...], seed: int) -> list[RunKey]:
-        rows = [self.attempts.rows[number - 1] for number in subset]
+        rows = self._plain_rows() if PLAIN in subset else []
+        rows += [self.attempts.rows[number - 1] for number in subset if number != PLAIN]
         return [RunKey(loop, steps, seed) for loop, steps in rows]
 
-    def _row(self, label: str, kind: Kind, number: int | None, picks: list[list[Picks]]) -> Row:
+    def _row(
+        self,
+        label: str,
+        kind: Kind,
+        number: int | None,
+        place: tuple[int, int] | None,
+        picks: list[list[Picks]],
+    ) -> Row:
         """``picks`` holds, for each seed, the ensembles whose scores are averaged."""
         known = set(self.attempts.categories.values())
         categories = {name: self._spread(picks, name) for name in CATEGORIES if name in known}
-        return Row(label, kind, number, self._spread(picks, None), categories)
+        return Row(label, kind, number, place, self._spread(picks, None), categories)
 
     def _spread(self, picks: list[list[Picks]], category: str | None) -> Spread:
         return Spread.of(

@@ -99,7 +99,7 @@ def test_the_mask_file_keeps_grey_grey(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     file = masks.MaskFile(30)
     pictures = []
-    monkeypatch.setattr(masks, "luma_to_grey", lambda frame: pictures.append(frame))
+    monkeypatch.setattr(masks, "luma_to_grey", lambda frame, size: pictures.append(frame))
     for _ in range(14):
         mask = (rng.random((48, 64)) < 0.3).astype(np.uint8) * np.uint8(masks.ON - masks.OFF)
         file.push(mask)
