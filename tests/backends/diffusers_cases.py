@@ -28,12 +28,14 @@ class Case:
         settings: Of the generator.
         context: Frames it must use.
         guarded: It wants a guardrail on loading.
+        attributes: Set on the loaded pipeline.
     """
 
     build: Callable[[], Any]
     settings: Mapping[str, Any] = field(factory=dict)
     context: int = 1
     guarded: bool = False
+    attributes: Mapping[str, Any] = field(factory=dict)
 
 
 CASES = {
@@ -75,7 +77,17 @@ CASES = {
             "options": {"prompt_template": {"template": "{}", "crop_start": 0}},
         },
     ),
-    "hunyuanvideo-1.5-i2v": Case(tiny.hunyuan_15, {"num_frames": 33}),
+    "hunyuanvideo-1.5-i2v": Case(
+        tiny.hunyuan_15,
+        {"num_frames": 33},
+        # Its long instruction is a thousand tokens of single characters.
+        attributes={
+            "system_message": "",
+            "prompt_template_encode_start_idx": 0,
+            "tokenizer_max_length": 96,
+            "tokenizer_2_max_length": 16,
+        },
+    ),
     "cosmos-1": Case(
         tiny.cosmos_1,
         {"size": (32, 32), "num_frames": 41, "options": SHORT},
@@ -117,6 +129,10 @@ def generator(name: str, *, where: Path | None = None, **settings: Any) -> Diffu
     """A case as a generator of two denoising steps, loaded from its folder."""
     case = CASES[name]
     options = {"load_options": {"safety_checker": tiny.Guardrail()}} if case.guarded else {}
-    return DiffusersVideoGenerator.from_pretrained(
+    made = DiffusersVideoGenerator.from_pretrained(
         str(where or folder(name)), **{"steps": 2, **case.settings, **options, **settings}
     )
+    for attribute, value in case.attributes.items():
+        setattr(made.pipe, attribute, value)
+        setattr(made.runner.twin, attribute, value)
+    return made

@@ -735,7 +735,7 @@ def hunyuan_15():
     )
     vae = diffusers.AutoencoderKLHunyuanVideo15(
         latent_channels=4,
-        block_out_channels=(16, 16, 16, 16, 16),
+        block_out_channels=(8, 8, 8, 8, 8),
         layers_per_block=1,
         spatial_compression_ratio=16,
         temporal_compression_ratio=4,
