@@ -30,7 +30,9 @@ from phyrefine.types import Question
 from phyrefine.video.clip import Clip
 
 SECONDS, FPS, HEIGHT, WIDTH = 5, 24, 1080, 1920
+# The method shrinks what the critic sees to 768 px before any adapter gets it.
 ROUTES = {
+    "gemini inline, 768 px": ("gemini", {"route": "inline", "side": 768}),
     "gemini inline": ("gemini", {"route": "inline"}),
     "gemini inline, full size": ("gemini", {"route": "inline", "side": None}),
     "gemini Files API": ("gemini", {"route": "files"}),

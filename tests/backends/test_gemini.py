@@ -133,6 +133,7 @@ def test_uploads_end_with_the_last_reference(server, genai_client, clock):
     assert server.alive == []
 
 
+@pytest.mark.slow
 def test_uploads_end_with_the_process(server):
     """A script that ends without closing anything, and one that ends by an error."""
     for last in ("", "raise SystemExit(3)"):

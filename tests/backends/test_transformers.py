@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from phyrefine import errors
 from phyrefine.testing import check_llm, check_vlm, moving_clip
@@ -258,6 +259,26 @@ def test_device_map_and_attention_reach_from_pretrained(tiny, monkeypatch):
     assert str(model._loaded.model.dtype) == "torch.float64"
     assert model.ask(Question("compose", "A ball.")).text
     assert '"attention": "eager"' in model.identity
+
+
+def test_native_video_gets_frames_and_the_time_of_each(vlm):
+    """The processor's own path needs torchvision; what it is handed does not."""
+    how = evolve(vlm._answering, video="native", max_frames=12, fps=4.0)
+    one, two = critique(frames=16), Question(
+        "judge", "Which?", "", (moving_clip(16), moving_clip(24)), ("A", "B")
+    )  # fmt: skip
+    user = vlm._chat(one, how)[-1]["content"]
+    assert [part["type"] for part in user] == ["video", "text"]
+    assert len(user[0]["video"]) == 8  # two seconds at 4 fps
+    assert {picture.size for picture in user[0]["video"]} == {(32, 32)}
+    told = vlm._video_kwargs([one, two], how)
+    assert told["do_sample_frames"] is False
+    counts = [meta["total_num_frames"] for meta in told["video_metadata"]]
+    assert counts == [8, 6, 6]
+    assert [meta["fps"] for meta in told["video_metadata"]] == [4, 3, 2]
+    parts = vlm._chat(two, how)[-1]["content"]
+    assert [part["type"] for part in parts] == ["text", "video", "text", "video", "text"]
+    assert [len(part["video"]) for part in parts if part["type"] == "video"] == [6, 6]
 
 
 def test_errors_say_what_to_do(tmp_path, tiny):
