@@ -151,7 +151,8 @@ def _palette(colours: FloatArray) -> FloatArray:
     least = max(4.0, 0.06 * len(left))
     found: list[FloatArray] = []
     while len(left) >= least and len(found) < _MOST_COLOURS:
-        cells = (left // 32).astype(int) @ np.array([64, 8, 1])
+        # A motion parted from its background can lie a little outside the range of pixels.
+        cells = (np.clip(left, 0, 255) // 32).astype(int) @ np.array([64, 8, 1])
         mode = np.bincount(cells).argmax()
         centre = np.median(left[cells == mode], axis=0)
         near = np.linalg.norm(left - centre, axis=1) < _COLOUR_RADIUS
