@@ -1,0 +1,143 @@
+"""What a model may see of a download, and what is found missing before any work."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import attrs
+import pytest
+
+from phyrefine.errors import InvalidInputError, VideoError
+from phyrefine.physics_iq.dataset import PhysicsIQ, read_descriptions
+from phyrefine.physics_iq.layout import Edition, Sample
+from phyrefine.physics_iq.truth import GroundTruth
+
+HEAD = "scenario,description,category,generated_video_name\n"
+ROW = "0001_perspective-left_take-1_trimmed-x.mp4,A ball.,Optics,0001_perspective-left_trimmed-x.mp4\n"
+
+
+def copied(tiny: Path, folder: Path) -> Path:
+    shutil.copytree(tiny, folder, dirs_exist_ok=True)
+    return folder
+
+
+def snapshot(folder: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_scenarios_of_both_modes_and_nothing_is_written(tiny: Path) -> None:
+    before = snapshot(tiny)
+    data = PhysicsIQ.open(tiny)
+    assert data.edition is Edition.ORIGINAL
+    assert [sample.number for sample in data.samples] == [1, 2, 3, 4, 5, 6]
+    videos = list(data.scenarios(mode="v2v", fps=8, size=(32, 48)))
+    images = list(data.scenarios(mode="i2v", fps=8, size=(32, 48)))
+    for (sample, video), (_, image) in zip(videos, images, strict=True):
+        assert video.name == image.name == sample.name
+        assert (video.seconds, video.fps, video.size) == (5, 8, (32, 48))
+        assert video.prefix is not None
+        assert image.prefix is not None
+        assert len(video.prefix) == 24
+        assert len(image.prefix) == 1
+        # The switch frame is the conditioning clip's last, up to JPEG and H.264.
+        difference = abs(video.prefix.frames[-1].astype(int) - image.prefix.frames[0].astype(int))
+        assert difference.mean() < 3
+    assert snapshot(tiny) == before
+
+
+def test_the_category_stays_behind(tiny: Path) -> None:
+    for sample, scenario in PhysicsIQ.open(tiny).scenarios(fps=8, size=(32, 48)):
+        assert sample.category
+        assert sample.category not in repr(attrs.asdict(scenario, recurse=False))
+
+
+def test_text_mode_is_refused(tiny: Path) -> None:
+    data = PhysicsIQ.open(tiny)
+    with pytest.raises(InvalidInputError, match="v2v or i2v"):
+        data.scenario(data.samples[0], mode="t2v")
+
+
+def test_the_folder_itself_or_its_parent(tiny: Path) -> None:
+    inside = PhysicsIQ.open(tiny / "physics-IQ-benchmark")
+    assert inside.samples == PhysicsIQ.open(tiny).samples
+    assert inside.root == PhysicsIQ.open(tiny, edition="original").root
+
+
+def test_editions_are_never_guessed_against_the_name(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="must not be mixed"):
+        PhysicsIQ.open(tiny / "physics-IQ-benchmark", edition="verified")
+    both = copied(tiny, tmp_path)
+    shutil.copytree(both / "physics-IQ-benchmark", both / "physics-IQ-benchmark-verified")
+    with pytest.raises(InvalidInputError, match="both versions"):
+        PhysicsIQ.open(both)
+    assert PhysicsIQ.open(both, edition="verified").edition is Edition.VERIFIED
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InvalidInputError, match="neither version"):
+        PhysicsIQ.open(tmp_path / "other")
+    with pytest.raises(InvalidInputError, match="No such folder"):
+        PhysicsIQ.open(tmp_path / "nowhere")
+
+
+def test_descriptions_with_a_byte_order_mark_and_in_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "descriptions.csv"
+    second = ROW.replace("0001", "0002").replace("left", "center")
+    take2 = ROW.replace("0001", "0199").replace("take-1", "take-2")
+    path.write_text("\ufeff" + HEAD + take2 + second + ROW, encoding="utf-8")
+    assert read_descriptions(path) == (
+        Sample(1, "trimmed-x", "perspective-left", "A ball.", "Optics"),
+        Sample(2, "trimmed-x", "perspective-center", "A ball.", "Optics"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,2\n", "lacks the columns"),
+        (HEAD, "lacks the columns"),
+        (HEAD + ROW + ROW, "0001 twice"),
+        (HEAD + ROW.replace("take-1", "take-2"), "no take-1 rows"),
+        (HEAD + ROW.replace("perspective-left", "left"), "is not '<4-digit id>"),
+        (HEAD + ROW.replace("0001", "1"), "is not '<4-digit id>"),
+    ],
+)
+def test_broken_descriptions(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "descriptions.csv"
+    path.write_text(text)
+    with pytest.raises(InvalidInputError, match=said):
+        read_descriptions(path)
+
+
+def test_what_is_missing_or_damaged_is_found_before_any_work(tiny: Path, tmp_path: Path) -> None:
+    data = PhysicsIQ.open(copied(tiny, tmp_path))
+    assert data.missing_inputs(fps=8) == []
+    assert data.missing_inputs(mode="i2v") == []
+    truth = GroundTruth(data, 8)
+    assert truth.problems() == []
+    one, two, three = data.samples[:3]
+    data.conditioning(one, 8).unlink()
+    data.switch_frame(two).write_bytes(b"")
+    truth.testing(two, 2).unlink()  # a missing take
+    shutil.copyfile(data.conditioning(three, 8), truth.testing(three, 1))  # 3 s, not 5
+    mask = truth.mask(one, 1)
+    assert mask is not None
+    mask.write_bytes(mask.read_bytes()[:200])
+    assert len(data.missing_inputs(fps=8)) == 1
+    assert "is empty" in data.missing_inputs(mode="i2v")[0]
+    found = "\n".join(truth.problems())
+    assert f"No such video: {truth.testing(two, 2)}" in found
+    assert "lasts 3.000 s, not 5 s" in found
+    assert f"{mask} is not a readable video" in found
+    assert len(truth.problems()) == 3
+    with pytest.raises(VideoError, match="No conditioning clip of 0001"):
+        data.scenario(one, fps=8)
+
+
+def test_verified_masks_are_never_quietly_made(tiny: Path, tmp_path: Path) -> None:
+    root = copied(tiny, tmp_path)
+    (root / "physics-IQ-benchmark").rename(root / "physics-IQ-benchmark-verified")
+    data = PhysicsIQ.open(root)
+    with pytest.raises(InvalidInputError, match="edited by hand"):
+        GroundTruth(data, 15).problems()
+    allowed = GroundTruth(data, 15, allow_made_masks=True)
+    assert allowed.mask(data.samples[0], 1) is None

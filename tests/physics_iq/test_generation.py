@@ -1,0 +1,185 @@
+"""All attempts of a benchmark: kept under the official names, resumable, in shards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from piq_helpers import FPS, PLAN, SIZE, Watcher, refiner_of
+
+from phyrefine.errors import GenerationError, InvalidInputError, RunMismatchError
+from phyrefine.physics_iq.dataset import PhysicsIQ
+from phyrefine.physics_iq.generation import (
+    Plan,
+    expected_keys,
+    generate,
+    make_refiner,
+    read_plan,
+    read_records,
+)
+from phyrefine.physics_iq.layout import Edition
+from phyrefine.physics_iq.truth import find_run, run_rate
+from phyrefine.testing import MovingDot
+from phyrefine.video.clip import Clip
+
+
+def some(tiny: Path, numbers: tuple[int, ...] = (1, 4)) -> PhysicsIQ:
+    """The data set with a part of its samples: one of each scene."""
+    data = PhysicsIQ.open(tiny)
+    return evolve(data, samples=tuple(s for s in data.samples if s.number in numbers))
+
+
+def run(plan: Plan, tiny: Path, folder: Path, *, shard: str | None = None, **parts: Any) -> Any:
+    return generate(
+        plan,
+        some(tiny),
+        folder,
+        shard=shard,
+        refiner=lambda at: refiner_of(plan, at, **parts),
+    )
+
+
+def test_every_clip_is_kept_under_its_row_and_name(tiny: Path, tiny_bench: Path) -> None:
+    data = PhysicsIQ.open(tiny)
+    plan = read_plan(tiny_bench, data)
+    assert plan.seeds == (0, 1)
+    names = {key.name for key in expected_keys(plan)}
+    assert names == {f"{start}-steps4-seed{seed}" for seed in (0, 1)
+                     for start in ("plain", "loop1", "loop2")}  # fmt: skip
+    assert {path.name for path in (tiny_bench / "videos").iterdir()} == names
+    for name in names:
+        clips = find_run(tiny_bench / "videos" / name, data.samples)
+        assert {path.name for path in clips.values()} == {f"{s.name}.mp4" for s in data.samples}
+        assert run_rate(clips.values()) == FPS  # 5 s each, as the official check wants
+        assert Clip.read(clips[1]).size == SIZE
+    for record in read_records(tiny_bench, data.samples).values():
+        assert record["rows"].keys() == names
+        assert record["selectors"]["judge"].keys() == names
+        # The critic watches each prompt's first clip only.
+        assert record["selectors"]["critic"].keys() == {n for n in names if n.endswith("seed0")}
+        texts = [record["rows"][f"{start}-steps4-seed0"]["prompt"]
+                 for start in ("plain", "loop1", "loop2")]  # fmt: skip
+        assert len(set(texts)) == 3
+
+
+def test_the_same_command_asks_for_nothing_twice(tiny: Path, tmp_path: Path) -> None:
+    watcher, dot = Watcher(), MovingDot()
+    assert run(PLAN, tiny, tmp_path, watcher=watcher, dot=dot) == []
+    asked, shots = len(watcher.asked), len(dot.shots)
+    assert shots == 2 * 3
+    assert run(PLAN, tiny, tmp_path, watcher=watcher, dot=dot) == []
+    assert (len(watcher.asked), len(dot.shots)) == (asked, shots)
+    # A sample whose record was not reached is put together from what the run folder holds.
+    record = min((tmp_path / "samples").iterdir())
+    said = record.read_text()
+    record.unlink()
+    assert run(PLAN, tiny, tmp_path, watcher=watcher, dot=dot) == []
+    assert record.read_text() == said
+    assert (len(watcher.asked), len(dot.shots)) == (asked, shots)
+
+
+def test_shards_share_the_samples_and_make_one_whole(tiny: Path, tmp_path: Path) -> None:
+    data = some(tiny)
+    assert run(PLAN, tiny, tmp_path, shard="1/2") == []
+    with pytest.raises(InvalidInputError, match=r"1 of 2 samples are not finished.*other shards"):
+        read_records(tmp_path, data.samples)
+    assert run(PLAN, tiny, tmp_path, shard="2/2") == []
+    assert list(read_records(tmp_path, data.samples)) == [s.name for s in data.samples]
+    assert {path.name for path in tmp_path.glob("run*")} == {"run-1-of-2", "run-2-of-2"}
+    with pytest.raises(InvalidInputError, match="3/2"):
+        run(PLAN, tiny, tmp_path, shard="3/2")
+
+
+def test_a_sample_that_fails_does_not_take_the_others(tiny: Path, tmp_path: Path) -> None:
+    def fails(shot: Any) -> None:
+        if "falls" in shot.prompt.text:
+            raise GenerationError("out of memory")
+
+    failures = run(PLAN, tiny, tmp_path, dot=MovingDot(fail=fails))
+    assert len(failures) == 1
+    assert failures[0].startswith("0004_perspective-left_trimmed-square-falls: GenerationError")
+    assert "out of memory" in failures[0]
+    assert len(list((tmp_path / "samples").iterdir())) == 1
+    assert run(PLAN, tiny, tmp_path) == []
+    assert len(list((tmp_path / "samples").iterdir())) == 2
+
+
+def test_a_refinement_cut_short_is_not_kept(tiny: Path, tmp_path: Path) -> None:
+    calls = []
+
+    def fails_late(shot: Any) -> None:
+        calls.append(shot)
+        if len(calls) == 3:
+            raise GenerationError("lost")
+
+    failures = run(PLAN, tiny, tmp_path, dot=MovingDot(fail=fails_late))
+    assert len(failures) == 1
+    assert "no clip of loop2-steps4-seed0" in failures[0]
+    assert "lost" in failures[0]
+
+
+def test_a_folder_belongs_to_one_plan_and_one_edition(tiny: Path, tmp_path: Path) -> None:
+    data = some(tiny, (1,))
+    generate(PLAN, data, tmp_path, refiner=lambda at: refiner_of(PLAN, at))
+    with pytest.raises(RunMismatchError, match="loops: 2 there, 3 asked"):
+        run(evolve(PLAN, loops=3), tiny, tmp_path)
+    verified = evolve(data, edition=Edition.VERIFIED)
+    with pytest.raises(RunMismatchError, match="edition: 'original' there"):
+        generate(PLAN, verified, tmp_path, refiner=lambda at: refiner_of(PLAN, at))
+    assert read_plan(tmp_path, data) == PLAN
+    with pytest.raises(InvalidInputError, match="no benchmark folder"):
+        read_plan(tiny, data)
+
+
+def test_missing_inputs_stop_it_before_any_call(tiny: Path, tmp_path: Path) -> None:
+    data = PhysicsIQ.open(tiny)
+    lost = evolve(data, samples=(evolve(data.samples[0], scene="trimmed-lost"),))
+    watcher = Watcher()
+    with pytest.raises(InvalidInputError, match="1 inputs cannot be used.*trimmed-lost"):
+        generate(PLAN, lost, tmp_path, refiner=lambda at: refiner_of(PLAN, at, watcher=watcher))
+    assert watcher.asked == []
+
+
+def test_in_paper_mode_the_last_clip_stands_for_loops_that_were_not_needed(
+    tiny: Path, tmp_path: Path
+) -> None:
+    from piq_helpers import Writer
+
+    from phyrefine import Candidates, SelfRefiner
+    from phyrefine.refine.convergence import paper_policy
+    from phyrefine.refine.stages import PAPER
+
+    plan = evolve(PLAN, loops=3, paper=True)
+
+    def verbatim(at: Path) -> SelfRefiner:
+        return SelfRefiner(
+            Watcher(settled=True), Writer(), MovingDot(), convergence=paper_policy(3),
+            candidates=Candidates((4,), chain="own"), method=PAPER, run_dir=at,
+        )  # fmt: skip
+
+    assert generate(plan, some(tiny, (1,)), tmp_path, refiner=verbatim) == []
+    record = json.loads(min((tmp_path / "samples").iterdir()).read_text())
+    origins = {name: row["from"] for name, row in record["rows"].items()}
+    assert origins["loop1-steps4-seed0"] == "loop1-steps4-seed0"
+    assert origins["loop3-steps4-seed0"] == "loop1-steps4-seed0"
+    first, third = (min((tmp_path / f"videos/loop{n}-steps4-seed0").iterdir()) for n in (1, 3))
+    assert Clip.read(first).digest == Clip.read(third).digest
+
+
+def test_plans_become_refiners(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    world = Plan("world", "world", "world", loops=3, steps=(0, 4), seeds=(0, 1), ensemble="last")
+    made: Any = make_refiner(world, tmp_path)
+    assert made.candidates.steps == (None, 4)
+    assert made.candidates.seeds == (0, 1)
+    assert made.candidates.chain == "own"
+    assert made.baseline
+    assert "MaxLoops(loops=3)" in repr(made.convergence)
+    assert "SamePrompt" not in repr(made.convergence)
+    paper: Any = make_refiner(evolve(world, paper=True, chain="rerender"), tmp_path)
+    assert paper.candidates.chain == "rerender"
+    assert "SamePrompt" in repr(paper.convergence)
+    assert not paper.method.tell_description
