@@ -46,13 +46,13 @@ CASES = {
         functools.partial(tiny.cogvideox, image=False, newer=True, frames=17), context=0
     ),
     "ltx-condition": Case(
-        tiny.ltx, {"size": (32, 32), "num_frames": 97, "options": SHORT}, context=65
+        tiny.ltx, {"size": (32, 32), "num_frames": 185, "options": SHORT}, context=65
     ),
     "ltx-2": Case(
         tiny.ltx2,
         {
             "size": (32, 32),
-            "num_frames": 97,
+            "num_frames": 185,
             "options": {"max_sequence_length": 32, "spatio_temporal_guidance_blocks": [1]},
         },
         context=65,
@@ -60,7 +60,7 @@ CASES = {
     "wan-2.1-i2v": Case(tiny.wan_21, {"size": (16, 16), "num_frames": 33, "options": SHORT}),
     "wan-2.2-i2v": Case(tiny.wan_22, {"size": (16, 16), "num_frames": 33, "options": SHORT}),
     "wan-2.2-ti2v": Case(tiny.wan_ti2v, {"size": (32, 32), "num_frames": 49, "options": SHORT}),
-    "wan-vace": Case(tiny.vace, {"size": (16, 16), "num_frames": 49, "options": SHORT}, context=17),
+    "wan-vace": Case(tiny.vace, {"size": (16, 16), "num_frames": 81, "options": SHORT}, context=17),
     "skyreels-v2-df": Case(
         tiny.skyreels,
         {"size": (16, 16), "num_frames": 97, "options": SHORT | {"base_num_frames": 57}},

@@ -65,7 +65,9 @@ def test_checkpoints_saved_by_a_sibling_class_load_as_the_one_that_continues(tmp
     assert type(generator.pipe).__name__ == "WanImageToVideoPipeline"
     shot = evolve(SHOT, seconds=0.5)
     assert generator.generate(shot) == cases.generator("wan-2.2-ti2v").generate(shot)
-    with pytest.raises(InvalidInputError, match=r"No family fits this WanPipeline.*image- or video"):
+    with pytest.raises(
+        InvalidInputError, match=r"No family fits this WanPipeline.*image- or video"
+    ):
         families.of(diffusers.WanPipeline(**kept))
 
 
@@ -109,9 +111,7 @@ def test_five_seconds_after_three(name, dtype):
     assert len(clip.native) == round(shot.seconds * generator.spec.fps)
     assert bool(generator.runner.steps_done) == generator.spec.callbacks
     brief = evolve(shot, seconds=0.25)
-    first = generator.generate(brief)
-    assert generator.generate(brief) == first
-    assert generator.generate(evolve(brief, seed=4)) != first
+    assert generator.generate(brief) != generator.generate(evolve(brief, seed=4))
 
 
 @pytest.mark.slow
