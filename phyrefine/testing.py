@@ -1,8 +1,11 @@
 """Fakes and contract suites, for our tests and for those who write backends.
 
-from phyrefine.testing import check_generator
-def test_contract():
-    check_generator(MyGenerator())
+::
+
+    from phyrefine.testing import check_generator
+
+    def test_contract():
+        check_generator(MyGenerator())
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Pages people look at: the report of a run, and a gallery over many.
 
-from phyrefine import report
-report.write(refinement, "report.html")
+::
+
+    from phyrefine import report
+    report.write(refinement, "report.html")
 """
 
 from phyrefine.report.html import render, render_gallery, write, write_gallery
