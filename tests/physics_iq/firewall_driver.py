@@ -71,7 +71,7 @@ def main(data: Path, out: Path) -> None:
 
     score_bench(out, dataset, jobs=1)
     seen["scoring"] = watch.taken()
-    print(json.dumps(seen))
+    sys.stdout.write(json.dumps(seen) + "\n")
 
 
 if __name__ == "__main__":

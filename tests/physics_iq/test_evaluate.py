@@ -41,23 +41,23 @@ def assert_same_tables(ours: ResultTable, official: ResultTable) -> None:
 
 
 BASE = [
-    pytest.param("base", "near_real", 30),
+    pytest.param("base", "near_real", 30, marks=slow),
     pytest.param("base", "wrong_gravity", 30, marks=slow),
     pytest.param("base", "static", 30, marks=slow),
     pytest.param("base", "shuffled", 30, marks=slow),
     pytest.param("base", "drift", 30, marks=slow),
     pytest.param("edge/static", "static", 30),
     pytest.param("edge/static", "near_real", 30, marks=slow),
-    pytest.param("edge/odd", "near_real", 30),
+    pytest.param("edge/odd", "near_real", 30, marks=slow),
     pytest.param("edge/odd", "near_real_131x75", 30, marks=slow),
-    pytest.param("edge/moving", "near_real", 30),
-    pytest.param("edge/moving", "near_real_224x128", 30),
+    pytest.param("edge/moving", "near_real", 30, marks=slow),
+    pytest.param("edge/moving", "near_real_224x128", 30, marks=slow),
     pytest.param("edge/moving", "near_real_176x144", 30, marks=slow),
     pytest.param("edge/moving", "near_real_151", 30, marks=slow),
-    pytest.param("edge/moving", "near_real_tag709", 30),
+    pytest.param("edge/moving", "near_real_tag709", 30, marks=slow),
     pytest.param("edge/moving", "near_real_8fps", 8),
     pytest.param("edge/moving", "near_real_16fps", 16, marks=slow),
-    pytest.param("edge/moving", "near_real_24fps", 24),
+    pytest.param("edge/moving", "near_real_24fps", 24, marks=slow),
 ]
 
 
@@ -81,7 +81,7 @@ def test_original_tables_are_reproduced(place: str, model: str, fps: int, cache:
 
 
 RUNS = [
-    pytest.param("verified", "near_real-bpp-run_01", 30),
+    pytest.param("verified", "near_real-bpp-run_01", 30, marks=slow),
     pytest.param("verified", "near_real-bpp-run_01-24fps", 24),
     pytest.param("verified", "near_real-bpp-run_01-96x60", 30, marks=slow),
     pytest.param("verified", "near_real-bpp-run_02", 30, marks=slow),

@@ -21,7 +21,7 @@ PROPS = ("cradle domino dominoes dominos ducky duck grabber kettlebell kettle di
          "napkin smiley siphon peakaboo statue turntable juice tangerine matchstick matchsticks "
          "lampshade silk styrofoam cardstock pillow pillows").split()  # fmt: skip
 GLUE = {"and", "in", "on", "off", "with", "x", "y", "nothing"}
-SLACK = 4  # other words between those of a name
+SLACK = 3  # other words between those of a name
 
 
 def words(text: str) -> list[str]:

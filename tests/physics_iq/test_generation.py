@@ -138,7 +138,7 @@ def test_missing_inputs_stop_it_before_any_call(tiny: Path, tmp_path: Path) -> N
     data = PhysicsIQ.open(tiny)
     lost = evolve(data, samples=(evolve(data.samples[0], scene="trimmed-lost"),))
     watcher = Watcher()
-    with pytest.raises(InvalidInputError, match="1 inputs cannot be used.*trimmed-lost"):
+    with pytest.raises(InvalidInputError, match=r"1 inputs cannot be used.*trimmed-lost"):
         generate(PLAN, lost, tmp_path, refiner=lambda at: refiner_of(PLAN, at, watcher=watcher))
     assert watcher.asked == []
 

@@ -71,9 +71,7 @@ def test_the_ensemble_is_made_of_what_the_records_say(
     table: TableOne, tiny: Path, tiny_bench: Path
 ) -> None:
     records = read_records(tiny_bench, PhysicsIQ.open(tiny).samples)
-    results = {
-        path.stem: ResultTable.read(path) for path in (tiny_bench / "results").glob("*.csv")
-    }
+    results = {path.stem: ResultTable.read(path) for path in (tiny_bench / "results").glob("*.csv")}
     scores = []
     for seed in (0, 1):
         cells: dict[str, list[object]] = {}
@@ -97,7 +95,7 @@ def test_the_ensemble_is_made_of_what_the_records_say(
 
 def test_what_is_written(table: TableOne, tiny_bench: Path) -> None:
     assert "ORACLE" in (tiny_bench / "table.txt").read_text()
-    rows = list(csv.DictReader((tiny_bench / "table.csv").open()))
+    rows = list(csv.DictReader((tiny_bench / "table.csv").read_text().splitlines()))
     assert len(rows) == len(table.rows)
     assert {row["kind"] for row in rows} == {"plain", "loop", "random", "reference-free", "ORACLE"}
     stored = json.loads((tiny_bench / "table.json").read_text())
@@ -224,8 +222,19 @@ def test_a_verified_pack_of_an_ensemble(
     said = json.loads((bench / "bench.json").read_text())
     (bench / "bench.json").write_text(json.dumps({**said, "edition": "verified"}))
     info = tmp_path / "info.yaml"
-    info.write_text("organization: Example\navailability: api\ngeneration_cost: 0\nupsample_cost: 1\n")
-    words = ["pack", str(bench), "--data", str(data), "--out", str(tmp_path / "pack"), "--jobs", "1"]
+    info.write_text(
+        "organization: Example\navailability: api\ngeneration_cost: 0\nupsample_cost: 1\n"
+    )
+    words = [
+        "pack",
+        str(bench),
+        "--data",
+        str(data),
+        "--out",
+        str(tmp_path / "pack"),
+        "--jobs",
+        "1",
+    ]
     code = main([*words, "--ensemble", "judge", "--subset", "1,2", "--info", str(info)])
     assert code == STOPPED_EARLY
     found = {line.partition(":")[0] for line in capsys.readouterr().out.splitlines()[:-1]}
