@@ -273,6 +273,22 @@ def test_a_standing_fault_ends_in_its_error(case, api, asker, server, clock):
 
 
 @pytest.mark.parametrize("api", BOTH)
+@pytest.mark.parametrize(
+    ("play", "usd"),
+    [(status(503), 0.0), (Cut(Response({"pad": "x" * 4000})), None), (HangUp(), None),
+     (Response({"error": {"code": 503, "message": "busy"}}), None)],
+    ids=["rejected", "broke-off", "hung-up", "gateway"],
+)  # fmt: skip
+def test_what_is_rejected_costs_nothing_and_what_broke_off_is_unknown(
+    api, asker, server, play, usd
+):
+    server.interfere = Script([play], forever=True)
+    with pytest.raises(errors.BackendError) as caught:
+        asker(max_retries=1).ask(QUESTION)
+    assert (caught.value.usage.calls, caught.value.usage.usd) == (2, usd)
+
+
+@pytest.mark.parametrize("api", BOTH)
 def test_12_nobody_listens(api, asker, clock):
     # Port 1 is reserved: nothing listens there.
     lost = asker(client=None, base_url="http://127.0.0.1:1/v1")

@@ -317,7 +317,7 @@ def test_27_chatter_around_a_prompt_is_trimmed(pair, server):
     def reply(asked):
         # Without braces it also looks like a server that ignores the schema.
         if asked.schema is None or "prompt" in asked.schema["properties"]:
-            return "Here is your prompt:\n\n\"The ball falls faster and faster and bounces.\""
+            return 'Here is your prompt:\n\n"The ball falls faster and faster and bounces."'
         return rehearse(asked)
 
     server.reply = reply
