@@ -63,6 +63,7 @@ def demo(
         "part of the loop sees."
     )
     rows: list[tuple[str, Refinement, dict[str, float]]] = []
+    truths = {}
     for sample, refinement in zip(samples, refinements, strict=True):
         name = sample.scenario.name or "scene"
         if not refinement.attempts:
@@ -78,8 +79,14 @@ def demo(
         (folder / "contact_sheet.png").write_bytes(encode_png(sheet))
         report.write(refinement, folder / "report.html", truth=sample.take1)
         rows.append((name, refinement, scores))
+        truths[name] = sample.take1
     _summary(rows)
-    page = report.write_gallery([refined for _, refined, _ in rows], out / "demo" / "index.html")
+    page = report.write_gallery(
+        [refined for _, refined, _ in rows],
+        out / "demo" / "index.html",
+        truths=[truths[name] for name, _, _ in rows],
+        links=[f"{name}/report.html" for name, _, _ in rows],
+    )
     screen.print(f"Run folder {out}. Open {page} in a browser; contact sheets lie beside it.")
     return 0 if len(rows) == len(samples) else 1
 

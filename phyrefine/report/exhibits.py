@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from attrs import frozen
 
@@ -39,6 +40,7 @@ class Exhibit:
         tags: Domains beyond the one it is shown under.
         lead: Seconds of prefix.
         prefix: V0.
+        link: Address of its own report, relative to the page; empty for none.
         panels: What is shown side by side: the first attempt, the chosen one, the truth.
         change: Violations of the first attempt and of the chosen one; ``None`` if not judged.
     """
@@ -49,25 +51,29 @@ class Exhibit:
     tags: tuple[str, ...]
     lead: float
     prefix: PageClip | None
+    link: str
     panels: tuple[Panel, ...]
     change: tuple[int | None, int | None]
 
 
 def gallery_context(
-    refinements: Sequence[Refinement], truths: Sequence[Clip | None]
+    refinements: Sequence[Refinement],
+    truths: Sequence[Clip | None],
+    links: Sequence[str | None],
 ) -> dict[str, Any]:
     """The variables of the gallery's template."""
     groups: dict[str, list[Exhibit]] = {}
     for index, refinement in enumerate(refinements):
         domain, *tags = domains_of(refinement) or (NO_DOMAIN,)
         truth = truths[index] if truths else None
-        exhibit = _exhibit(index + 1, refinement, tuple(tags), truth)
+        link = links[index] if links else None
+        exhibit = _exhibit(index + 1, refinement, tuple(tags), truth, link)
         groups.setdefault(domain, []).append(exhibit)
     largest_first = sorted(
         groups.items(), key=lambda group: (group[0] == NO_DOMAIN, -len(group[1]))
     )
     return {
-        "name": f"Gallery of {len(refinements)} runs",
+        "name": f"Gallery of {len(refinements)} run{'' if len(refinements) == 1 else 's'}",
         "groups": tuple((domain, tuple(exhibits)) for domain, exhibits in largest_first),
         "table": tables.gallery_table(groups_of_runs(largest_first)),
         "oracle": any(run.choice is not None and run.choice.oracle for run in refinements),
@@ -88,7 +94,11 @@ def best_title(refinement: Refinement) -> str:
 
 
 def _exhibit(
-    number: int, refinement: Refinement, tags: tuple[str, ...], truth: Clip | None
+    number: int,
+    refinement: Refinement,
+    tags: tuple[str, ...],
+    truth: Clip | None,
+    link: str | None,
 ) -> Exhibit:
     scenario, choice = refinement.scenario, refinement.choice
     panels = []
@@ -108,6 +118,8 @@ def _exhibit(
         tags=tags,
         lead=lead_seconds(refinement),
         prefix=_prefix(scenario.prefix),
+        # As a path below the page: a scheme or a host in it would be part of a file name.
+        link=f"./{quote(link)}" if link else "",
         panels=tuple(panels),
         change=(tables.violations_of(first), tables.violations_of(best)),
     )

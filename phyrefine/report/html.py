@@ -45,7 +45,11 @@ def write(refinement: Refinement, path: str | Path, *, truth: Clip | None = None
 
 
 def write_gallery(
-    refinements: Iterable[Refinement], path: str | Path, *, truths: Sequence[Clip | None] = ()
+    refinements: Iterable[Refinement],
+    path: str | Path,
+    *,
+    truths: Sequence[Clip | None] = (),
+    links: Sequence[str | None] = (),
 ) -> Path:
     """Write one page over many runs, grouped by the physics domain the VLM named first.
 
@@ -53,11 +57,12 @@ def write_gallery(
         refinements: The runs; those without any attempt are listed with their reason.
         path: The ``.html`` file; written aside and renamed.
         truths: What really happened, one per run, or empty.
+        links: Paths of the runs' own reports, relative to the page, one per run, or empty.
 
     Raises:
-        InvalidInputError: ``path`` is a folder, or ``truths`` do not fit the runs.
+        InvalidInputError: ``path`` is a folder, or ``truths`` or ``links`` do not fit the runs.
     """
-    return _save(render_gallery(refinements, truths=truths), path)
+    return _save(render_gallery(refinements, truths=truths, links=links), path)
 
 
 def render(refinement: Refinement, *, truth: Clip | None = None) -> str:
@@ -65,14 +70,20 @@ def render(refinement: Refinement, *, truth: Clip | None = None) -> str:
     return _page("report.html.jinja", "report", **report_context(refinement, truth))
 
 
-def render_gallery(refinements: Iterable[Refinement], *, truths: Sequence[Clip | None] = ()) -> str:
+def render_gallery(
+    refinements: Iterable[Refinement],
+    *,
+    truths: Sequence[Clip | None] = (),
+    links: Sequence[str | None] = (),
+) -> str:
     """The page :func:`write_gallery` writes."""
     runs = tuple(refinements)
-    if truths and len(truths) != len(runs):
-        raise InvalidInputError(
-            f"{len(truths)} truths do not fit {len(runs)} runs: pass one per run, or none."
-        )
-    return _page("gallery.html.jinja", "gallery", **gallery_context(runs, truths))
+    for name, given in (("truths", truths), ("links", links)):
+        if given and len(given) != len(runs):
+            raise InvalidInputError(
+                f"{len(given)} {name} do not fit {len(runs)} runs: pass one per run, or none."
+            )
+    return _page("gallery.html.jinja", "gallery", **gallery_context(runs, truths, links))
 
 
 @functools.cache

@@ -237,9 +237,19 @@ def test_the_gallery_groups_by_domain(make, refinement):
     assert "Violations 2 → 0" in " ".join(elements.text.split())
 
 
+def test_the_gallery_links_to_reports_below_it_and_nowhere_else(refinement):
+    hostile = ["a b/report.html", "javascript:hit()", "//evil.example/x", None]
+    page = Elements(report.render_gallery([refinement] * 4, links=hostile))
+    addresses = [a["href"] for a in page.named("a") if not a["href"].startswith("#")]
+    wanted = ("./a%20b/report.html", "./javascript%3Ahit%28%29", ".///evil.example/x")
+    assert addresses == [address for address in wanted for _ in range(2)]
+
+
 def test_what_cannot_be_written_is_refused(tmp_path, refinement, truth):
     with pytest.raises(InvalidInputError, match="is a folder"):
         report.write(refinement, tmp_path)
     with pytest.raises(InvalidInputError, match="1 truths do not fit 2 runs"):
         report.write_gallery([refinement, refinement], tmp_path / "g.html", truths=[truth])
+    with pytest.raises(InvalidInputError, match="1 links do not fit 2 runs"):
+        report.write_gallery([refinement, refinement], tmp_path / "g.html", links=["a.html"])
     assert list(tmp_path.iterdir()) == []
