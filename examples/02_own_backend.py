@@ -61,7 +61,7 @@ class Mover:
         gravity = 0.94 if any(word in words for word in ("faster", "accelerat", "speed")) else 0.0
         kept = 0.8 if any(word in words for word in ("bounce", "rebound")) else 0.0
         for _ in range(max(1, round(shot.seconds * FPS))):
-            speed = speed + (gravity, 0.0)
+            speed = speed + np.array([gravity, 0.0])
             place = place + speed
             if place[0] > floor and speed[0] > 0:
                 place, speed = np.array([floor, place[1]]), speed * (-kept, 1.0)
@@ -70,7 +70,7 @@ class Mover:
 
 # Put this line's target into the entry-point group "phyrefine.backends" of your package and
 # everybody can say generator="mover".
-BACKEND = Backend("mover", "moves on what moved", generator=lambda model, **options: Mover())
+BACKEND = Backend("mover", "moves on what moved", generator=lambda *_: Mover())
 
 
 def falling_ball(seconds: float = 1.25, fps: float = 24.0) -> Clip:
