@@ -15,7 +15,7 @@ from phyrefine.magi.layout import Layout
 from phyrefine.magi.linears import Fp8Linear, StreamLinear, projection
 from phyrefine.magi.norms import ZeroCentredLayerNorm
 from phyrefine.magi.parallel import heads_to_tokens, tokens_to_heads
-from phyrefine.magi.precision import normed_value_scale, power_of_two_above
+from phyrefine.magi.precision import normed_value_scale, operand_dtype, power_of_two_above
 
 # The release shards heads over eight groups; its checkpoints keep that order of channels.
 _INTERLEAVE = 8
@@ -164,7 +164,7 @@ class MagiAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
 
     @property
     def _dtype(self) -> torch.dtype:
-        return self.to_kv_text.weight.dtype
+        return operand_dtype(self.to_kv_text)
 
     @property
     def _half(self) -> bool:

@@ -77,9 +77,7 @@ class CaptionEmbed(nn.Module):
         condition_size: Width c of the condition.
     """
 
-    def __init__(
-        self, channels: int, length: int, hidden_size: int, condition_size: int
-    ) -> None:
+    def __init__(self, channels: int, length: int, hidden_size: int, condition_size: int) -> None:
         super().__init__()
         self.null_embedding = nn.Parameter(torch.zeros(length, channels))
         self.proj = nn.Linear(channels, hidden_size)
@@ -162,8 +160,8 @@ def rotate(heads: Tensor, angles: Tensor) -> Tensor:
     size = angles.shape[-1]
     first, second = heads[..., :size], heads[..., size : 2 * size]
     cos, sin = angles[0], angles[1]
-    turned = torch.empty_like(heads)
-    torch.mul(first, cos, out=turned[..., :size]).addcmul_(second, sin, value=-1)
-    torch.mul(first, sin, out=turned[..., size : 2 * size]).addcmul_(second, cos)
-    turned[..., 2 * size :] = heads[..., 2 * size :]
-    return turned
+    rotated = (
+        torch.addcmul(first * cos, second, sin, value=-1),
+        torch.addcmul(first * sin, second, cos),
+    )
+    return torch.cat([*rotated, heads[..., 2 * size :]], dim=-1)

@@ -10,7 +10,7 @@ products. Matrix products take float16 operands scaled by powers of two (`scaled
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 # Half of float16's largest value, so that rounding in a sum cannot pass it.
@@ -20,6 +20,14 @@ _SAFE = 32768.0
 def stream_dtype(model_dtype: torch.dtype) -> torch.dtype:
     """Dtype of the residual stream, the condition and the text features."""
     return torch.float32 if model_dtype == torch.float16 else model_dtype
+
+
+def operand_dtype(layer: nn.Linear) -> torch.dtype:
+    """Dtype a layer computes in, which under diffusers' layerwise casting is not its weight's."""
+    registry = getattr(layer, "_diffusers_hook", None)
+    casting = None if registry is None else registry.get_hook("layerwise_casting")
+    dtype: torch.dtype = layer.weight.dtype if casting is None else casting.compute_dtype
+    return dtype
 
 
 def power_of_two_above(bound: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import torch
@@ -17,7 +18,7 @@ from phyrefine.magi.cache import Captions, ChunkCache
 from phyrefine.magi.config import MagiConfig
 from phyrefine.magi.embeddings import CaptionEmbed, PatchEmbed, RotaryEmbed, TimeEmbed
 from phyrefine.magi.layout import Layout, Row, layout_of
-from phyrefine.magi.linears import FullLinear
+from phyrefine.magi.linears import Fp8Linear, FullLinear
 from phyrefine.magi.norms import ZeroCentredLayerNorm
 from phyrefine.magi.precision import stream_dtype
 
@@ -49,11 +50,14 @@ class MagiTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):  # type: 
         "norm2_post",
         "norm_out",
         "proj_out",
+        "weight_scale",
+        "input_scale",
+        "smooth_scale",
     ]
     _skip_layerwise_casting_patterns = ["embed", "rotary", "norm", "proj_out"]
     _cp_plan = {
+        "patch_embed": {0: ContextParallelInput(split_dim=1, expected_dims=3, split_output=True)},
         "rotary": {0: ContextParallelInput(split_dim=1, expected_dims=3, split_output=True)},
-        "blocks.0": {"hidden_states": ContextParallelInput(split_dim=1, expected_dims=3)},
         "proj_out": ContextParallelOutput(gather_dim=1, expected_dims=3),
     }
 
@@ -113,8 +117,10 @@ class MagiTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):  # type: 
             (wanted rows, 16, T, h, w) float32.
         """
         layout = layout_of(rows)
-        inner = layout if all(row.wanted for row in rows) else layout.narrowed(
-            [row.wanted for row in rows]
+        inner = (
+            layout
+            if all(row.wanted for row in rows)
+            else layout.narrowed([row.wanted for row in rows])
         )
         T, h, w = hidden_states.shape[2:]
         device, stream = hidden_states.device, stream_dtype(self.dtype)
@@ -189,6 +195,18 @@ class MagiTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):  # type: 
         video = patches.permute(0, 6, 1, 2, 4, 3, 5).reshape(len(layout.rows), -1, T, h, w)
         velocity: Tensor = video[:, :_LATENT_CHANNELS] / self.shape.x_rescale_factor
         return velocity
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> MagiTransformer3DModel:
+        """`ModelMixin.from_pretrained`, with fp8 weights as they were saved.
+
+        diffusers casts them to ``torch_dtype`` on the way; every float8 value is exact there.
+        """
+        model: MagiTransformer3DModel = super().from_pretrained(*args, **kwargs)
+        for module in model.modules():
+            if isinstance(module, Fp8Linear):
+                module.weight.data = module.weight.data.to(torch.float8_e4m3fn)
+        return model
 
     @classmethod
     def from_shape(cls, shape: MagiConfig) -> MagiTransformer3DModel:

@@ -113,7 +113,9 @@ class Call:
         return self.golden[f"{self.case}/{name}"]
 
     def captions(self):
-        return Captions.packed([[y[0][m[0].bool()]] for y, m in zip(self.y, self.mask, strict=True)])
+        return Captions.packed(
+            [[y[0][m[0].bool()]] for y, m in zip(self.y, self.mask, strict=True)]
+        )
 
     def rows(self, *, null=None, stored=False):
         null = self.spec["caption_dropout_mask"] if null is None else null

@@ -174,7 +174,5 @@ def test_a_row_without_text_gets_zeros_from_the_text():
 def test_distilled_networks_see_the_step_size():
     call, network = Call("dit_a", "three"), transformer("dit_a")
     sizes = [step_size(n, 1.0) for n in (8, 16)]
-    results = [
-        network(call.latents(), call.rows(), call.captions(), None, size) for size in sizes
-    ]
+    results = [network(call.latents(), call.rows(), call.captions(), None, size) for size in sizes]
     assert error(*results) > 1e-3
