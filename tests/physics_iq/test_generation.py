@@ -169,6 +169,7 @@ def test_in_paper_mode_the_last_clip_stands_for_loops_that_were_not_needed(
     assert Clip.read(first).digest == Clip.read(third).digest
 
 
+@pytest.mark.slow  # imports torch
 def test_plans_become_refiners(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     world = Plan("world", "world", "world", loops=3, steps=(0, 4), seeds=(0, 1), ensemble="last")

@@ -161,9 +161,13 @@ def test_other_peoples_folders(
     assert (out / "table.json").is_file()
 
 
-def test_an_ensemble_of_one_folder_twice_is_refused(tiny: Path, tiny_bench: Path) -> None:
+def test_an_ensemble_of_one_folder_twice_is_refused(
+    tiny: Path, tiny_bench: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = str(tiny_bench / "videos" / "loop1-steps4-seed0")
-    assert main(["ensemble", folder, folder, "--data", str(tiny), "--fps", "8"]) == FAILED
+    shared = ["--data", str(tiny), "--fps", "8", "--cache", str(cache)]
+    assert main(["ensemble", folder, folder, *shared]) == FAILED
+    assert "stand for the same run loop1-steps4-seed0" in capsys.readouterr().err
 
 
 # -- packs -----------------------------------------------------------------------------------------
@@ -213,7 +217,7 @@ def test_the_oracle_and_the_other_edition_have_no_pack(
 
 
 def test_a_verified_pack_of_an_ensemble(
-    tiny: Path, tiny_bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: Path, tiny_bench: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, bench = tmp_path / "data", tmp_path / "bench"
     shutil.copytree(tiny, data)
