@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import CodeType
 from typing import Any
 
 from attrs import field, frozen
@@ -67,12 +69,36 @@ def _as_asker(role: registry.Role, value: Any) -> Any:
 
 def _function_identity(function: Callable[..., Any]) -> str:
     name = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
+    name = name.partition(" at 0x")[0]
+    code = getattr(function, "__code__", None)
     try:
         body = inspect.getsource(function)
     except (OSError, TypeError):  # defined in a C extension or an interactive session
-        code = getattr(function, "__code__", None)
         body = code.co_code.hex() if code is not None else repr(type(function))
+    # The source gives whole lines, which two lambdas may share; and a function made twice by
+    # another one differs in what it captured.
+    body += "".join(_constants(code)) if code is not None else ""
+    body += repr([*_captured(function)])
     return f"{name}:{hashlib.blake2b(body.encode(), digest_size=8).hexdigest()}"
+
+
+def _constants(code: CodeType) -> Iterator[str]:
+    yield repr(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _constants(constant)
+        else:
+            yield repr(sorted(constant, key=repr) if isinstance(constant, frozenset) else constant)
+
+
+def _captured(function: Callable[..., Any]) -> Iterator[Any]:
+    """Plain values of a closure and of defaults; objects have no words that last."""
+    cells = getattr(function, "__closure__", None) or ()
+    values: list[Any] = list(getattr(function, "__defaults__", None) or ())
+    for cell in cells:
+        with contextlib.suppress(ValueError):  # not filled yet
+            values.append(cell.cell_contents)
+    yield from (value for value in values if isinstance(value, str | int | float | None))
 
 
 @frozen

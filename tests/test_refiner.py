@@ -165,6 +165,18 @@ def test_a_spent_budget_returns_the_best_so_far():
         refiner(budget=Budget(calls=0)).refine(SCENE)
 
 
+def test_a_clip_made_before_the_budget_ran_out_is_kept():
+    # Predict, rewrite, generate: the fourth call would be the critique of the clip just paid for.
+    generator = MovingDot()
+    refined = refiner(
+        generator=generator, baseline=False, budget=Budget(calls=3), ensemble=Last()
+    ).refine(SCENE)
+    assert refined.stopped_by == "budget"
+    assert len(generator.shots) == len(refined.attempts) == 1
+    assert refined.attempts[0].critique is None
+    assert len(refined.video) == SCENE.frames
+
+
 def test_prices_give_costs():
     refined = refiner(prices={"watcher-1": {"input": 1.0, "output": 10.0},
                               "writer-1": {"input": 0.0, "output": 0.0}}).refine(SCENE)  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.text import Text
 
 Check = tuple[str, bool | None, str]
 
@@ -25,7 +26,6 @@ def doctor(
     Exits with 1 when something the base package needs is missing.
     """
     from rich.table import Table
-    from rich.text import Text
 
     from phyrefine.cli.tables import console
 
@@ -34,15 +34,31 @@ def doctor(
         table.add_column(title, overflow="fold")
     broken = False
     for name, ok, detail in checks(out):
-        table.add_row(name, {True: "ok", False: "missing", None: "-"}[ok], Text(detail))
+        table.add_row(name, SIGNS[ok], Text(detail))
         broken = broken or (ok is False and name in REQUIRED)
-    console().print(table)
+    screen = console()
+    screen.print(table)
+    screen.print(_verdict(broken))
     if generator is not None:
         _estimate(generator)
     return 1 if broken else 0
 
 
 REQUIRED = ("python", "H.264", "disk")
+SIGNS = {
+    True: Text("ok", "green"),
+    False: Text("missing", "red"),
+    None: Text("not ready", "yellow"),
+}
+
+
+def _verdict(broken: bool) -> str:
+    if broken:
+        return "phyrefine cannot work here yet: see what is missing above."
+    return (
+        "phyrefine works here. What is not ready is optional: set it up when you use it. "
+        "Try: phyrefine demo"
+    )
 
 
 def checks(out: Path) -> Iterator[Check]:

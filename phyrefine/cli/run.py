@@ -18,22 +18,25 @@ def run(
     llm: str = "world",
     generator: str = "world",
     out: Path = Path("runs/run"),
-    prefix_seconds: float = 3.0,
-    seconds: float = 5.0,
-    fps: float | None = None,
-    size: Annotated[
-        tuple[int, int] | None, Parameter(help="Height and width of the result.")
+    prefix_seconds: Annotated[float, Parameter(help="How much of VIDEO's end to use.")] = 3.0,
+    seconds: Annotated[float, Parameter(help="Length of the continuation.")] = 5.0,
+    fps: Annotated[
+        float | None, Parameter(help="Frames per second of the result; VIDEO's by default.")
     ] = None,
-    loops: int = 4,
+    size: Annotated[
+        tuple[int, int] | None,
+        Parameter(help="Height and width of the result; VIDEO's by default."),
+    ] = None,
+    loops: Annotated[int, Parameter(help="Loops at the most.")] = 4,
     steps: Annotated[list[int] | None, Parameter(help="Denoising steps to try.")] = None,
     seeds: Annotated[list[int] | None, Parameter(help="Seeds to try in every loop.")] = None,
     chain: Literal["own", "rerender"] = "rerender",
     ensemble: str = "judge",
-    baseline: bool = True,
+    baseline: Annotated[bool, Parameter(help="Let the plain description's clip compete.")] = True,
     paper: Annotated[bool, Parameter(help="The paper's method, verbatim.")] = False,
-    max_usd: float | None = None,
-    max_tokens: int | None = None,
-    max_minutes: float | None = None,
+    max_usd: Annotated[float | None, Parameter(help="Stop at this cost, best so far.")] = None,
+    max_tokens: Annotated[int | None, Parameter(help="Stop at this many tokens.")] = None,
+    max_minutes: Annotated[float | None, Parameter(help="Stop after this long.")] = None,
 ) -> int:
     """Continue a video so that it obeys physics.
 

@@ -42,6 +42,8 @@ class SamePrompt:
         if same and left:
             # The rewriter rests; the video does not obey yet. Say so instead of calling it solved.
             reason += f", though {left} violation{'s' * (left > 1)} remain"
+        if same and last.revision.notes:
+            reason += f" ({'; '.join(last.revision.notes)})"  # kept, not rewritten to the same
         return Verdict(same, "same_prompt", reason)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import re
 import threading
@@ -14,6 +15,8 @@ from phyrefine.errors import InvalidInputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+WAKE_SECONDS = 0.2
 
 
 @frozen
@@ -120,8 +123,15 @@ def _watch(finished: queue.SimpleQueue[int], count: int, *, progress: bool) -> N
 
     with tqdm(total=count, disable=not progress, unit="scenario") as bar:
         for _ in range(count):
-            finished.get()
+            _next(finished)
             bar.update()
+
+
+def _next(finished: queue.SimpleQueue[int]) -> int:
+    # Never wait without end: a signal that comes just before a wait begins is heard after it.
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return finished.get(timeout=WAKE_SECONDS)
 
 
 def shard(items: Sequence[Item], which: str) -> list[Item]:

@@ -1,4 +1,5 @@
 import pytest
+from attrs import evolve
 
 from phyrefine.refine.convergence import (
     AllOf,
@@ -40,6 +41,13 @@ def test_a_resting_rewriter_is_not_called_solved():
     assert verdict.stop
     assert "1 violation remain" in verdict.reason
     assert "remain" not in SamePrompt().decide([attempt(1, "a", "a")]).reason
+
+
+def test_a_kept_prompt_says_why_it_is_the_same():
+    kept = evolve(Prompt("a ball"), notes=("kept the prompt: the rewrite failed (declined)",))
+    said = SamePrompt().decide([evolve(attempt(1, "a ball", "a ball"), revision=kept)])
+    assert said.stop
+    assert "the rewrite failed (declined)" in said.reason
 
 
 def test_near_prompt_needs_no_opposition_and_nothing_new():

@@ -39,6 +39,11 @@ def test_stems_bring_inflections_together(words, common):
     assert any(found.startswith(common[:4]) for found in stems)
 
 
+def test_doubled_consonants_are_undone_except_where_the_base_has_them():
+    assert {stem(word) for word in ("stopped", "stopping", "stops", "stop")} == {"stop"}
+    assert {stem(word) for word in ("rolling", "rolled", "rolls", "roll")} == {"roll"}
+
+
 def test_cues_leave_function_words_out():
     assert cues("The ball is on the floor") == {"ball", "floor"}
 
