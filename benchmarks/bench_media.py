@@ -1,6 +1,6 @@
 """What it takes to send a five-second 1080p clip to a model, by each route.
 
-    python benchmarks/bench_media.py
+    python benchmarks/bench_media.py [ROUTE ...]
 
 Each route runs in a process of its own, through the real SDK, against the loopback server in
 another process. ``first`` is the first question on the clip, ``again`` a second one, for which
@@ -132,7 +132,7 @@ def serve(pipe: Any) -> None:
             pipe.send(max(bodies, default=0))
 
 
-def main() -> None:
+def main(routes: list[str]) -> None:
     here, there = multiprocessing.Pipe()
     multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True).start()
     url = here.recv()
@@ -141,9 +141,12 @@ def main() -> None:
     )
     print("| route | largest request, MB | first, s | again, s | memory, MB | tokens (estimate) |")
     print("|---|---|---|---|---|---|")
-    for name in ROUTES:
+    for name in routes or ROUTES:
         done = subprocess.run(
-            [sys.executable, __file__, name, url], capture_output=True, text=True, check=False
+            [sys.executable, __file__, "--route", name, url],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             sys.exit(done.stderr)
@@ -158,7 +161,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
-        print(json.dumps(measure(sys.argv[1], sys.argv[2])))
+    if sys.argv[1:2] == ["--route"]:
+        print(json.dumps(measure(*sys.argv[2:])))
     else:
-        main()
+        main(sys.argv[1:])

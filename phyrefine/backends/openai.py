@@ -25,6 +25,7 @@ from phyrefine.backends.asking import (
 )
 from phyrefine.backends.calling import Fault, FaultSignalError
 from phyrefine.backends.faults import from_reply
+from phyrefine.backends.media import Recent
 from phyrefine.backends.models import OPENAI_DEFAULT, SERVERS, Server
 from phyrefine.backends.openai_request import Api, Clips, Draft, Looking
 from phyrefine.backends.service import Service, check_key, find_key, hide_headers
@@ -35,6 +36,9 @@ from phyrefine.types import Answer, Question
 KEYS = ("OPENAI_API_KEY",)
 ENDPOINT = "https://api.openai.com/v1"
 BILLING = "https://platform.openai.com/settings/organization/billing"
+
+
+KEPT_ENCODINGS = 4
 
 
 class OpenAIVLM:
@@ -106,6 +110,7 @@ class OpenAIVLM:
         hide_headers(headers)
         self._client = client or _client(key, address, headers)
         self._observed = Observed()
+        self._encodings = Recent(most=KEPT_ENCODINGS)
         classify = functools.partial(openai_reply.classify, self.service)
         self._caller = checked(Patience, **patience).caller(self.service, classify)
 
@@ -131,7 +136,7 @@ class OpenAIVLM:
         """
         clock = self._caller.clock
         draft = Draft(question, self._sampling, self._looking, self._observed, self.service,
-                      self._official, self._api)  # fmt: skip
+                      self._official, self._api, self._encodings)  # fmt: skip
         began = clock.now()
         done = self._caller.call(lambda limit: self._send(draft, limit), amend=draft.amend)
         self._observed.answered_by(done.value.model, self.service)

@@ -11,7 +11,7 @@ from attrs import field as attrs_field
 
 from phyrefine.backends.asking import Observed, Sampling
 from phyrefine.backends.calling import Fault
-from phyrefine.backends.media import encoded, frame_count, stills
+from phyrefine.backends.media import Recent, encoded, frame_count, stills
 from phyrefine.backends.service import Service
 from phyrefine.backends.wording import schema_request, still_label, stills_label, video_label
 from phyrefine.types import JSON, Question
@@ -66,6 +66,7 @@ class Draft:
         service: Who is asked.
         official: It is OpenAI's own endpoint.
         api: Which of the two APIs.
+        encodings: Videos encoded for earlier questions.
         parts: Parts of the clips, made once.
     """
 
@@ -76,6 +77,7 @@ class Draft:
     service: Service
     official: bool
     api: Api
+    encodings: Recent
     parts: list[dict[str, Any]] | None = None
 
     # -- after a fault -------------------------------------------------------------------------
@@ -185,11 +187,14 @@ class Draft:
         labels = self.question.labels or tuple("AB")
         for index, clip in enumerate(clips):
             if look.clips == "video_url":
-                url = base64.b64encode(encoded(clip, side=look.side)).decode()
+                video = self.encodings.get(
+                    f"{clip.digest} {look.side}", lambda clip=clip: encoded(clip, side=look.side)
+                )
+                url = base64.b64encode(video).decode()
                 if len(clips) > 1:
                     parts.append({"type": "text", "text": video_label(labels[index])})
-                video = {"url": f"data:video/mp4;base64,{url}"}
-                parts.append({"type": "video_url", "video_url": video})
+                address = {"url": f"data:video/mp4;base64,{url}"}
+                parts.append({"type": "video_url", "video_url": address})
                 continue
             count = frame_count(clip, look.fps, max(2, look.max_frames // len(clips)))
             shown = stills(clip, count, side=look.side, seam=self.question.seam)

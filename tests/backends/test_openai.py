@@ -207,6 +207,20 @@ def test_video_url_where_a_server_takes_it(openai, server):
     assert (kind, data[4:8]) == ("video/mp4", b"ftyp")
 
 
+def test_a_second_question_on_a_video_needs_no_second_encoding(openai, server, monkeypatch):
+    from phyrefine.backends import openai_request
+
+    made, encoded = [], openai_request.encoded
+    monkeypatch.setattr(
+        openai_request, "encoded", lambda clip, **how: made.append(clip) or encoded(clip, **how)
+    )
+    vlm = openai(clips="video_url")
+    vlm.ask(QUESTION)
+    vlm.ask(QUESTION)
+    assert made == [CLIP]
+    assert parts(server, 0)[0] == parts(server, 1)[0]
+
+
 def test_32_a_video_that_is_too_large_goes_as_frames(openai, server):
     play(server, openai_error(413, "too large"))
     openai(clips="video_url", max_frames=4).ask(QUESTION)
