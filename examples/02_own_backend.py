@@ -80,7 +80,7 @@ def falling_ball(seconds: float = 1.25, fps: float = 24.0) -> Clip:
     frames[:, 80:] = (110, 88, 66)
     for index, frame in enumerate(frames):
         time = index / fps
-        away = np.hypot(rows - (12 + 30 * time**2), columns - (20 + 16 * time))
+        away = np.hypot(rows - (12 + 30 * time**2), columns - (9 + 24 * time))
         frame[away < 6] = (190, 40, 40)
     return Clip(frames, fps)
 
