@@ -87,9 +87,9 @@ def read_refinement(folder: Path, store: Store | None = None) -> Refinement:
         ) from error
 
 
-def refinement_folders(run_dir: Path) -> Iterator[Path]:
+def refinement_folders(run_dir: str | Path) -> Iterator[Path]:
     """Folders of the finished refinements of a run, in name order."""
-    for path in sorted(run_dir.glob(f"scenarios/*/{REFINEMENT}")):
+    for path in sorted(Path(run_dir).glob(f"scenarios/*/{REFINEMENT}")):
         yield path.parent
 
 

@@ -46,7 +46,7 @@ def context(
     if count < max(1, offset):
         raise VideoError(
             f"The prefix is too short: {prefix.duration:.2f} s give {available} frames at {fps:g} "
-            f"fps, and the model needs at least {max(1, multiple + offset)}. Pass a longer prefix."
+            f"fps, and the model needs at least {offset or multiple}. Pass a longer prefix."
         )
     chosen = indices[-count:] if len(indices) else np.array([len(prefix) - 1])
     taken = Clip(prefix.frames[chosen], fps, source=prefix.source)
