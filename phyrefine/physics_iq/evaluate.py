@@ -23,7 +23,7 @@ from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.cache import Cache, Making, RealClip, digest
 from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, file_digest, probe
 from phyrefine.physics_iq.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
-from phyrefine.physics_iq.masks import MetricMasks, scale, scale_mask
+from phyrefine.physics_iq.masks import MetricMasks, scale, scale_mask, to_grey
 from phyrefine.physics_iq.metrics import PairMetrics
 from phyrefine.physics_iq.pairs import MaskTrack, TrackBuilder, compare_tracks, frame_error
 from phyrefine.physics_iq.resampling import blend
@@ -184,8 +184,9 @@ class Evaluator:
             small = scale(frame, first.size)
             for real, kept in zip(reals, errors, strict=True):
                 kept.append(frame_error(next(real), small))
-            track.add(masks.push(frame))
-            del frame  # 25 MB at 4K, before the next one is made
+            grey = to_grey(frame)
+            del frame  # 25 MB at 4K
+            track.add(masks.push(grey))
         track.add(masks.finish())
         generated = track.build()
         return [
@@ -219,9 +220,9 @@ class Evaluator:
 
         def frames() -> Iterator[UInt8]:
             for frame in self._real_frames(video):
-                track.add(masks.push(frame))
-                small = scale(frame, size)
+                small, grey = scale(frame, size), to_grey(frame)
                 del frame
+                track.add(masks.push(grey))
                 yield small
             track.add(masks.finish())
 
@@ -245,7 +246,9 @@ class Evaluator:
 
     def _frames(self, path: Path, count: int) -> Iterator[UInt8]:
         reader = BgrReader()
-        return (reader.read(frame) for frame in self._checked(path, count))
+        for frame in self._checked(path, count):
+            yield reader.read(frame)
+            del frame  # the decoder can fill it again
 
     def _checked(self, path: Path, count: int) -> Iterator[Any]:
         """Exactly ``count`` decoded frames; surplus ones are ignored, as officially."""
@@ -254,6 +257,7 @@ class Evaluator:
             if self._stop.is_set():
                 raise KeyboardInterrupt
             yield frame
+            del frame
             seen += 1
         if seen < count:
             raise VideoError(

@@ -45,13 +45,13 @@ class MotionMasker:
         """The mask of the next frame.
 
         Args:
-            frame: BGR, uint8 [H, W, 3].
+            frame: BGR, uint8 [H, W, 3], or its :func:`to_grey`, which is used up.
 
         Returns:
             uint8 [H, W]: ``ON - OFF`` where something moves, else 0.
         """
         cv = self._cv
-        grey = cv.cvtColor(frame, cv.COLOR_BGR2GRAY)
+        grey = to_grey(frame) if frame.ndim == 3 else frame
         cv.GaussianBlur(grey, (KERNEL, KERNEL), 0, dst=grey)
         if self._background is None:
             self._background = grey.astype(np.float64)
@@ -137,7 +137,7 @@ class MetricMasks:
         self._file = None if lossless else MaskFile(fps, size)
 
     def push(self, frame: UInt8) -> list[Mask]:
-        """Put a BGR frame in at the clip's own size; get the masks that are ready."""
+        """Put a frame in at the clip's own size, as in the masker; get the masks that are ready."""
         mask = self._masker.push(frame)
         ready = [binary_grey(mask)] if self._file is None else self._file.push(mask)
         return [scale_mask(grey, self._size) for grey in ready]
@@ -146,6 +146,13 @@ class MetricMasks:
         """The rest of the masks."""
         rest = [] if self._file is None else self._file.finish()
         return [scale_mask(grey, self._size) for grey in rest]
+
+
+def to_grey(frame: UInt8) -> UInt8:
+    """Grey, uint8 [H, W], of a BGR frame: a third of the memory, for :class:`MotionMasker`."""
+    cv = opencv()
+    grey: UInt8 = cv.cvtColor(frame, cv.COLOR_BGR2GRAY)
+    return grey
 
 
 def binary_grey(mask: UInt8) -> UInt8:
