@@ -44,6 +44,11 @@ def test_doubled_consonants_are_undone_except_where_the_base_has_them():
     assert {stem(word) for word in ("rolling", "rolled", "rolls", "roll")} == {"roll"}
 
 
+def test_long_texts_of_few_words_still_compare():
+    long = " ".join(["the ball falls and rises"] * 50)
+    assert edit_similarity(long, long + " slowly") > 0.99
+
+
 def test_cues_leave_function_words_out():
     assert cues("The ball is on the floor") == {"ball", "floor"}
 
