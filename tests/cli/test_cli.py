@@ -114,3 +114,18 @@ def test_a_video_shorter_than_the_prefix(finished, capsys):
     words = ["run", str(folder / "dot.mkv"), "-d", "x", "--prefix-seconds", "9"]
     assert main(words) == FAILED
     assert "3.00 s long, shorter than --prefix-seconds 9" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_demo_scores_every_clip_against_the_truth(tmp_path, capsys):
+    pytest.importorskip("torch")
+    pytest.importorskip("pymunk")
+    words = ["demo", str(tmp_path / "demo"), "--scenes", "1", "--loops", "1"]
+    assert main(words) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "true score" in told
+    assert "say nothing about large models" in told
+    scene = next((tmp_path / "demo" / "demo").glob("drop-*"))
+    assert (scene / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
+    assert (scene / "report.html").stat().st_size > 0
+    assert (tmp_path / "demo" / "demo" / "index.html").exists()

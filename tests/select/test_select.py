@@ -91,6 +91,9 @@ def test_judge_repeats_measure_noise_and_within_it_the_earlier_clip_stays():
     assert [question.sample for question in vlm.asked] == [0, 1] * 3
     near = ScriptedAsker([json.dumps({"score": s, "reason": ""}) for s in (5, 6, 5.4, 6.4)])
     assert JudgeEnsemble(Judge(near, repeats=2)).choose(SCENE, attempts(1, 2)).pick == Pick(0)
+    again = ScriptedAsker(near.replies)
+    bold = JudgeEnsemble(Judge(again, repeats=2), margin=0.0)
+    assert bold.choose(SCENE, attempts(1, 2)).pick == Pick(1)
 
 
 def test_judge_shows_prefix_and_continuation():
