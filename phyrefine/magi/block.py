@@ -122,9 +122,7 @@ class MagiBlock(nn.Module):
             gate1, gate2 = _pick(gates, layout.rows[slice(*entries)])[:, None].chunk(2, dim=-1)
             table = _pick(angles.transpose(0, 1), layout.rows[slice(*entries)]).transpose(0, 1)
             hidden = self.norm1(rows) if reuse is None else reuse
-            branch = self.attn(
-                hidden, table, spans, value_scale, text, text_scale, layout, entries
-            )
+            branch = self.attn(hidden, table, spans, value_scale, text, text_scale, layout, entries)
             rows = _add(rows, self.norm1_post(branch.float() * gate1))
             branch = self.ff(self.norm2(rows))
             results.append(_add(rows, self.norm2_post(branch.float() * gate2)))

@@ -86,6 +86,8 @@ class ChunkCache:
             tensor.record_stream(torch.cuda.current_stream(device))
             tensors.append(tensor)
         self._fetched.clear()
+        # What is read may still be on its way to the host, on the stream that stored it.
+        self._stream.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(self._stream):
             for chunk in wanted:
                 following = self._chunks[chunk].get(layer + 1)

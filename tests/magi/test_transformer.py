@@ -1,3 +1,4 @@
+import attrs
 import pytest
 import torch
 
@@ -77,14 +78,14 @@ def test_inner_tensors(model):
             )
         ),
     ]
-    for layer in range(2):
-        hooks.append(
-            network.blocks[layer].register_forward_hook(
-                lambda _m, _i, out, layer=layer: found.update(
-                    {f"hidden_after_layer{layer}": out[0].flatten(0, 1)}
-                )
+    hooks += [
+        network.blocks[layer].register_forward_hook(
+            lambda _m, _i, out, layer=layer: found.update(
+                {f"hidden_after_layer{layer}": out[0].flatten(0, 1)}
             )
         )
+        for layer in range(2)
+    ]
     call.run(network)
     for hook in hooks:
         hook.remove()
@@ -135,8 +136,6 @@ def test_packed_rows_equal_rows_alone(model):
 def test_rows_that_are_only_context_give_no_output_and_change_none():
     call, network = Call("dit_b", "three"), transformer("dit_b")
     rows = call.rows()
-    import attrs
-
     rows[1] = attrs.evolve(rows[1], wanted=False)
     whole = network(call.latents(), call.rows(), call.captions())
     part = network(call.latents(), rows, call.captions())
