@@ -41,7 +41,7 @@ class SamePrompt:
         reason = "the prompt did not change" if same else "the prompt changed"
         if same and left:
             # The rewriter rests; the video does not obey yet. Say so instead of calling it solved.
-            reason += f", though {left} violation{'s' * (left > 1)} remain"
+            reason += f", though {left} violation{' remains' if left == 1 else 's remain'}"
         if same and last.revision.notes:
             reason += f" ({'; '.join(last.revision.notes)})"  # kept, not rewritten to the same
         return Verdict(same, "same_prompt", reason)

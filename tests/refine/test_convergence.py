@@ -39,7 +39,7 @@ def test_same_prompt_after_normalising():
 def test_a_resting_rewriter_is_not_called_solved():
     verdict = SamePrompt().decide([attempt(1, "a", "a", violations=[BAD])])
     assert verdict.stop
-    assert "1 violation remain" in verdict.reason
+    assert "1 violation remains" in verdict.reason
     assert "remain" not in SamePrompt().decide([attempt(1, "a", "a")]).reason
 
 
