@@ -1,15 +1,14 @@
+import attrs
 import pytest
 import torch
 
+from phyrefine.magi.cache import cache_state
 from phyrefine.magi.sampler import Savings
+from phyrefine.magi.schedule import Schedule
 from phyrefine.magi.state import pack_state, unpack_state
 
 from .goldens import SAMPLER, SCENARIOS, error, read_json, read_tensors, sampler
 
-QUICK = ("a_t2v_w1", "a_v2v_p8", "a_i2v", "b_distill_s12_16_16_8_w1_p8", "a_t2v_negprompt")
-MARKED = [
-    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in SCENARIOS
-]
 PLAIN = Savings(skip=False, pack=False, keep_text=False)
 
 
@@ -22,7 +21,7 @@ def _compare(name, savings):
         assert error(chunk.latents, golden[f"{name}/chunk.{chunk.index}"]) < SAMPLER
 
 
-@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_chunks_equal_the_original(name):
     _compare(name, Savings())
 
@@ -75,6 +74,40 @@ def test_a_prefix_cache_serves_other_samplers_unchanged():
     again = [chunk.latents for chunk in second.run()]
     assert calls == []
     assert all(torch.equal(a, b) for a, b in zip(once, again, strict=True))
+
+
+def _prefix_keys(name, **changes):
+    """Keys and values of the prefix under other settings, by (chunk, layer)."""
+    made = sampler(name)
+    made.config = attrs.evolve(made.config, **changes)
+    made.schedule = Schedule(made.config, made.schedule.chunks + 3, made.schedule.prefix)
+    return cache_state(made.prefix_cache())
+
+
+def _same(one, other):
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_keys_of_a_prefix_hang_on_neither_steps_nor_length_nor_guidance_of_a_base_model():
+    base = _prefix_keys("a_v2v_p12")
+    other = {"text_scales": (1.0, 2.0, 3.0, 4.0, 5.0), "num_steps": 32}
+    assert base
+    assert _same(base, _prefix_keys("a_v2v_p12", **other))
+    assert not _same(base, _prefix_keys("a_v2v_p12", clean_time=0.99))
+
+
+def test_keys_of_a_prefix_hang_on_the_told_step_size_of_a_distilled_model():
+    keys = {n: _prefix_keys("b_distill_s16_p8", num_steps=n) for n in (8, 12, 16)}
+    assert _same(keys[8], keys[12])  # both are told 4
+    assert not _same(keys[8], keys[16])
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [(torch.bfloat16, 0.1), (torch.float16, 0.01)])
+@pytest.mark.parametrize("name", ["a_v2v_p8", "b_distill_s8_i2v"])
+def test_half_precision_follows_float32(name, dtype, limit):
+    golden = read_tensors("sampler")
+    for chunk in sampler(name, dtype=dtype).run():
+        assert error(chunk.latents, golden[f"{name}/chunk.{chunk.index}"]) < limit
 
 
 def test_an_exception_in_a_callback_stops_at_once():
