@@ -129,7 +129,7 @@ def load_transformer(
     folder = Path(weights)
     files = weight_files(folder)
     with torch.device("meta"):
-        model = MagiTransformer3DModel.from_shape(shape)
+        model: MagiTransformer3DModel = MagiTransformer3DModel.from_shape(shape)
     ours = {original_name(name): name for name in model.state_dict()}
     seen: set[str] = set()
     for file in files:
