@@ -76,13 +76,9 @@ def test_layerwise_casting_stores_float8_and_computes_in_bfloat16():
     assert cached(cache, [0], 0).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("backend", ["native", "_native_math", "_native_efficient"])
+@pytest.mark.parametrize("backend", ["native", "_native_math", "_native_flash"])
 def test_attention_backends_of_diffusers(backend):
     call = Call("dit_a", "three")
-    if backend == "_native_efficient":
-        pytest.importorskip("torch.cuda")
-        if not torch.cuda.is_available():
-            pytest.skip("memory-efficient attention needs a GPU")
     network = _copy("dit_a")
     network.set_attention_backend(backend)
     assert error(call.run(network), call.out()) < FORWARD
