@@ -45,7 +45,7 @@ class WorldVLM:
     @property
     def identity(self) -> str:
         """Name, version and settings."""
-        return f"{_NAME}-1 sensitivity={self.sensitivity:g}"
+        return f"{_NAME}-2 sensitivity={self.sensitivity:g}"
 
     def ask(self, question: Question) -> Answer:
         """Answer a question of any stage; in JSON, or as a sentence if it has no schema.
@@ -154,13 +154,24 @@ def _violation(finding: Finding) -> Mapping[str, Any]:
 
 
 def _score(case: Case, found: list[Finding]) -> float:
-    """10, less by each fault's weight and by how unevenly the motion keeps its own law."""
+    """10, less by each fault's weight and by how unevenly the motion keeps its own law.
+
+    A fault weighs more the longer it lasts: what vanishes early spoils more than what does late.
+    """
     kept = 10.0
     for finding in found:
-        kept *= 1.0 - 0.85 * finding.severity * finding.confidence
+        weight = finding.severity * finding.confidence * (0.4 + 0.6 * _share(case, finding))
+        kept *= 1.0 - 0.85 * weight
     if not case.motions:
         return min(kept, 5.0)
     return max(0.0, kept - min(1.5, 5.0 * unevenness(case)))
+
+
+def _share(case: Case, finding: Finding) -> float:
+    """The part of the made clip that a fault takes up, 0..1."""
+    last = float(case.times[-1])
+    end = last if finding.end is None else finding.end
+    return min(1.0, max(0.0, end - finding.start) / max(case.step, last - case.seam_time))
 
 
 def _reason(found: list[Finding]) -> str:

@@ -103,10 +103,15 @@ def _hovers(case: Case, motion: Motion, piece: Stretch, gravity: Gravity | None)
     down = -float(piece.pull[1])
     floats = gravity is not None and down < 0.35 * gravity.value and drift < 12 * case.unit
     still = drift < 3.0 * case.unit and abs(down) < 6.0 * case.unit
-    if not (floats or still):
-        return False
-    middle = _seen_near(motion, (max(piece.first, case.seam) + piece.last) // 2)
-    return middle is not None and not case.around.supported(motion.track, middle)
+    return (floats or still) and not _touches_down(case, motion, piece)
+
+
+def _touches_down(case: Case, motion: Motion, piece: Stretch) -> bool:
+    """Whether something is right below a thing for a good part of a stretch."""
+    seen = np.flatnonzero(motion.track.seen)
+    seen = seen[(seen >= max(piece.first, case.seam)) & (seen <= piece.last)]
+    held = [case.around.supported(motion.track, int(frame)) for frame in seen]
+    return not held or float(np.mean(held)) > 0.3
 
 
 def _seen_near(motion: Motion, frame: int) -> int | None:
