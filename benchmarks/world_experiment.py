@@ -35,16 +35,15 @@ BOOTSTRAPS = 2000
 
 def measure(kind: str, scene_seed: int, seed: int, variant: str, loops: int) -> dict[str, Any]:
     """Every arm of one scene and noise seed: scores, parts, words, violations."""
-    from phyrefine.world.eye import WorldVLM
-    from phyrefine.world.generator import WorldGenerator
-    from phyrefine.world.rewriter import WorldLLM
-
     from phyrefine.cli.demo_scenes import make_sample
     from phyrefine.refine.convergence import MaxLoops
     from phyrefine.refine.loop import Loop
     from phyrefine.run.store import MemoryStore
     from phyrefine.run.stored import StoredAsker, StoredGenerator
     from phyrefine.types import Prompt
+    from phyrefine.world.eye import WorldVLM
+    from phyrefine.world.generator import WorldGenerator
+    from phyrefine.world.rewriter import WorldLLM
     from phyrefine.world.truth.captions import all_cues, filler_only
 
     store = MemoryStore()
@@ -342,8 +341,8 @@ def jobs(arguments: argparse.Namespace, done: set[tuple]) -> list[tuple]:
     every = [
         (KINDS[number % len(KINDS)], arguments.scene_seed + number, seed, variant, arguments.loops)
         for variant in arguments.variants
-        for number in range(arguments.scenes)
         for seed in range(arguments.seeds)
+        for number in range(arguments.scenes)
     ]
     return [job for job in every if job[1:4] not in done]
 
