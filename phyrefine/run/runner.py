@@ -124,7 +124,8 @@ def open_run(
     lock = RunLock(folder / f"run{ending}.lock").acquire()
     try:
         _settle(folder, spec)
-        _sweep(folder)
+        alone = part is None and not any(folder.glob("run-*.lock"))
+        _sweep(folder, 0.0 if alone else LEFTOVER_SECONDS)
         journal = Journal(folder / f"events{ending}.jsonl")
         journal.hear("opened", {"spec": spec, "environment": Environment.here()})
         return Run(folder, store or FolderStore(folder / "store"), meter, journal, lock)
@@ -164,12 +165,15 @@ def _settle(folder: Path, spec: RunSpec) -> None:
         )
 
 
-def _sweep(folder: Path) -> None:
-    """Remove files that killed processes were writing; fresh ones may belong to another share."""
+def _sweep(folder: Path, older: float) -> None:
+    """Remove files that killed processes were writing and left ``older`` seconds ago.
+
+    Where several shares work in one folder, fresh ones may belong to another share.
+    """
     now = time.time()
     for left in folder.rglob(".*.part*"):
         with writing(left), contextlib.suppress(FileNotFoundError):
-            if now - left.stat().st_mtime > LEFTOVER_SECONDS:
+            if now - left.stat().st_mtime >= older:
                 left.unlink()
 
 

@@ -92,17 +92,19 @@ def test_someone_elses_folder_is_left_alone(tmp_path):
         open_run(tmp_path / "thesis.tex", SPEC)
 
 
-def test_leftovers_of_killed_processes_are_swept(tmp_path):
-    with open_run(tmp_path / "run", SPEC) as run:
+@pytest.mark.parametrize("part", [None, "1-of-2"])
+def test_leftovers_of_killed_processes_are_swept(tmp_path, part):
+    with open_run(tmp_path / "run", SPEC, part=part) as run:
         run.store.put("a-1f", "kept")
     old, fresh = (tmp_path / "run" / "store" / name for name in (".a.1.part.mkv", ".b.2.part.mkv"))
     old.write_text("")
     fresh.write_text("")
     os.utime(old, (0, 0))
-    with open_run(tmp_path / "run", SPEC) as run:
+    with open_run(tmp_path / "run", SPEC, part=part) as run:
         assert run.store.get("a-1f") == "kept"
-    assert fresh.exists()
     assert not old.exists()
+    # Another share may be writing the fresh one; without shares nobody is.
+    assert fresh.exists() == (part is not None)
 
 
 def test_a_run_killed_before_its_manifest_opens(tmp_path):
