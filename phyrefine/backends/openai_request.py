@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 from attrs import define, evolve, frozen, validators
@@ -188,7 +189,7 @@ class Draft:
         for index, clip in enumerate(clips):
             if look.clips == "video_url":
                 video = self.encodings.get(
-                    f"{clip.digest} {look.side}", lambda clip=clip: encoded(clip, side=look.side)
+                    f"{clip.digest} {look.side}", partial(encoded, clip, side=look.side)
                 )
                 url = base64.b64encode(video).decode()
                 if len(clips) > 1:

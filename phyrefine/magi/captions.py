@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,6 +77,10 @@ class SpecialTokens:
         path: The file, with arrays ``caption_token`` (1, D), ``logo_token`` (1, D) and
             ``other_tokens`` (100, D).
 
+    Attributes:
+        channels: Width D.
+        digest: SHA-256 of all tokens as the network sees them.
+
     Raises:
         InvalidInputError: The file is not there or lacks an array.
     """
@@ -88,6 +93,8 @@ class SpecialTokens:
         except (OSError, KeyError, ValueError) as error:
             raise InvalidInputError(f"{path} is no special_tokens.npz: {error}") from error
         self.channels = others.shape[1]
+        stacked = torch.cat([caption, logo, others])
+        self.digest = hashlib.sha256(stacked.numpy().tobytes()).hexdigest()
         self._named = {name: others[row : row + 1] for name, row in _ROWS.items()}
         self._durations = [others[_FIRST_DURATION_ROW + k][None] for k in range(_MAX_DURATION)]
         self._negative = (caption, logo, others[:1], self._named["borderness"])

@@ -250,9 +250,7 @@ def _check_weight_folder(folder: Path, variant: Variant) -> None:
 def _only_variant(models: Path) -> str:
     names = sorted(folder.name for folder in models.iterdir() if folder.is_dir())
     if len(names) != 1:
-        raise InvalidInputError(
-            f"Name the variant: {models} holds {', '.join(names) or 'none'}."
-        )
+        raise InvalidInputError(f"Name the variant: {models} holds {', '.join(names) or 'none'}.")
     return names[0]
 
 

@@ -292,9 +292,7 @@ class MagiPipeline:
         )
         latent_frames = 0 if prefix is None else prefix.shape[2]
         chunks = chunk_count(request.num_frames, latent_frames, sampling.chunk_width)
-        captions = pack(
-            self._captions(request, chunks - first), keep=self.memory.savings.keep_text
-        )
+        captions = pack(self._captions(request, chunks - first), keep=self.memory.savings.keep_text)
         sampler = Sampler(
             self.transformer,
             sampling,
@@ -347,9 +345,7 @@ class MagiPipeline:
         )
         return tuple(map(str, parts))
 
-    def _identity(
-        self, request: Request, sampling: SamplingConfig, digest: str
-    ) -> dict[str, str]:
+    def _identity(self, request: Request, sampling: SamplingConfig, digest: str) -> dict[str, str]:
         """What a state must share with a request to go on: all but prompts and seeds."""
         return {
             "settings": json.dumps(attrs.asdict(sampling), sort_keys=True),
@@ -365,4 +361,3 @@ class MagiPipeline:
             return chunk.latents
         assert prefix is not None
         return torch.cat([prefix.to(chunk.latents), chunk.latents[:, :, 1:]], dim=2)
-

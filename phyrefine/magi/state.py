@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -40,14 +41,7 @@ def unpack_state(
     Raises:
         InvalidInputError: The bytes are damaged or belong to another prefix, size or setting.
     """
-    try:
-        size = int.from_bytes(data[:8], "little")
-        note = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["magi"])
-        tensors = load(data)
-    except (KeyError, ValueError, SafetensorError) as error:
-        raise InvalidInputError(f"This is no state of a MAGI-1 sampler: {error}.") from error
-    if note["version"] != _VERSION:
-        raise InvalidInputError(f"The state has version {note['version']}, not {_VERSION}.")
+    note, tensors = _read(data)
     stored = note["identity"]
     other = [key for key in identity if stored.get(key) != identity[key]]
     if other:
@@ -59,3 +53,30 @@ def unpack_state(
         kind, chunk = name.split(".")
         held[kind][int(chunk)] = tensor.to(device)
     return Progress(stage, held["in_flight"], held["finished"])
+
+
+def finished_chunks(data: bytes, window_size: int) -> int:
+    """How many chunks were finished when the state was given out.
+
+    Args:
+        data: What `pack_state` made.
+        window_size: Chunks in flight at once.
+
+    Raises:
+        InvalidInputError: The bytes are no state.
+    """
+    _, tensors = _read(data)
+    # A chunk leaves in the stage in which it is the oldest of a whole window.
+    return int(tensors["stage"]) - window_size + 1
+
+
+def _read(data: bytes) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    try:
+        size = int.from_bytes(data[:8], "little")
+        note = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["magi"])
+        tensors = load(data)
+    except (KeyError, ValueError, SafetensorError) as error:
+        raise InvalidInputError(f"This is no state of a MAGI-1 sampler: {error}.") from error
+    if note["version"] != _VERSION:
+        raise InvalidInputError(f"The state has version {note['version']}, not {_VERSION}.")
+    return note, tensors
