@@ -18,6 +18,7 @@ FloatArray = NDArray[np.float64]
 
 # Tracks smaller than this share of the largest one are shadows, reflections or specks.
 _SMALL = 0.15
+_TINY = 0.05
 
 
 @frozen(eq=False)
@@ -134,13 +135,20 @@ def _motion(track: Track, name: str, case: Case) -> Motion:
 def _that_matter(sight: Sight, unit: float) -> list[Track]:
     if not sight.tracks:
         return []
-    largest = max(float(np.nanmedian(track.area)) for track in sight.tracks)
+    main = max(sight.tracks, key=lambda track: float(np.nanmedian(track.area)))
     moved = [
         track
         for track in sight.tracks
-        if float(np.nanmedian(track.area)) >= _SMALL * largest and track.travel > 0.5 * unit
+        if track.travel > 0.5 * unit and _noticeable(track, main, unit)
     ]
     return moved[:6]
+
+
+def _noticeable(track: Track, main: Track, unit: float) -> bool:
+    share = float(np.nanmedian(track.area) / np.nanmedian(main.area))
+    # A ball is small beside the hand that lets it go, but it goes further.
+    far = track.travel > max(1.25 * main.travel, 8.0 * unit)
+    return share >= _SMALL or (far and share >= _TINY)
 
 
 def _names(tracks: list[Track], cues: Cues) -> list[str]:

@@ -45,7 +45,7 @@ class WorldVLM:
     @property
     def identity(self) -> str:
         """Name, version and settings."""
-        return f"{_NAME}-2 sensitivity={self.sensitivity:g}"
+        return f"{_NAME}-3 sensitivity={self.sensitivity:g}"
 
     def ask(self, question: Question) -> Answer:
         """Answer a question of any stage; in JSON, or as a sentence if it has no schema.
@@ -58,6 +58,16 @@ class WorldVLM:
         text = json.dumps(reply) if question.schema is not None else _prose(reply)
         usage = Usage(calls=1, seconds=time.perf_counter() - begin, usd=0.0)
         return Answer(text, _NAME, usage)
+
+    def measure(self, clip: Clip, description: str = "", seam: float = 0.0) -> Case:
+        """Everything that is measured in a clip, as the answers are made from it.
+
+        Args:
+            clip: What to look at.
+            description: One line about the scene; it names the things.
+            seam: Seconds at which the made part begins.
+        """
+        return self._case(clip, seam, 0, read_cues(description))
 
     def _reply(self, question: Question, cues: Cues) -> Mapping[str, Any]:
         if question.stage == "predict":

@@ -18,6 +18,8 @@ CARRIED = frozenset({"swing", "spread", "shadow", "warm", "topple"})
 # Flights whose gravity differs by more than this share are not in one world.
 _GRAVITY_SHARE = 0.3
 _HOVER_SECONDS = 0.45
+# Small distances by which a fall must part from the expected one to be another fall.
+_PARTED = 0.35
 # Ratio of speeds across a bounce above which energy has come from nowhere.
 _GAIN = 1.10
 _STICK = 0.12
@@ -85,9 +87,19 @@ def check_flight(case: Case, motion: Motion) -> list[Finding]:
     for piece in _made(case, motion):
         if _hovers(case, motion, piece, gravity):
             found.append(Finding("hover", motion.name, piece.begin, piece.end, 0.9, 0.9))
-        elif gravity is not None and is_flight(case, motion, piece, least=5):
-            found += _compare(motion, piece, gravity)
+        elif gravity is not None and _in_air(case, motion, piece):
+            found += _compare(case, motion, piece, gravity)
     return found
+
+
+def _in_air(case: Case, motion: Motion, piece: Stretch) -> bool:
+    """Whether gravity should show in a stretch: a flight, or rising and sinking on nothing."""
+    if piece.frames < 5:
+        return False
+    if is_flight(case, motion, piece):
+        return True
+    upright = max(abs(float(piece.velocity(time)[1])) for time in (piece.begin, piece.end))
+    return upright > 8.0 * case.unit and not _touches_down(case, motion, piece)
 
 
 def _made(case: Case, motion: Motion) -> list[Stretch]:
@@ -119,14 +131,17 @@ def _seen_near(motion: Motion, frame: int) -> int | None:
     return int(seen[np.abs(seen - frame).argmin()]) if len(seen) else None
 
 
-def _compare(motion: Motion, piece: Stretch, gravity: Gravity) -> list[Finding]:
+def _compare(case: Case, motion: Motion, piece: Stretch, gravity: Gravity) -> list[Finding]:
     down, sideways = -float(piece.pull[1]), abs(float(piece.pull[0]))
     doubt = 4.0 * float(np.hypot(piece.pull_error, gravity.error))
+    # The two curves, laid over each other at both ends, must part by what an eye can see.
+    visible = 8.0 * _PARTED * case.unit / piece.seconds**2
+    least = max(_GRAVITY_SHARE * gravity.value, doubt, visible)
     found = []
-    if abs(down - gravity.value) > max(_GRAVITY_SHARE * gravity.value, doubt):
+    if abs(down - gravity.value) > least:
         topic = "slow fall" if down < gravity.value else "fast fall"
         found.append(Finding(topic, motion.name, piece.begin, piece.end, 0.5, 0.7))
-    if sideways > max(_GRAVITY_SHARE * gravity.value, doubt):
+    if sideways > least:
         found.append(Finding("sideways", motion.name, piece.begin, piece.end, 0.4, 0.6))
     return found
 

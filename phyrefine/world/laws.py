@@ -8,6 +8,7 @@ from phyrefine.world.case import Case, Finding, Motion
 from phyrefine.world.flight import check_bounces, check_flight, is_flight
 from phyrefine.world.ground import check_collisions, check_sinking, check_stops
 from phyrefine.world.permanence import (
+    SHAPELESS,
     check_frozen,
     check_gathering,
     check_jumps,
@@ -33,7 +34,9 @@ def check(case: Case) -> list[Finding]:
     frozen = check_frozen(case)
     if frozen:
         return frozen
-    found = [*check_permanence(case), *check_gathering(case), *check_collisions(case)]
+    if SHAPELESS & set(case.cues.kinds):
+        return check_gathering(case)
+    found = [*check_permanence(case), *check_collisions(case)]
     for motion in case.motions:
         found += check_jumps(case, motion)
         if motion.swing is not None:

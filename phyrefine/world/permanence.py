@@ -12,7 +12,8 @@ FloatArray = NDArray[np.float64]
 
 # Scenes in which a thing's outline or colour may change by nature.
 _CHANGING = frozenset({"spread", "shadow", "warm", "topple"})
-_SHAPELESS = frozenset({"spread", "warm"})
+# Scenes whose patches of colour grow, shrink and drift, so that their centres are no motion.
+SHAPELESS = frozenset({"spread", "warm"})
 _FADED = 0.45
 
 
@@ -20,7 +21,7 @@ def check_frozen(case: Case) -> list[Finding]:
     """Nothing moves in the made part although things were moving, or should have begun to."""
     if not case.seam or case.seam + 3 >= len(case.times):
         return []
-    if _SHAPELESS & set(case.cues.kinds):
+    if SHAPELESS & set(case.cues.kinds):
         return _unchanging(case)
     made = slice(case.seam, len(case.times))
     if any(_path(m.track, made) > 1.2 * case.unit for m in case.motions):

@@ -26,6 +26,8 @@ _COLOUR_RADIUS = 60.0
 # Share of frames in which two coloured parts must touch to be one thing.
 _COMMON_FATE = 0.9
 _LEAST_PIXELS = 4
+# A part thinner than the thing by this factor is a string or a rod.
+_THINNER = 3
 _MOST_BLOBS = 12
 # Seconds an unseen thing is still looked for.
 _PATIENCE = 0.35
@@ -135,11 +137,41 @@ def _thumbs(frames: UInt8Array) -> NDArray[np.float32]:
 
 
 def _without_thin_parts(mask: BoolArray) -> BoolArray:
-    opened = spread(shrink(mask)) & mask
+    """The mask without strings and rods: parts much thinner than the thing they belong to."""
+    opened = _opened(mask, 1)
     # When nearly everything is thin, the things themselves are: keep them.
     if opened.sum() < 0.4 * mask.sum():
         return mask
-    return spread(opened) & mask
+    kept = spread(opened) & mask
+    labels, count = label_stack(kept.astype(np.int32))
+    depth = _depth(kept)
+    deepest = np.zeros(count + 1, np.int32)
+    np.maximum.at(deepest, labels, depth)
+    # A disc of radius r is about r / sqrt(2) deep, since squares are stripped from it.
+    thickness = ((deepest + 1) // _THINNER)[labels]
+    for radius in range(2, int(thickness.max(initial=0)) + 1):
+        big = thickness == radius
+        kept &= ~big | spread(_opened(big, radius))
+    return kept
+
+
+def _depth(mask: BoolArray) -> NDArray[np.int32]:
+    """How many times a pixel survives shrinking, int32 [T, H, W]."""
+    depth = np.zeros(mask.shape, np.int32)
+    while mask.any():
+        depth += mask
+        mask = shrink(mask)
+    return depth
+
+
+def _opened(mask: BoolArray, radius: int) -> BoolArray:
+    """What a square of ``2 radius + 1`` pixels can cover inside the mask."""
+    opened = mask
+    for _ in range(radius):
+        opened = shrink(opened)
+    for _ in range(radius):
+        opened = spread(opened)
+    return opened & mask
 
 
 # -- colours -----------------------------------------------------------------------------------

@@ -47,6 +47,36 @@ def test_a_flight_is_compared_with_the_gravity_of_the_filmed_part():
     assert topics(*changed_gravity(100.0, 110.0, speed=85.0), DROP) == []
 
 
+def test_braking_in_mid_air_is_no_fall():
+    times = seconds(1.5)
+    fallen = fall(times, start=85.0, let_go=0.1, gravity=120.0, bounce=0.0)
+    since = np.maximum(times - 0.7, 0.0)
+    braked = 85 - 60 * 0.6**2 - 72 * since + 25 * since**2
+    clip = dropped(np.where(since > 0, braked, fallen), HERE[: len(times)])
+    assert topics(clip, 0.7, DROP) == ["slow fall"]
+
+
+@pytest.mark.parametrize(("gravity", "found"), [(40.0, []), (25.0, ["slow fall"])])
+def test_drag_that_no_eye_can_see_is_left_alone(gravity, found):
+    up = fall(TIMES, start=85.0, let_go=0.1, gravity=60.0, bounce=0.0)
+    begin = int(np.argmax(TIMES >= 1.1))
+    speed, since = 60.0 * (TIMES[begin] - 0.1), np.maximum(TIMES - TIMES[begin], 0.0)
+    slower = np.maximum(up[begin] - speed * since - gravity / 2 * since**2, FLOOR + RADIUS)
+    clip = dropped(np.where(np.arange(len(up)) < begin, up, slower))
+    assert topics(clip, 0.7, "A red clay ball is let go above the floor.") == found
+
+
+def test_a_small_ball_beside_a_large_hand_matters_if_it_goes_further():
+    up = bouncing(0.75)
+    hand = (np.full(len(TIMES), 24.0), 50 + 15 * np.cos(2 * TIMES), 16.0, (160, 110, 80))
+    ball = (HERE, up, 3.5, RED)
+    motions = examine(paint(hand, ball), description=DROP).motions
+    (found,) = (motion for motion in motions if motion.name == "the red ball")
+    assert found.track.radius == pytest.approx(3.5, abs=0.5)
+    rests = (HERE, np.full(len(TIMES), 40.0) + 2 * np.sin(TIMES), 3.5, RED)
+    assert len(examine(paint(hand, rests)).motions) == 1
+
+
 def test_hanging_in_the_air():
     up = np.maximum(bouncing(0.75), 55.0)
     up[np.argmax(up <= 55.0) :] = 55.0

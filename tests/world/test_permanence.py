@@ -89,7 +89,7 @@ def test_splitting_in_two():
 
 @pytest.mark.parametrize("moment", [1.0, 2.0])
 def test_jumping_elsewhere(moment):
-    x = np.where(TIMES < moment, SLOW, SLOW + 20.0)
+    x = SLOW + np.where(moment <= TIMES, 20.0, 0.0)
     assert topics(rolled(x), SEAM, ROLL) == ["jump"]
 
 
@@ -129,3 +129,10 @@ def test_ink_spreads_and_does_not_gather_or_stand_still():
     assert topics(stopped, 1.6, ink) == ["frozen"]
     assert not moves(examine(stopped, 1.6, ink))
     assert moves(examine(spreading, 1.6, ink))
+
+
+def test_patches_that_warm_and_cool_are_no_bodies_in_motion():
+    rolls_and_stops = np.minimum(15 + 22 * TIMES, 60.0)
+    clip = rolled(rolls_and_stops)
+    assert "stop" in topics(clip, SEAM, ROLL)
+    assert topics(clip, SEAM, "A glowing hot block lies beside a cold block.") == []

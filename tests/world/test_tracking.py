@@ -66,6 +66,18 @@ def test_a_string_is_left_out_of_its_bob():
     assert np.abs(tracks[0].up - up).max() < 0.6
 
 
+def test_a_rod_is_left_out_of_its_bob_and_a_thin_box_stays():
+    x, up = swinging(TIMES)
+    along = np.linspace(0.0, 1.0, 40)
+    rod = [(64 + s * (x - 64), 88 + s * (up - 88), 1.3, (70, 70, 70)) for s in along]
+    tracks = see(paint(*rod, (x, up, 9.0, RED))).tracks
+    assert np.abs(tracks[0].x - x).max() < 0.8
+    assert np.abs(tracks[0].up - up).max() < 0.8
+    row = [(20 + 25 * TIMES + shift, HERE, 1.6, RED) for shift in range(0, 24, 1)]
+    (box,) = see(paint(*row)).tracks
+    assert np.nanmedian(box.wide) > 6.0
+
+
 def test_two_colours_that_always_touch_are_one_thing():
     x = 25 + 25 * TIMES
     (track,) = see(paint((x, HERE, 7.0, RED), (x + 1, HERE + 7, 6.0, BLUE))).tracks
