@@ -122,7 +122,8 @@ def _counted_back(count: int, rate: Fraction | float, fps: float) -> NDArray[np.
 
 def to_pixels(frames: UInt8Array) -> Tensor:
     """uint8 [T, H, W, 3] to (1, 3, T, H, W) float32 in [-1, 1]."""
-    pixels = torch.from_numpy(np.ascontiguousarray(frames)).float() / 127.5 - 1
+    # A copy: frames of a clip are read-only, which torch does not support.
+    pixels = torch.from_numpy(frames.astype(np.float32)) / 127.5 - 1
     return pixels.permute(3, 0, 1, 2)[None]
 
 
