@@ -1,6 +1,6 @@
 """MAGI-1 in this process: continues the prefix's last three seconds, chunk by chunk.
 
-On the command line ``--generator magi:PATH``; in Python::
+On the command line ``--generator magi:PATH`` or ``magi:PATH#VARIANT``; in Python::
 
     generator = MagiGenerator.from_pretrained("MAGI-1", variant="4.5B_base")
     generator = MagiGenerator(pipeline)  # around a MagiPipeline of your own
@@ -438,7 +438,11 @@ def _require_packages() -> None:
 
 
 def _make(model: str | None, **options: Any) -> MagiGenerator:
-    return MagiGenerator.from_pretrained(model or DEFAULT_MODEL, **options)
+    # One string on the command line names folder and variant: magi:PATH#4.5B_distill.
+    path, _, variant = (model or DEFAULT_MODEL).partition("#")
+    if variant:
+        options = {"variant": variant, **options}
+    return MagiGenerator.from_pretrained(path, **options)
 
 
 BACKEND = Backend(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from attrs import define, field
@@ -35,27 +36,32 @@ class PrefixMemory:
     most: int = 2
     encoded: int = field(default=0, init=False)
     shown: int = field(default=0, init=False)
+    # Held while something is made: streams of other threads wait for it instead of making it too.
+    _lock: Any = field(factory=threading.RLock, init=False, repr=False, eq=False)
     _latents: OrderedDict[str, Tensor] = field(factory=OrderedDict, init=False)
     _caches: OrderedDict[tuple[str, ...], ChunkCache] = field(factory=OrderedDict, init=False)
 
     def latents(self, digest: str, make: Callable[[], Tensor]) -> Tensor:
         """The latents of the prefix with that digest."""
-        if digest not in self._latents:
-            self._latents[digest] = make()
-            self.encoded += 1
-        return _latest(self._latents, digest, self.most)
+        with self._lock:
+            if digest not in self._latents:
+                self._latents[digest] = make()
+                self.encoded += 1
+            return _latest(self._latents, digest, self.most)
 
     def cache(self, key: tuple[str, ...], make: Callable[[], ChunkCache]) -> ChunkCache:
         """The cache of a prefix under some settings; samplers copy it, never change it."""
-        if key not in self._caches:
-            self._caches[key] = make()
-            self.shown += 1
-        return _latest(self._caches, key, self.most)
+        with self._lock:
+            if key not in self._caches:
+                self._caches[key] = make()
+                self.shown += 1
+            return _latest(self._caches, key, self.most)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._latents.clear()
-        self._caches.clear()
+        with self._lock:
+            self._latents.clear()
+            self._caches.clear()
 
 
 def digest_frames(frames: UInt8Array) -> str:

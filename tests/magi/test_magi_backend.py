@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import attrs
 import numpy as np
@@ -175,6 +176,18 @@ def test_a_picture_of_another_shape_keeps_its_place(generator):
     assert abs(height / width - 30 / 64) < 0.03
 
 
+def test_two_threads_share_a_pipeline(generator):
+    """Candidates may be made side by side; the prefix is encoded for one of them only."""
+    shots = [attrs.evolve(SHOT, seed=seed) for seed in (2, 3)]
+    alone = [generator.generate(shot) for shot in shots]
+    memory = generator.pipeline.prefixes
+    memory.clear()
+    encoded, shown = memory.encoded, memory.shown
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(generator.generate, shots)) == alone
+    assert (memory.encoded, memory.shown) == (encoded + 1, shown + 1)
+
+
 def test_cancelling(generator):
     chunks = generator.stream(SHOT)
     next(chunks)
@@ -243,8 +256,9 @@ def test_settings_that_are_refused(original, generator):
 def test_by_name(original):
     made = registry.make("generator", f"magi:{original}", variant="tiny", memory="low")
     assert made.pipeline.memory.stream_blocks
+    assert registry.make("generator", f"magi:{original}#tiny").pipeline.variant.name == "tiny"
     with pytest.raises(InvalidInputError, match="no variant 'huge'"):
-        registry.make("generator", f"magi:{original}", variant="huge")
+        registry.make("generator", f"magi:{original}#huge")
 
 
 def test_a_model_that_is_nowhere(monkeypatch, tmp_path):
