@@ -61,10 +61,17 @@ def find_background(frames: UInt8Array, *, sensitivity: float = 1.0) -> Backgrou
     contrast = max(_LEAST_CONTRAST, _NOISE_MULTIPLE * noise) / sensitivity
     states = _states(frames)
     usual = np.median(states, axis=0).astype(np.float32)
-    changing = np.abs(states - usual).max(axis=(0, 3)) > contrast
+    changing = strongest(states - usual).max(axis=0) > contrast
     if not changing.any() or changing.mean() > 0.8:
         return Background(usual, noise, contrast)
     return Background(_continue_surroundings(usual, states, changing), noise, contrast)
+
+
+def strongest(parted: FloatArray) -> FloatArray:
+    """Largest difference of the three colours, float32 [..., H, W] of [..., H, W, 3]."""
+    # Three whole planes at a time: reducing along the short last axis is several times slower.
+    red, green, blue = (np.abs(parted[..., channel]) for channel in range(3))
+    return np.asarray(np.maximum(np.maximum(red, green), blue), np.float32)
 
 
 def _noise(frames: UInt8Array) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from phyrefine.world.background import Background, find_background
+from phyrefine.world.background import Background, find_background, strongest
 from phyrefine.world.regions import label_stack, shrink, spread
 
 FloatArray = NDArray[np.float64]
@@ -116,7 +116,7 @@ def look(frames: UInt8Array, fps: float, *, sensitivity: float = 1.0) -> Sight:
     """
     background = find_background(frames, sensitivity=sensitivity)
     parted = background.difference(frames)
-    mask = np.abs(parted).max(axis=3) > background.contrast
+    mask = strongest(parted) > background.contrast
     mask = _without_thin_parts(mask)
     times = np.arange(len(frames)) / fps
     size = (frames.shape[1], frames.shape[2])
@@ -131,7 +131,8 @@ def look(frames: UInt8Array, fps: float, *, sensitivity: float = 1.0) -> Sight:
 def _thumbs(frames: UInt8Array) -> NDArray[np.float32]:
     count, height, width = frames.shape[:3]
     cell = 4 if min(height, width) >= 8 else 1
-    cut = frames[:, : height // cell * cell, : width // cell * cell].mean(axis=3)
+    red, green, blue = (frames[..., channel].astype(float) for channel in range(3))
+    cut = ((red + green + blue) / 3.0)[:, : height // cell * cell, : width // cell * cell]
     cells = cut.reshape(count, height // cell, cell, width // cell, cell)
     return np.asarray(cells.mean(axis=(2, 4)), np.float32)
 
@@ -146,7 +147,7 @@ def _without_thin_parts(mask: BoolArray) -> BoolArray:
     labels, count = label_stack(kept.astype(np.int32))
     depth = _depth(kept)
     deepest = np.zeros(count + 1, np.int32)
-    np.maximum.at(deepest, labels, depth)
+    np.maximum.at(deepest, labels[kept], depth[kept])
     # A disc of radius r is about r / sqrt(2) deep, since squares are stripped from it.
     thickness = ((deepest + 1) // _THINNER)[labels]
     for radius in range(2, int(thickness.max(initial=0)) + 1):
