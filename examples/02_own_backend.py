@@ -58,7 +58,7 @@ class Mover:
     def places(self, shot: Shot, place: Array, speed: Array, floor: float) -> Iterator[Array]:
         """Where the thing is in each new frame: what the prompt's words do."""
         words = shot.prompt.text.lower()
-        gravity = 0.94 if any(word in words for word in ("faster", "accelerat", "speed")) else 0.0
+        gravity = 0.94  # pixels per frame per frame, as the prefix shows it
         kept = 0.8 if any(word in words for word in ("bounce", "rebound")) else 0.0
         for _ in range(max(1, round(shot.seconds * FPS))):
             speed = speed + np.array([gravity, 0.0])

@@ -27,7 +27,7 @@ def test_own_backend(tmp_path):
     said = run("02_own_backend.py", "out", cwd=tmp_path)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "own-backend" in page
-    # The plain description's ball floats; what the critic says of it makes a later one fall.
+    # The plain description's ball sticks; what the critic says of it makes a later one rebound.
     assert "Chosen: loop " in said
     assert "Stopped: clean" in said
 
