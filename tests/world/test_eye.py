@@ -19,7 +19,7 @@ from phyrefine.world.truth.mistakes import MISTAKES, can_err
 
 EYE = WorldVLM()
 RUBBER = "A red rubber ball is dropped above the floor."
-TIMES = seconds(3.0)
+TIMES = seconds(2.6)
 SEAM = 3.0
 
 
@@ -148,7 +148,7 @@ def test_frozen_after_the_seam():
 
 def test_another_sample_is_another_look_at_the_same_seam():
     long = Clip(np.repeat(ball(bounce=0.0).frames, 4, axis=0), 64.0)
-    looks = [found(long, sample=n)[1] for n in range(3)]
+    looks = [found(long, sample=n)[1] for n in range(2)]
     assert all(len(look) == 1 for look in looks)
     times = [look[0].start for look in looks]
     assert max(times) - min(times) < 0.15
@@ -157,8 +157,10 @@ def test_another_sample_is_another_look_at_the_same_seam():
     )
 
 
+@pytest.mark.slow
 def test_large_pictures_are_measured_small():
-    large = ball(bounce=0.0).resize(480, 640, mode="stretch")
+    short = Clip(ball(bounce=0.0).frames[:36], 16.0)
+    large = short.resize(336, 448, mode="stretch")
     assert [item.law for item in found(large)[1]] == ["elastic rebound"]
 
 

@@ -6,7 +6,7 @@ from filmed import FLOOR, RED, examine, fall, paint, seconds, topics
 
 from phyrefine.world.flight import falls, own_gravity
 
-TIMES = seconds(4.0)
+TIMES = seconds(3.2)
 HERE = np.full(len(TIMES), 64.0)
 DROP, RUBBER = "A red ball is let go above the floor.", "A red rubber ball is dropped."
 RADIUS = 5.0
@@ -21,13 +21,13 @@ def bouncing(bounce, *, let_go=0.6, gravity=G):
     return fall(TIMES, start=85.0, let_go=let_go, gravity=gravity, bounce=bounce)
 
 
-@pytest.mark.parametrize("gravity", [60.0, 150.0, 300.0])
+@pytest.mark.parametrize("gravity", [60.0, 300.0])
 def test_gravity_is_measured_from_the_clip(gravity):
     case = examine(dropped(bouncing(0.75, gravity=gravity)), description=DROP)
     assert own_gravity(case, case.motions[0]).value == pytest.approx(gravity, rel=0.04)
 
 
-@pytest.mark.parametrize("gravity", [60.0, 150.0, 300.0])
+@pytest.mark.parametrize("gravity", [60.0, 300.0])
 def test_a_true_fall_is_left_alone_in_slow_motion_too(gravity):
     assert topics(dropped(bouncing(0.8, gravity=gravity)), 1.0, RUBBER) == []
 

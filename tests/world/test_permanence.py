@@ -7,7 +7,7 @@ from filmed import BLUE, FLOOR, GREEN, RED, WALL, examine, paint, seconds, topic
 from phyrefine.video.clip import Clip
 from phyrefine.world.permanence import moves
 
-TIMES = seconds(4.0)
+TIMES = seconds(3.2)
 LOW = np.full(len(TIMES), FLOOR + 5.0)
 ROLL = "A red ball rolls along the floor."
 SEAM = 1.0

@@ -10,7 +10,7 @@ from phyrefine.world.phrases import FAULTS, STRESSED, say
 from phyrefine.world.wordings import read_cues
 
 RUBBER = "A red rubber ball is dropped above the floor."
-TIMES = seconds(3.0)
+TIMES = seconds(2.4)
 
 
 def roles(text, case=None):
@@ -58,7 +58,7 @@ def test_who_hits_whom():
     [
         (falling, "drop"),
         (lambda: paint((*swinging(TIMES), 5.0, RED)), "swing"),
-        (lambda: paint((15 + 25 * TIMES, np.full(len(TIMES), FLOOR + 5), 5.0, RED)), "roll"),
+        (lambda: paint((15 + 30 * TIMES, np.full(len(TIMES), FLOOR + 5), 5.0, RED)), "roll"),
     ],
 )
 def test_without_words_the_motion_says_what_it_is(clip, kind):
@@ -99,7 +99,7 @@ def test_nothing_wrong_gives_the_plain_story():
 
 
 def test_the_scene_says_where_things_are_and_where_they_go():
-    clip = paint((15 + 25 * TIMES, np.full(len(TIMES), FLOOR + 5), 5.0, RED))
+    clip = paint((15 + 30 * TIMES, np.full(len(TIMES), FLOOR + 5), 5.0, RED))
     case = examine(clip, description="A red ball rolls.")
     assert storytelling.scene(case) == "The red ball is low on the right and moves to the right."
     resting = examine(falling(), 0.25, RUBBER)

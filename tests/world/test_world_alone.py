@@ -79,6 +79,7 @@ def run(folder, code, *args):
     )
 
 
+@pytest.mark.slow
 def test_the_loop_needs_no_truth(without_truth, tmp_path):
     rows, columns = np.mgrid[:48, :64]
     frames = np.full((24, 48, 64, 3), 205, np.uint8)
