@@ -31,6 +31,13 @@ def test_a_thing_that_comes_to_rest_and_stays_is_not_part_of_the_wall():
     assert np.abs(resting - WALL).max() < 6.0
 
 
+def test_what_a_thing_always_covers_is_no_part_of_the_thing():
+    times = seconds(2.0)
+    clip = paint((64 + 7 * np.sin(3 * times), np.full(len(times), 50.0), 8.0, RED))
+    image = find_background(clip.frames).image
+    assert np.abs(image[96 - 50, 64] - WALL).max() < 20.0
+
+
 def test_drifting_light_is_no_difference():
     frames = np.repeat(wall()[None], 12, axis=0) + np.linspace(0, 10, 12)[:, None, None, None]
     clip = frames.astype(np.uint8)

@@ -16,6 +16,7 @@ from phyrefine.video.clip import Clip
 from phyrefine.world.eye import WorldVLM
 from phyrefine.world.truth.captions import describe
 from phyrefine.world.truth.mistakes import MISTAKES, can_err
+from phyrefine.world.wordings import read_cues
 
 EYE = WorldVLM()
 RUBBER = "A red rubber ball is dropped above the floor."
@@ -152,6 +153,9 @@ def test_another_sample_is_another_look_at_the_same_seam():
     assert all(len(look) == 1 for look in looks)
     times = [look[0].start for look in looks]
     assert max(times) - min(times) < 0.15
+    shown = [EYE._case(long, 0.5, n, read_cues(RUBBER)) for n in range(2)]
+    assert [case.times[0] for case in shown] == [0.0, 1 / 64]
+    assert all(abs(case.seam_time - 0.5) < 1 / 32 for case in shown)
     assert EYE.ask(asked("critique", long, seam=0.5)) != EYE.ask(
         asked("critique", long, seam=0.5, sample=1)
     )

@@ -79,6 +79,11 @@ def test_passing_through():
     assert topics(met(x, other), SEAM, HIT) == ["pass through"]
 
 
+def test_passing_through_a_target_that_is_seen_to_move():
+    x, other, _ = meeting()
+    assert topics(met(x, other - 6 + 3 * TIMES), SEAM, HIT) == ["pass through"]
+
+
 def test_faster_after_the_impact_than_before():
     x, other, touch = meeting(speed=20.0)
     after = np.maximum(TIMES - touch, 0.0)

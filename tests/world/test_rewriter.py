@@ -75,7 +75,7 @@ def test_what_answers_a_fault_comes_before_what_does_not():
 
 
 def test_time_order_within_the_answers():
-    late, early = "It never vanishes after landing.", "It never hangs in the air."
+    late, early = "It never vanishes.", "It never hangs in the air on its way down."
     faults = "The ball vanishes.\nThe ball hangs in the air."
     assert choose([SCENE], [], [early, FALLS, late], faults, 100) == [SCENE, early, late, FALLS]
 

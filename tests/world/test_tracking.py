@@ -92,6 +92,14 @@ def test_balls_that_meet_for_a_moment_stay_two():
     assert len(tracks) == 2
 
 
+def test_balls_that_stay_in_touch_after_they_met_are_still_two():
+    one = np.minimum(20 + 40 * TIMES, 60.0)
+    two = np.where(one < 60, 90 - 20 * TIMES, 70.0)
+    tracks = see(paint((one, HERE, 5.0, RED), (two, HERE, 5.0, GREEN))).tracks
+    assert len(tracks) == 2
+    assert sorted(track.x[-1] for track in tracks) == pytest.approx([60.0, 70.0], abs=0.6)
+
+
 def test_a_bounce_does_not_break_a_track():
     up = fall(TIMES, start=80.0, let_go=0.2, gravity=400.0, bounce=0.9)
     (track,) = see(paint((HERE, up, 5.0, RED))).tracks
