@@ -35,7 +35,7 @@ def test_shards_come_back_as_written(tmp_path):
 def test_what_was_left_unsaid_comes_back(tmp_path):
     write_shard(tmp_path, "wrong", 0, 3)
     shards, rng = Shards(tmp_path, "wrong"), np.random.default_rng(0)
-    for _ in range(12):
+    for _ in range(4):
         _, shown = shards.draw(rng)
         assert shown.unsaid == make_clip(shown.seed, "wrong")[1].unsaid
 
