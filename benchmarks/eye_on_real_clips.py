@@ -118,7 +118,7 @@ def period_by_hand(passes: tuple[float, ...], fps: float) -> float | None:
 
 
 def warped(clip: Clip) -> Clip:
-    """Speed swings between 0.3 and 1.7 of the true one, 1 at the start, one and a half times."""
+    """Speed swings one and a half times between a quarter and one and a half of the true one."""
     share = np.linspace(0.0, 1.0, len(clip), endpoint=False)
     turns = 3.0 * np.pi
     passed = share + 0.7 * (1.0 - np.cos(turns * share)) / turns
