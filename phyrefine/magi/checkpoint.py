@@ -262,7 +262,11 @@ def _place(
     device: torch.device,
     folder: Path,
 ) -> None:
-    fp8 = tensor.dtype == torch.float8_e4m3fn or name.endswith("_scale")
+    eight_bits = torch.float8_e4m3fn
+    stored, wanted = (held.dtype == eight_bits for held in (tensor, model.get_parameter(name)))
+    if stored != wanted:
+        raise InvalidInputError(f"{name!r} in {folder} does not fit.{_kinds(quantized=wanted)}")
+    fp8 = stored or name.endswith("_scale")
     if kept_in_float32(name):
         target = torch.float32
     else:
@@ -290,12 +294,16 @@ def _check_names(
         return
     hint = ""
     if quantized is not None and any(name.endswith("_scale") for name in (*missing, *unexpected)):
-        kind = ("a full-precision", "an fp8") if quantized else ("an fp8", "a full-precision")
-        hint = f" The folder holds {kind[0]} checkpoint and the configuration {kind[1]} one."
+        hint = _kinds(quantized=quantized)
     raise InvalidInputError(
         f"The weights in {folder} do not fit.{hint}"
         f"{_listed(' Missing', missing)}{_listed(' Unexpected', unexpected)}"
     )
+
+
+def _kinds(*, quantized: bool) -> str:
+    kinds = ("a full-precision", "an fp8") if quantized else ("an fp8", "a full-precision")
+    return f" The folder holds {kinds[0]} checkpoint and the configuration {kinds[1]} one."
 
 
 def _listed(what: str, names: Iterable[str]) -> str:
