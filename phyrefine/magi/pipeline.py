@@ -27,12 +27,14 @@ from phyrefine.magi.captions import (
 from phyrefine.magi.checkpoint import (
     PIPELINE_FILE,
     SPECIAL_TOKENS,
+    Layout,
     download,
     find_layout,
     load_transformer,
     load_vae,
 )
 from phyrefine.magi.config import SamplingConfig, Variant, check_passes, config_sections
+from phyrefine.magi.fingerprint import fingerprint
 from phyrefine.magi.media import (
     Quirks,
     UInt8Array,
@@ -146,21 +148,14 @@ class MagiPipeline:
         target = device or ("cuda" if torch.cuda.is_available() else "cpu")
         plan = memory_named(memory)
         home = "cpu" if plan.stream_blocks else target
-        shape = layout.variant.model
-        if layout.original:
-            transformer = load_transformer(layout.weights, shape, dtype=dtype, device=home)
-            vae = load_vae(layout.vae, dtype=dtype, device=target)
-        else:
-            loaded = {"torch_dtype": dtype, "local_files_only": True}
-            transformer = MagiTransformer3DModel.from_pretrained(layout.weights, **loaded).to(home)
-            vae = AutoencoderKLMagi.from_pretrained(layout.vae, **loaded).to(target)
+        transformer, vae = _load_models(layout, dtype, home, target)
         if plan.stream_blocks:
             stream_blocks(transformer, target)
         encoder = TextEncoder.from_pretrained(
             layout.text_encoder,
             dtype=text_dtype,
             device=text_device,
-            max_length=shape.caption_max_length,
+            max_length=layout.variant.model.caption_max_length,
             cache=text_cache,
         )
         tokens = load_special_tokens(special_tokens or layout.special_tokens, text)
@@ -216,8 +211,9 @@ class MagiPipeline:
         """
         sampling = self._sampling(request)
         frames = self._prefix_frames(request, sampling)
-        prefix, digest = self._prefix_latents(frames, sampling)
-        identity = self._identity(request, sampling, digest)
+        weights = fingerprint(self.transformer, self.vae)
+        prefix, digest = self._prefix_latents(frames, sampling, weights)
+        identity = self._identity(request, sampling, digest, weights)
         progress = None
         if request.resume is not None:
             progress = unpack_state(request.resume, identity, self.device)
@@ -228,7 +224,7 @@ class MagiPipeline:
                 if on_step is not None:
                     on_step(step)
 
-            sampler = self._sampler(request, sampling, prefix, digest, each_step)
+            sampler = self._sampler(request, sampling, prefix, f"{digest} {weights}", each_step)
             yield from sampler.run(progress)
 
         for chunk in run_ahead(denoise):
@@ -267,21 +263,21 @@ class MagiPipeline:
         )
 
     def _prefix_latents(
-        self, frames: UInt8Array | None, sampling: SamplingConfig
+        self, frames: UInt8Array | None, sampling: SamplingConfig, weights: str
     ) -> tuple[Tensor | None, str]:
         if frames is None:
             return None, ""
         digest = digest_frames(frames)
         scale = sampling.scale_factor
         make = partial(encode_prefix, self.vae, frames, scale)
-        return self.prefixes.latents(f"{digest} {scale}", make).to(self.device), digest
+        return self.prefixes.latents(f"{digest} {weights} {scale}", make).to(self.device), digest
 
     def _sampler(
         self,
         request: Request,
         sampling: SamplingConfig,
         prefix: Tensor | None,
-        digest: str,
+        source: str,
         on_step: Callable[[Step], None],
     ) -> Sampler:
         spatial = self.vae.shape.patch_size
@@ -306,7 +302,7 @@ class MagiPipeline:
             on_step=on_step,
         )
         if first:
-            key = self._cache_key(digest, sampling)
+            key = self._cache_key(source, sampling)
             sampler.cache = self.prefixes.cache(key, sampler.prefix_cache)
         return sampler
 
@@ -326,14 +322,14 @@ class MagiPipeline:
             captions.append(chunk_caption(features, mask, null, left, self.text, tokens))
         return captions
 
-    def _cache_key(self, digest: str, sampling: SamplingConfig) -> tuple[str, ...]:
-        """All that keys and values of prefix chunks hang on, beside the weights."""
+    def _cache_key(self, source: str, sampling: SamplingConfig) -> tuple[str, ...]:
+        """All that keys and values of prefix chunks hang on; ``source`` is pixels and weights."""
         told = None
         if self.variant.model.distilled:
             interval = step_intervals(sampling.num_steps, sampling.shortcut)[0]
             told = step_size(sampling.num_steps, interval)
         parts = (
-            digest,
+            source,
             sampling.scale_factor,
             sampling.clean_time,
             sampling.clean_reach,
@@ -345,13 +341,15 @@ class MagiPipeline:
         )
         return tuple(map(str, parts))
 
-    def _identity(self, request: Request, sampling: SamplingConfig, digest: str) -> dict[str, str]:
+    def _identity(
+        self, request: Request, sampling: SamplingConfig, digest: str, weights: str
+    ) -> dict[str, str]:
         """What a state must share with a request to go on: all but prompts and seeds."""
         return {
             "settings": json.dumps(attrs.asdict(sampling), sort_keys=True),
             "frames": str(request.num_frames),
             "prefix": digest,
-            "weights": self.variant.name,
+            "weights": f"{self.variant.name} {weights}",
         }
 
     def _with_image(self, chunk: FinishedChunk, prefix: Tensor | None) -> Tensor:
@@ -361,3 +359,16 @@ class MagiPipeline:
             return chunk.latents
         assert prefix is not None
         return torch.cat([prefix.to(chunk.latents), chunk.latents[:, :, 1:]], dim=2)
+
+
+def _load_models(
+    layout: Layout, dtype: torch.dtype, home: str | torch.device, target: str | torch.device
+) -> tuple[MagiTransformer3DModel, AutoencoderKLMagi]:
+    """The network on ``home`` and the autoencoder on ``target``, from either layout."""
+    if layout.original:
+        shape = layout.variant.model
+        transformer = load_transformer(layout.weights, shape, dtype=dtype, device=home)
+        return transformer, load_vae(layout.vae, dtype=dtype, device=target)
+    saved = {"torch_dtype": dtype, "local_files_only": True}
+    transformer = MagiTransformer3DModel.from_pretrained(layout.weights, **saved).to(home)
+    return transformer, AutoencoderKLMagi.from_pretrained(layout.vae, **saved).to(target)

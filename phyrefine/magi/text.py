@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ class TextEncoder:
         self.identity = identity
         self.encoded = 0
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
+        # Streams of several threads share one encoder; tokenizers are not safe to share, and a
+        # prompt that two of them need is encoded once.
+        self._lock = threading.RLock()
 
     @classmethod
     def from_pretrained(
@@ -84,17 +88,19 @@ class TextEncoder:
             Positions beyond the prompt never reach the network, so they are not kept.
         """
         text = clean_caption(prompt)
-        if text not in self._kept:
-            self._kept[text] = self._from_disk(text)
-            while len(self._kept) > _KEPT_PROMPTS:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(text)
-        features = self._kept[text]
+        with self._lock:
+            if text not in self._kept:
+                self._kept[text] = self._from_disk(text)
+                while len(self._kept) > _KEPT_PROMPTS:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(text)
+            features = self._kept[text]
         return features, torch.ones(len(features), dtype=torch.int64)
 
     def encode_padded(self, prompt: str) -> tuple[Tensor, Tensor]:
         """Features (1, max_length, D) float32 and mask (1, max_length) int64, as T5 gives them."""
-        return self._encode_cleaned(clean_caption(prompt))
+        with self._lock:
+            return self._encode_cleaned(clean_caption(prompt))
 
     def _encode_cleaned(self, text: str) -> tuple[Tensor, Tensor]:
         tokens = self.tokenizer(

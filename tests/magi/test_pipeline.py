@@ -134,6 +134,22 @@ def test_a_state_of_another_continuation_is_refused(pipe):
         next(pipe.stream(request(VIDEO[:72], 48, resume=b"x" * 40)))
 
 
+@pytest.mark.parametrize("part", ["transformer", "vae"])
+def test_other_weights_under_the_same_name_share_nothing(load, part):
+    changed = load()
+    first = request(VIDEO[:72], 24)
+    before = changed(first)
+    state = next(iter(changed.stream(request(VIDEO[:72], 48)))).state
+    with torch.no_grad():
+        for weight in getattr(changed, part).parameters():
+            weight.mul_(1.1)
+    after = changed(first)
+    assert changed.prefixes.encoded == changed.prefixes.shown == 2
+    assert (after != before).any()
+    with pytest.raises(InvalidInputError, match="weights"):
+        next(iter(changed.stream(request(VIDEO[:72], 48, resume=state))))
+
+
 def test_prompts_and_seeds_by_chunk(pipe):
     plain = pipe(request(frames=48))
     other = pipe(Request(["a dot moves", "a ball falls"], num_frames=48))

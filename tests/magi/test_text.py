@@ -1,5 +1,9 @@
 """The T5 wrapper against stored features, and what it keeps."""
 
+import concurrent.futures
+import threading
+import time
+
 import pytest
 import torch
 
@@ -40,6 +44,25 @@ def test_a_prompt_is_encoded_once(encoder):
     again, _ = encoder.encode("a  NEW ball.")  # the same after cleaning
     assert encoder.encoded == before + 1
     assert again is first
+
+
+def test_threads_share_one_encoding():
+    encoder = TextEncoder.from_pretrained(FOLDER)
+    tokenizer, busy = encoder.tokenizer, threading.Semaphore(1)
+    overlapped = []
+
+    def watched(*args, **kwargs):
+        overlapped.append(not busy.acquire(blocking=False))
+        time.sleep(0.02)  # long enough for another thread to come in, if it may
+        busy.release()
+        return tokenizer(*args, **kwargs)
+
+    encoder.tokenizer = watched
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(encoder.encode, ["A ball falls.", "A lamp moves."] * 4))
+    assert overlapped == [False, False]
+    assert encoder.encoded == 2
+    assert all(torch.equal(features, made[at % 2][0]) for at, (features, _) in enumerate(made))
 
 
 def test_prompts_seen_before_are_read_from_disk(tmp_path):
