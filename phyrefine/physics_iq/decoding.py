@@ -6,7 +6,6 @@ matrix honoured; rotation metadata is applied as OpenCV applies it.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Iterator
 from itertools import islice
@@ -104,43 +103,6 @@ class BgrReader:
         turns = round(frame.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
-    def read_grey(self, frame: Any, size: tuple[int, int] | None = None) -> UInt8:
-        """The blue channel, uint8 [H, W]: all the scorer uses of a mask file.
-
-        A grey file's luma says it all, through a table; anything else is converted whole.
-
-        Args:
-            frame: A decoded frame.
-            size: (height, width) it is going to be resized to; see :func:`luma_to_grey`.
-        """
-        if _is_plain_grey(frame):
-            return luma_to_grey(frame, size)
-        return np.ascontiguousarray(self.read(frame)[..., 0])
-
-
-def luma_to_grey(frame: Any, size: tuple[int, int] | None = None) -> UInt8:
-    """The blue channel of a frame of even height whose chroma is neutral everywhere.
-
-    Args:
-        frame: A decoded frame.
-        size: (height, width) it is going to be resized to: rows that a bilinear resize to it
-            would not look at may be left out. ``None`` keeps all.
-    """
-    luma = plane(frame, 0)
-    if size is not None:
-        luma = _seen_rows(luma, size)
-    grey: UInt8 = opencv().LUT(luma, _luma_to_blue(frame.format.name))
-    return grey
-
-
-def _seen_rows(pixels: UInt8, size: tuple[int, int]) -> UInt8:
-    # At exactly 4:1, the benchmark's own scale, bilinear weights fall on the middle two of each
-    # four rows; half the work, and resized the same to the bit.
-    height, width = size
-    if pixels.shape != (4 * height, 4 * width):
-        return pixels
-    return pixels.reshape(height, 4, -1)[:, 1:3].reshape(2 * height, -1)
-
 
 def plane(frame: Any, index: int, channels: int = 1) -> UInt8:
     """A writable view on one plane of a frame, uint8 [rows, columns x channels]."""
@@ -153,23 +115,6 @@ def file_digest(path: Path) -> str:
     """Hex digest of a file's bytes (BLAKE2b, 128 bits)."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-def _is_plain_grey(frame: Any) -> bool:
-    # swscale treats odd heights otherwise, so there the table would not be exact.
-    if frame.format.name not in ("yuv420p", "yuvj420p") or frame.height % 2 or frame.rotation:
-        return False
-    chroma = (plane(frame, 1), plane(frame, 2))
-    return all(part.min() == part.max() == 128 for part in chroma)
-
-
-@functools.cache
-def _luma_to_blue(pixel_format: str) -> UInt8:
-    ramp = av.VideoFrame(256, 2, pixel_format)
-    plane(ramp, 0)[:] = np.arange(256, dtype=np.uint8)
-    for index in (1, 2):
-        plane(ramp, index)[:] = 128
-    return np.ascontiguousarray(BgrReader().read(ramp)[0, :, 0])
 
 
 def _opened(path: Path) -> Any:

@@ -23,11 +23,12 @@ from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.cache import Cache, Making, RealClip, digest
 from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, file_digest, probe
 from phyrefine.physics_iq.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
-from phyrefine.physics_iq.masks import MetricMasks, scale, scale_mask, to_grey
+from phyrefine.physics_iq.masks import MetricMasks, scale_mask
 from phyrefine.physics_iq.metrics import PairMetrics
 from phyrefine.physics_iq.pairs import MaskTrack, TrackBuilder, compare_tracks, frame_error
 from phyrefine.physics_iq.resampling import blend
 from phyrefine.physics_iq.results import ResultTable, ViewResult
+from phyrefine.physics_iq.scaling import GreyReader, SmallReader, scale, to_grey
 from phyrefine.physics_iq.truth import GroundTruth, find_run, run_rate, shortened
 
 T = TypeVar("T")
@@ -180,12 +181,9 @@ class Evaluator:
         track = TrackBuilder(first.size)
         errors: tuple[list[float], list[float]] = ([], [])
         reals = first.read_frames(), second.read_frames()
-        for frame in self._frames(clip, self._truth.frames):
-            small = scale(frame, first.size)
+        for small, grey in self._with_grey(clip, first.size):
             for real, kept in zip(reals, errors, strict=True):
                 kept.append(frame_error(next(real), small))
-            grey = to_grey(frame)
-            del frame  # 25 MB at 4K
             track.add(masks.push(grey))
         track.add(masks.finish())
         generated = track.build()
@@ -219,9 +217,7 @@ class Evaluator:
         track = TrackBuilder(size)
 
         def frames() -> Iterator[UInt8]:
-            for frame in self._real_frames(video):
-                small, grey = scale(frame, size), to_grey(frame)
-                del frame
+            for small, grey in self._real_with_grey(video, size):
                 track.add(masks.push(grey))
                 yield small
             track.add(masks.finish())
@@ -229,26 +225,41 @@ class Evaluator:
         return Making(size, frames(), track.build)
 
     def _making_shipped(self, video: Path, size: tuple[int, int], *, mask: Path) -> Making:
-        frames = (scale(frame, size) for frame in self._real_frames(video))
-        return Making(size, frames, lambda: self._shipped_masks(mask, size))
+        return Making(size, self._real_small(video, size), lambda: self._shipped_masks(mask, size))
 
     def _shipped_masks(self, path: Path, size: tuple[int, int]) -> MaskTrack:
-        reader, track = BgrReader(), TrackBuilder(size)
+        reader, track = GreyReader(size), TrackBuilder(size)
         for frame in self._checked(path, self._truth.frames):
-            track.add([scale_mask(reader.read_grey(frame, size), size)])
+            track.add([scale_mask(reader.read(frame), size)])
         return track.build()
 
-    def _real_frames(self, path: Path) -> Iterator[UInt8]:
-        if not self._truth.resampled:
-            return self._frames(path, self._truth.frames)
-        source = self._frames(path, TEST_SECONDS * BASE_FPS)
-        return blend(source, TEST_SECONDS * BASE_FPS, self._truth.frames)
+    # -- frames --------------------------------------------------------------------------------
 
-    def _frames(self, path: Path, count: int) -> Iterator[UInt8]:
-        reader = BgrReader()
-        for frame in self._checked(path, count):
+    def _real_small(self, path: Path, size: tuple[int, int]) -> Iterator[UInt8]:
+        if self._truth.resampled:
+            yield from (scale(frame, size) for frame in self._blended(path))
+            return
+        reader = SmallReader(size)
+        for frame in self._checked(path, self._truth.frames):
             yield reader.read(frame)
             del frame  # the decoder can fill it again
+
+    def _real_with_grey(self, path: Path, size: tuple[int, int]) -> Iterator[tuple[UInt8, UInt8]]:
+        if self._truth.resampled:
+            yield from ((scale(frame, size), to_grey(frame)) for frame in self._blended(path))
+        else:
+            yield from self._with_grey(path, size)
+
+    def _with_grey(self, path: Path, size: tuple[int, int]) -> Iterator[tuple[UInt8, UInt8]]:
+        reader = SmallReader(size)
+        for frame in self._checked(path, self._truth.frames):
+            yield reader.read_with_grey(frame)
+            del frame  # as above
+
+    def _blended(self, path: Path) -> Iterator[UInt8]:
+        count, reader = TEST_SECONDS * BASE_FPS, BgrReader()
+        source = (reader.read(frame) for frame in self._checked(path, count))
+        return blend(source, count, self._truth.frames)
 
     def _checked(self, path: Path, count: int) -> Iterator[Any]:
         """Exactly ``count`` decoded frames; surplus ones are ignored, as officially."""

@@ -16,8 +16,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from phyrefine.physics_iq.decoding import UInt8, luma_to_grey, opencv, plane
+from phyrefine.physics_iq.decoding import UInt8, opencv, plane
 from phyrefine.physics_iq.metrics import MASK_THRESHOLD, Mask
+from phyrefine.physics_iq.scaling import GreyReader, scale, to_grey
 
 WEIGHT = 0.3  # of the newest frame in the background
 DIFFERENCE = 10  # grey levels a pixel must exceed against the background
@@ -73,20 +74,19 @@ class MaskFile:
 
     Args:
         fps: Rounded frame rate of the file.
-        size: (height, width) the frames are going to be resized to; rows that does not look at
-            may be left out. ``None`` reads whole frames.
+        size: (height, width) the frames are resized to when read; ``None`` keeps their own.
     """
 
     def __init__(self, fps: int, size: tuple[int, int] | None = None) -> None:
         self._fps = fps
-        self._size = size
+        self._reader = GreyReader(size)
         self._encoder: Any = None
         self._decoder: Any = av.CodecContext.create("mpeg4", "r")
         self._decoder.thread_count = 1
         self._count = 0
 
     def push(self, mask: UInt8) -> list[UInt8]:
-        """Put a mask in; get what can be read back so far, grey uint8 [H, W] each."""
+        """Put a mask in; get what can be read back so far, grey uint8 [h, w] each."""
         height, width = (side - side % 2 for side in mask.shape)
         if self._encoder is None:
             self._encoder = self._open(height, width)
@@ -102,11 +102,11 @@ class MaskFile:
         if self._encoder is None:
             return []
         rest = self._read(self._encoder.encode(None))
-        return rest + [luma_to_grey(frame, self._size) for frame in self._decoder.decode(None)]
+        return rest + [self._reader.read_luma(frame) for frame in self._decoder.decode(None)]
 
     def _read(self, packets: Iterable[Any]) -> list[UInt8]:
         frames = (frame for packet in packets for frame in self._decoder.decode(packet))
-        return [luma_to_grey(frame, self._size) for frame in frames]
+        return [self._reader.read_luma(frame) for frame in frames]
 
     def _open(self, height: int, width: int) -> Any:
         encoder: Any = av.CodecContext.create("mpeg4", "w")
@@ -148,13 +148,6 @@ class MetricMasks:
         return [scale_mask(grey, self._size) for grey in rest]
 
 
-def to_grey(frame: UInt8) -> UInt8:
-    """Grey, uint8 [H, W], of a BGR frame: a third of the memory, for :class:`MotionMasker`."""
-    cv = opencv()
-    grey: UInt8 = cv.cvtColor(frame, cv.COLOR_BGR2GRAY)
-    return grey
-
-
 def binary_grey(mask: UInt8) -> UInt8:
     """0 and 255 from the masker's values, even-sized like a mask file."""
     height, width = (side - side % 2 for side in mask.shape)
@@ -164,13 +157,4 @@ def binary_grey(mask: UInt8) -> UInt8:
 def scale_mask(grey: UInt8, size: tuple[int, int]) -> Mask:
     """Resize a grey mask frame bilinearly to (height, width), then threshold."""
     scaled: Mask = scale(grey, size) > MASK_THRESHOLD
-    return scaled
-
-
-def scale(frame: UInt8, size: tuple[int, int]) -> UInt8:
-    """OpenCV's bilinear resize (no antialiasing) to (height, width); a copy-free no-op if alike."""
-    if frame.shape[:2] == size:
-        return frame
-    cv = opencv()
-    scaled: UInt8 = cv.resize(frame, (size[1], size[0]), interpolation=cv.INTER_LINEAR)
     return scaled

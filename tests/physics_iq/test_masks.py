@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from phyrefine.physics_iq import decoding, masks
+from phyrefine.physics_iq import decoding, masks, scaling
 
 DATA = Path(__file__).parents[1] / "data" / "physics_iq"
 CLIPS = ["near_real-0013", "near_real-0029", "near_real-0048", "drift-0048", "real-0014"]
@@ -52,7 +52,7 @@ def test_every_stage_equals_the_official_program(name: str) -> None:
     stored = np.load(DATA / "arrays" / f"{name}.npz")
     frames = frames_of(clip_path(name))
     assert [sha(frame) for frame in frames] == stored["frame_sha"].tolist()
-    scaled = [masks.scale(frame, (24, 40)) for frame in frames]
+    scaled = [scaling.scale(frame, (24, 40)) for frame in frames]
     assert [sha(frame) for frame in scaled] == stored["scaled_frame_sha"].tolist()
 
     masker, file = masks.MotionMasker(), masks.MaskFile(30)
@@ -81,9 +81,11 @@ def test_a_still_clip_has_no_motion() -> None:
 
 def test_grey_of_a_mask_file_equals_its_blue_channel() -> None:
     folder = DATA / "edge/moving/physics-IQ-benchmark/video-masks/real/30FPS"
-    reader = decoding.BgrReader()
+    reader, grey, small = decoding.BgrReader(), scaling.GreyReader(), scaling.GreyReader((24, 40))
     for frame in decoding.decode(next(folder.glob("0019_*")), limit=40):
-        np.testing.assert_array_equal(reader.read_grey(frame), reader.read(frame)[..., 0])
+        blue = reader.read(frame)[..., 0]
+        np.testing.assert_array_equal(grey.read(frame), blue)
+        np.testing.assert_array_equal(small.read(frame), scaling.scale(blue, (24, 40)))
 
 
 def test_odd_sizes_are_cut_to_even_ones() -> None:
@@ -97,9 +99,9 @@ def test_odd_sizes_are_cut_to_even_ones() -> None:
 def test_the_mask_file_keeps_grey_grey(monkeypatch: pytest.MonkeyPatch) -> None:
     # Its frames are read by their luma alone, which is exact only while chroma stays neutral.
     rng = np.random.default_rng(1)
-    file = masks.MaskFile(30)
     pictures = []
-    monkeypatch.setattr(masks, "luma_to_grey", lambda frame, size: pictures.append(frame))
+    monkeypatch.setattr(scaling.GreyReader, "read_luma", lambda self, frame: pictures.append(frame))
+    file = masks.MaskFile(30)
     for _ in range(14):
         mask = (rng.random((48, 64)) < 0.3).astype(np.uint8) * np.uint8(masks.ON - masks.OFF)
         file.push(mask)

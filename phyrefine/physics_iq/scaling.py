@@ -1,0 +1,196 @@
+"""Decoded frames at the size the metrics work at.
+
+At exactly 4:1, the benchmark's own scale, a bilinear resize looks at the middle two of each four
+rows and columns only. There frames are converted in strips that stay in the processor's cache,
+and rows nobody looks at are left out; the bytes are those of the whole way.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+
+from phyrefine.physics_iq.decoding import BgrReader, UInt8, opencv, plane
+
+_ROWS, _FEWEST = 60, 8  # rows of the result in one strip: at the most, at the least
+_HALVED = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}  # the format of a frame of half the rows
+
+
+class SmallReader:
+    """Turns decoded frames into small BGR arrays, and into grey ones of their own size.
+
+    Args:
+        size: (height, width) the metrics work at.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+        self._reader = BgrReader()
+        self._strip: Any = None
+        self._rows = _strip_rows(size[0])
+
+    def read(self, frame: Any) -> UInt8:
+        """A frame, resized: BGR, uint8 [h, w, 3]."""
+        form = frame.format.name
+        if not (self._fits(frame) and _keeps_bytes(form, frame.width)):
+            return scale(self._reader.read(frame), self._size)
+        luma, *chroma = (plane(frame, index) for index in range(3))
+        small = np.empty((*self._size, 3), np.uint8)
+        for top, strip in self._strips(frame, _HALVED[form], 2):
+            _fill_half(strip, luma, chroma, top)
+            self._resize(self._reader.read(strip), small, top)
+        return small
+
+    def read_with_grey(self, frame: Any) -> tuple[UInt8, UInt8]:
+        """A frame, resized, as in :meth:`read`; and its grey at its own size, uint8 [H, W]."""
+        if not self._fits(frame):
+            whole = self._reader.read(frame)
+            return scale(whole, self._size), to_grey(whole)
+        planes = [plane(frame, index) for index in range(3)]
+        small = np.empty((*self._size, 3), np.uint8)
+        grey = np.empty((frame.height, frame.width), np.uint8)
+        for top, strip in self._strips(frame, frame.format.name, 4):
+            for index, pixels in enumerate(planes):
+                part, first = plane(strip, index), (4 if index == 0 else 2) * top
+                part[:] = pixels[first : first + len(part)]
+            bgr = self._reader.read(strip)
+            cv = opencv()
+            cv.cvtColor(bgr, cv.COLOR_BGR2GRAY, dst=grey[4 * top : 4 * top + strip.height])
+            self._resize(bgr, small, top)
+        return small, grey
+
+    def _fits(self, frame: Any) -> bool:
+        height, width = self._size
+        return bool(
+            frame.format.name in _HALVED
+            and (frame.height, frame.width) == (4 * height, 4 * width)
+            and self._rows >= _FEWEST
+            and not frame.rotation
+            and not frame.interlaced_frame
+        )
+
+    def _strips(self, frame: Any, form: str, rows: int) -> Iterator[tuple[int, Any]]:
+        """(First row of the result, picture to fill), ``rows`` of it for one of the result."""
+        if self._strip is None or self._strip.format.name != form:
+            self._strip = av.VideoFrame(frame.width, rows * self._rows, form)
+        self._strip.colorspace = frame.colorspace
+        self._strip.color_range = frame.color_range
+        for top in range(0, self._size[0], self._rows):
+            yield top, self._strip
+
+    def _resize(self, strip: UInt8, small: UInt8, top: int) -> None:
+        _resize_into(strip, small[top : top + self._rows])
+
+
+class GreyReader:
+    """Turns frames of mask files into grey arrays: all the scorer uses of them.
+
+    Args:
+        size: (height, width) to resize to; ``None`` keeps a frame's own size.
+    """
+
+    def __init__(self, size: tuple[int, int] | None = None) -> None:
+        self._size = size
+        self._reader = BgrReader()
+        self._strip: UInt8 | None = None
+
+    def read(self, frame: Any) -> UInt8:
+        """The blue channel, uint8 [h, w].
+
+        A grey file's luma says it all, through a table; anything else is converted whole.
+        """
+        if _is_plain_grey(frame):
+            return self.read_luma(frame)
+        return self._scaled(np.ascontiguousarray(self._reader.read(frame)[..., 0]))
+
+    def read_luma(self, frame: Any) -> UInt8:
+        """The same of a frame of even height whose chroma is neutral everywhere."""
+        luma, table, cv = plane(frame, 0), _luma_to_blue(frame.format.name), opencv()
+        if self._size is None or luma.shape != (4 * self._size[0], 4 * self._size[1]):
+            return self._scaled(cv.LUT(luma, table))
+        small, rows = np.empty(self._size, np.uint8), _strip_rows(self._size[0])
+        if self._strip is None:
+            self._strip = np.empty((2 * rows, luma.shape[1]), np.uint8)
+        for top in range(0, self._size[0], rows):
+            for row in (0, 1):
+                seen = luma[4 * top + row + 1 : 4 * (top + rows) : 4]
+                cv.LUT(seen, table, dst=self._strip[row::2])
+            _resize_into(self._strip, small[top : top + rows])
+        return small
+
+    def _scaled(self, grey: UInt8) -> UInt8:
+        return grey if self._size is None else scale(grey, self._size)
+
+
+def to_grey(frame: UInt8) -> UInt8:
+    """Grey, uint8 [H, W], of a BGR frame."""
+    cv = opencv()
+    grey: UInt8 = cv.cvtColor(frame, cv.COLOR_BGR2GRAY)
+    return grey
+
+
+def scale(frame: UInt8, size: tuple[int, int]) -> UInt8:
+    """OpenCV's bilinear resize (no antialiasing) to (height, width); a copy-free no-op if alike."""
+    if frame.shape[:2] == size:
+        return frame
+    cv = opencv()
+    scaled: UInt8 = cv.resize(frame, (size[1], size[0]), interpolation=cv.INTER_LINEAR)
+    return scaled
+
+
+def _resize_into(pixels: UInt8, small: UInt8) -> None:
+    cv = opencv()
+    cv.resize(pixels, small.shape[1::-1], dst=small, interpolation=cv.INTER_LINEAR)
+
+
+@functools.cache
+def _strip_rows(height: int) -> int:
+    # Strips of one height, as another one would set the converter up anew.
+    return max(rows for rows in range(1, _ROWS + 1) if height % rows == 0)
+
+
+def _fill_half(strip: Any, luma: UInt8, chroma: list[UInt8], top: int) -> None:
+    # Rows 1 and 2 of four lie in different rows of chroma, so the kept half has one row of chroma
+    # for each of luma: 4:2:2.
+    bottom = 4 * top + 2 * strip.height
+    pixels = plane(strip, 0)
+    pixels[0::2], pixels[1::2] = luma[4 * top + 1 : bottom : 4], luma[4 * top + 2 : bottom : 4]
+    for index, part in enumerate(chroma, start=1):
+        plane(strip, index)[:] = part[2 * top : 2 * top + strip.height]
+
+
+@functools.cache
+def _keeps_bytes(form: str, width: int) -> bool:
+    """Whether the converter gives half the rows, as 4:2:2, the bytes they have in the whole.
+
+    It does where it works with vector instructions; its portable code drops rows of chroma.
+    """
+    rng = np.random.default_rng(0)
+    whole, half = av.VideoFrame(width, 8, form), av.VideoFrame(width, 4, _HALVED[form])
+    planes = [plane(whole, index) for index in range(3)]
+    for pixels in planes:
+        pixels[:] = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
+    _fill_half(half, planes[0], planes[1:], 0)
+    wanted = BgrReader().read(whole).reshape(2, 4, width, 3)[:, 1:3].reshape(4, width, 3)
+    return np.array_equal(BgrReader().read(half), wanted)
+
+
+def _is_plain_grey(frame: Any) -> bool:
+    # swscale treats odd heights otherwise, so there the table would not be exact.
+    if frame.format.name not in _HALVED or frame.height % 2 or frame.rotation:
+        return False
+    chroma = (plane(frame, 1), plane(frame, 2))
+    return all(part.min() == part.max() == 128 for part in chroma)
+
+
+@functools.cache
+def _luma_to_blue(form: str) -> UInt8:
+    ramp = av.VideoFrame(256, 2, form)
+    plane(ramp, 0)[:] = np.arange(256, dtype=np.uint8)
+    for index in (1, 2):
+        plane(ramp, index)[:] = 128
+    return np.ascontiguousarray(BgrReader().read(ramp)[0, :, 0])

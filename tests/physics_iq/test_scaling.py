@@ -1,0 +1,89 @@
+"""Frames at the metrics' size: strips and left-out rows give the bytes of the whole way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from phyrefine.physics_iq import scaling
+from phyrefine.physics_iq.decoding import BgrReader, plane
+from phyrefine.physics_iq.scaling import GreyReader, SmallReader, scale, to_grey
+
+BT709, UNTAGGED = 1, 2
+LIMITED, FULL = 1, 2
+
+
+def noise(
+    width: int, height: int, *, form: str = "yuv420p", matrix: int = UNTAGGED, span: int = 0
+) -> Any:
+    frame = av.VideoFrame(width, height, form)
+    frame.colorspace, frame.color_range = matrix, span
+    rng = np.random.default_rng(width + height)
+    for index in range(3):
+        pixels = plane(frame, index)
+        pixels[:] = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
+    return frame
+
+
+FRAMES = {
+    "strips": noise(768, 960),
+    "strips of few rows": noise(640, 352),
+    "a width without vectors": noise(4 * 27, 4 * 24),
+    "tagged matrix": noise(256, 160, matrix=BT709),
+    "full range": noise(256, 160, span=FULL),
+    "full range, by format": noise(256, 160, form="yuvj420p"),
+    "limited range, tagged": noise(256, 160, matrix=BT709, span=LIMITED),
+    "chroma of every row": noise(256, 160, form="yuv422p"),
+    "a prime number of rows": noise(256, 4 * 61),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+@pytest.mark.parametrize("portable", [False, True], ids=["any converter", "portable converter"])
+def test_small_frames_equal_the_resized_whole(
+    name: str, portable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if portable:
+        monkeypatch.setattr(scaling, "_keeps_bytes", lambda form, width: False)
+    frame = FRAMES[name]
+    size = frame.height // 4, frame.width // 4
+    whole = BgrReader().read(frame)
+    reader = SmallReader(size)
+    for _ in range(2):  # the second goes through a strip that is in use
+        np.testing.assert_array_equal(reader.read(frame), scale(whole, size))
+        small, grey = reader.read_with_grey(frame)
+        np.testing.assert_array_equal(small, scale(whole, size))
+        np.testing.assert_array_equal(grey, to_grey(whole))
+
+
+def test_the_matrix_is_looked_at_frame_by_frame() -> None:
+    reader = SmallReader((40, 64))
+    plain, tagged = FRAMES["full range"], FRAMES["tagged matrix"]
+    for frame in (plain, tagged, plain):
+        wanted = scale(BgrReader().read(frame), (40, 64))
+        np.testing.assert_array_equal(reader.read(frame), wanted)
+
+
+@pytest.mark.parametrize("size", [(45, 80), (40, 64), (20, 32), (160, 256)])
+def test_frames_of_other_proportions_are_resized_whole(size: tuple[int, int]) -> None:
+    frame = FRAMES["tagged matrix"]
+    whole = BgrReader().read(frame)
+    small, grey = SmallReader(size).read_with_grey(frame)
+    np.testing.assert_array_equal(small, scale(whole, size))
+    np.testing.assert_array_equal(SmallReader(size).read(frame), scale(whole, size))
+    np.testing.assert_array_equal(grey, to_grey(whole))
+
+
+@pytest.mark.parametrize("size", [(960, 768), (240, 192), (200, 300)])
+def test_small_grey_equals_the_resized_blue_channel(size: tuple[int, int]) -> None:
+    frame = noise(768, 960)
+    blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
+    np.testing.assert_array_equal(GreyReader(size).read(frame), scale(blue, size))
+    for index in (1, 2):
+        plane(frame, index)[:] = 128
+    blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
+    np.testing.assert_array_equal(GreyReader(size).read(frame), scale(blue, size))
+    np.testing.assert_array_equal(GreyReader().read(frame), blue)
