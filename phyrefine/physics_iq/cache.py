@@ -93,8 +93,8 @@ class Cache:
 
     Attributes:
         folder: Where; made when missing.
-        packed: Compress frames: about a third of the space, several times slower to read. Raw,
-            a 5 s clip of the 4K footage takes 233 MB.
+        packed: Compress: about a third of the space, several times slower to read. Raw, a 5 s
+            clip of the 4K footage takes 244 MB.
     """
 
     folder: Path
@@ -140,7 +140,8 @@ class Cache:
                     self._put(stream, np.ascontiguousarray(frame))
                     count += 1
             track = making.masks()
-            np.savez_compressed(aside / "masks.npz", bits=track.bits, counts=track.counts)
+            save = np.savez_compressed if self.packed else np.savez
+            save(aside / "masks.npz", bits=track.bits, counts=track.counts)
             entry = {"size": list(making.size), "frames": count, "packed": self.packed}
             (aside / "entry.json").write_text(json.dumps(entry))
             _adopt(aside, folder)

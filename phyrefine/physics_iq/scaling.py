@@ -17,6 +17,7 @@ import numpy as np
 from phyrefine.physics_iq.decoding import BgrReader, UInt8, opencv, plane
 
 _ROWS, _FEWEST = 60, 8  # rows of the result in one strip: at the most, at the least
+_MASK_ROWS = 20  # of a mask file: few, as strips without motion are passed over
 _HALVED = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}  # the format of a frame of half the rows
 
 
@@ -31,7 +32,7 @@ class SmallReader:
         self._size = size
         self._reader = BgrReader()
         self._strip: Any = None
-        self._rows = _strip_rows(size[0])
+        self._rows = _strip_rows(size[0], _ROWS)
 
     def read(self, frame: Any) -> UInt8:
         """A frame, resized: BGR, uint8 [h, w, 3]."""
@@ -112,13 +113,15 @@ class GreyReader:
         luma, table, cv = plane(frame, 0), _luma_to_blue(frame.format.name), opencv()
         if self._size is None or luma.shape != (4 * self._size[0], 4 * self._size[1]):
             return self._scaled(cv.LUT(luma, table))
-        small, rows = np.empty(self._size, np.uint8), _strip_rows(self._size[0])
+        small, rows = np.zeros(self._size, np.uint8), _strip_rows(self._size[0], _MASK_ROWS)
         if self._strip is None:
             self._strip = np.empty((2 * rows, luma.shape[1]), np.uint8)
         for top in range(0, self._size[0], rows):
-            for row in (0, 1):
-                seen = luma[4 * top + row + 1 : 4 * (top + rows) : 4]
-                cv.LUT(seen, table, dst=self._strip[row::2])
+            seen = [luma[4 * top + row : 4 * (top + rows) : 4] for row in (1, 2)]
+            if not table[max(int(part.max()) for part in seen)]:
+                continue  # black as far as anyone looks, as most of a mask is
+            for row, part in enumerate(seen):
+                cv.LUT(part, table, dst=self._strip[row::2])
             _resize_into(self._strip, small[top : top + rows])
         return small
 
@@ -148,9 +151,9 @@ def _resize_into(pixels: UInt8, small: UInt8) -> None:
 
 
 @functools.cache
-def _strip_rows(height: int) -> int:
+def _strip_rows(height: int, most: int) -> int:
     # Strips of one height, as another one would set the converter up anew.
-    return max(rows for rows in range(1, _ROWS + 1) if height % rows == 0)
+    return max(rows for rows in range(1, most + 1) if height % rows == 0)
 
 
 def _fill_half(strip: Any, luma: UInt8, chroma: list[UInt8], top: int) -> None:

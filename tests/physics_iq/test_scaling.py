@@ -87,3 +87,15 @@ def test_small_grey_equals_the_resized_blue_channel(size: tuple[int, int]) -> No
     blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
     np.testing.assert_array_equal(GreyReader(size).read(frame), scale(blue, size))
     np.testing.assert_array_equal(GreyReader().read(frame), blue)
+
+
+@pytest.mark.parametrize("row", [81, 82, 158])
+def test_a_lone_bright_row_of_a_dark_mask_is_seen(row: int) -> None:
+    frame = noise(256, 240)
+    for index, value in enumerate((16, 128, 128)):
+        plane(frame, index)[:] = value
+    plane(frame, 0)[row, 100:140] = 235
+    grey = GreyReader((60, 64)).read(frame)
+    blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
+    np.testing.assert_array_equal(grey, scale(blue, (60, 64)))
+    assert grey.max() == 128
