@@ -8,10 +8,12 @@ them; :class:`MaskFile` does the same in memory: the loss moves the score by 0.1
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
+import attrs
 import av
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,10 @@ KERNEL = 5  # side of the square of opening and closing, and of the blur
 # handing them to the encoder is one addition.
 OFF, ON = 16, 235
 _MPEG4_OPTIONS = {"qmin": "3"}
+_STRIP = 64  # rows worked on at a time where that changes nothing
+# Pixels from which masks wait for the mask file: its encoder and decoder take 120 MB at 4K, beside
+# the clip's own decoder and background; waiting costs a few per cent of time.
+_LARGE = 4_000_000
 _GROUP = 12  # frames from key frame to key frame
 
 
@@ -46,7 +52,7 @@ class MotionMasker:
         """The mask of the next frame.
 
         Args:
-            frame: BGR, uint8 [H, W, 3], or its :func:`to_grey`, which is used up.
+            frame: BGR, uint8 [H, W, 3], or its :func:`to_grey`, which the mask is written into.
 
         Returns:
             uint8 [H, W]: ``ON - OFF`` where something moves, else 0.
@@ -56,14 +62,18 @@ class MotionMasker:
         cv.GaussianBlur(grey, (KERNEL, KERNEL), 0, dst=grey)
         if self._background is None:
             self._background = grey.astype(np.float64)
-            return np.zeros_like(grey)
+            grey[:] = 0
+            return grey
+        # In one piece: the last pixels of a call are rounded otherwise.
         cv.accumulateWeighted(grey, self._background, WEIGHT)
-        raw = cv.convertScaleAbs(self._background)
-        cv.absdiff(grey, raw, dst=raw)
-        cv.threshold(raw, DIFFERENCE, ON - OFF, cv.THRESH_BINARY, dst=raw)
-        cv.morphologyEx(raw, cv.MORPH_OPEN, self._square, dst=raw)
-        mask: UInt8 = cv.morphologyEx(raw, cv.MORPH_CLOSE, self._square, dst=raw)
-        return mask
+        for top in range(0, len(grey), _STRIP):
+            part = grey[top : top + _STRIP]
+            rounded = cv.convertScaleAbs(self._background[top : top + _STRIP])
+            cv.absdiff(part, rounded, dst=part)
+            cv.threshold(part, DIFFERENCE, ON - OFF, cv.THRESH_BINARY, dst=part)
+        cv.morphologyEx(grey, cv.MORPH_OPEN, self._square, dst=grey)
+        cv.morphologyEx(grey, cv.MORPH_CLOSE, self._square, dst=grey)
+        return grey
 
 
 class MaskFile:
@@ -81,6 +91,7 @@ class MaskFile:
         self._fps = fps
         self._reader = GreyReader(size)
         self._encoder: Any = None
+        self._picture: Any = None
         self._decoder: Any = av.CodecContext.create("mpeg4", "r")
         self._decoder.thread_count = 1
         self._count = 0
@@ -90,12 +101,13 @@ class MaskFile:
         height, width = (side - side % 2 for side in mask.shape)
         if self._encoder is None:
             self._encoder = self._open(height, width)
-        picture = av.VideoFrame(width, height, "yuv420p")
-        opencv().add(mask[:height, :width], OFF, dst=plane(picture, 0))
-        for index in (1, 2):
-            plane(picture, index)[:] = 128
-        picture.pts, self._count = self._count, self._count + 1
-        return self._read(self._encoder.encode(picture))
+            self._picture = av.VideoFrame(width, height, "yuv420p")
+            for index in (1, 2):
+                plane(self._picture, index)[:] = 128
+        self._picture.make_writable()  # a copy, should the encoder still hold it
+        opencv().add(mask[:height, :width], OFF, dst=plane(self._picture, 0))
+        self._picture.pts, self._count = self._count, self._count + 1
+        return self._read(self._encoder.encode(self._picture))
 
     def finish(self) -> list[UInt8]:
         """The rest of the frames."""
@@ -133,19 +145,63 @@ class MetricMasks:
 
     def __init__(self, size: tuple[int, int], fps: int, *, lossless: bool = False) -> None:
         self._size = size
-        self._masker = MotionMasker()
+        self._masker: MotionMasker | None = MotionMasker()
         self._file = None if lossless else MaskFile(fps, size)
+        self._waiting: list[PackedMask] = []
 
     def push(self, frame: UInt8) -> list[Mask]:
         """Put a frame in at the clip's own size, as in the masker; get the masks that are ready."""
+        if self._masker is None:
+            raise ValueError("The masks of this clip are finished: begin another.")
         mask = self._masker.push(frame)
-        ready = [binary_grey(mask)] if self._file is None else self._file.push(mask)
-        return [scale_mask(grey, self._size) for grey in ready]
+        if self._file is None:
+            return [scale_mask(binary_grey(mask), self._size)]
+        if mask.size < _LARGE:
+            return [scale_mask(grey, self._size) for grey in self._file.push(mask)]
+        self._waiting.append(PackedMask.of(mask))
+        return []
 
-    def finish(self) -> list[Mask]:
-        """The rest of the masks."""
-        rest = [] if self._file is None else self._file.finish()
-        return [scale_mask(grey, self._size) for grey in rest]
+    def finish(self) -> Iterator[Mask]:
+        """The rest of the masks; of a large clip all, now that its decoder is gone."""
+        self._masker = None
+        if self._file is None:
+            return
+        for packed in self._waiting:
+            for grey in self._file.push(packed.unpack()):
+                yield scale_mask(grey, self._size)
+        for grey in self._file.finish():
+            yield scale_mask(grey, self._size)
+
+
+@attrs.frozen
+class PackedMask:
+    """A mask of the masker, small while it waits for the mask file.
+
+    Attributes:
+        shape: (height, width) of the mask.
+        box: x, y, width and height of what moves.
+        bits: That part, as compressed bits.
+    """
+
+    shape: tuple[int, ...]
+    box: tuple[int, int, int, int]
+    bits: bytes
+
+    @classmethod
+    def of(cls, mask: UInt8) -> PackedMask:
+        """Pack uint8 [H, W], ``ON - OFF`` or 0."""
+        x, y, width, height = opencv().boundingRect(mask)
+        bits = np.packbits(mask[y : y + height, x : x + width], axis=-1)
+        return cls(mask.shape, (x, y, width, height), zlib.compress(bits.tobytes(), 1))
+
+    def unpack(self) -> UInt8:
+        """The mask."""
+        mask = np.zeros(self.shape, np.uint8)
+        x, y, width, height = self.box
+        bits = np.frombuffer(zlib.decompress(self.bits), np.uint8).reshape(height, (width + 7) // 8)
+        part = mask[y : y + height, x : x + width]
+        np.multiply(np.unpackbits(bits, axis=-1, count=width), ON - OFF, out=part)
+        return mask
 
 
 def binary_grey(mask: UInt8) -> UInt8:

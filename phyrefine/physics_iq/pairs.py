@@ -39,18 +39,20 @@ class TrackBuilder:
     """Collects masks, bool [H, W] each, into a :class:`MaskTrack`."""
 
     def __init__(self, size: tuple[int, int]) -> None:
-        self._bits: list[UInt8] = []
+        self._bits = bytearray()
         self._counts = np.zeros(size, np.uint16)
 
     def add(self, masks: Iterable[Mask]) -> None:
         """Append masks."""
         for mask in masks:
-            self._bits.append(np.packbits(mask, axis=-1))
+            self._bits += np.packbits(mask, axis=-1).data
             self._counts += mask
 
     def build(self) -> MaskTrack:
         """All masks so far; at least one."""
-        return MaskTrack(np.stack(self._bits), self._counts)
+        height, width = self._counts.shape
+        bits = np.frombuffer(self._bits, np.uint8).reshape(-1, height, (width + 7) // 8)
+        return MaskTrack(bits, self._counts)
 
 
 def compare_tracks(a: MaskTrack, b: MaskTrack, errors: tuple[float, ...]) -> PairMetrics:

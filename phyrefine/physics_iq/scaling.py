@@ -32,6 +32,7 @@ class SmallReader:
         self._size = size
         self._reader = BgrReader()
         self._strip: Any = None
+        self._grey: UInt8 | None = None
         self._rows = _strip_rows(size[0], _ROWS)
 
     def read(self, frame: Any) -> UInt8:
@@ -47,13 +48,18 @@ class SmallReader:
         return small
 
     def read_with_grey(self, frame: Any) -> tuple[UInt8, UInt8]:
-        """A frame, resized, as in :meth:`read`; and its grey at its own size, uint8 [H, W]."""
+        """A frame, resized, as in :meth:`read`; and its grey at its own size, uint8 [H, W].
+
+        The grey array is the next call's too.
+        """
         if not self._fits(frame):
             whole = self._reader.read(frame)
             return scale(whole, self._size), to_grey(whole)
         planes = [plane(frame, index) for index in range(3)]
         small = np.empty((*self._size, 3), np.uint8)
-        grey = np.empty((frame.height, frame.width), np.uint8)
+        if self._grey is None:
+            self._grey = np.empty((frame.height, frame.width), np.uint8)
+        grey = self._grey
         for top, strip in self._strips(frame, frame.format.name, 4):
             for index, pixels in enumerate(planes):
                 part, first = plane(strip, index), (4 if index == 0 else 2) * top

@@ -44,7 +44,7 @@ def metric_masks(
 ) -> NDArray[np.bool_]:
     made = masks.MetricMasks(size, 30, lossless=lossless)
     ready = [mask for frame in frames for mask in made.push(frame)]
-    return np.stack(ready + made.finish())
+    return np.stack([*ready, *made.finish()])
 
 
 @pytest.mark.parametrize("name", CLIPS)
@@ -64,6 +64,25 @@ def test_every_stage_equals_the_official_program(name: str) -> None:
 
     seen = metric_masks(frames, (24, 40))
     np.testing.assert_array_equal(seen, bits(stored, "mask_scaled"))
+
+
+def test_masks_of_large_clips_wait_and_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = frames_of(clip_path("drift-0048"))
+    at_once = metric_masks(frames, (24, 40))
+    monkeypatch.setattr(masks, "_LARGE", 0)
+    made = masks.MetricMasks((24, 40), 30)
+    assert not any(made.push(frame.copy()) for frame in frames)
+    np.testing.assert_array_equal(np.stack(list(made.finish())), at_once)
+    assert at_once.any()
+    with pytest.raises(ValueError, match="begin another"):
+        made.push(frames[0])
+
+
+@pytest.mark.parametrize("density", [0, 0.001, 0.5, 1])
+def test_a_waiting_mask_is_the_mask(density: float) -> None:
+    rng = np.random.default_rng(2)
+    mask = (rng.random((37, 53)) < density).astype(np.uint8) * np.uint8(masks.ON - masks.OFF)
+    np.testing.assert_array_equal(masks.PackedMask.of(mask).unpack(), mask)
 
 
 def test_lossless_masks_differ_only_at_edges() -> None:
