@@ -11,6 +11,7 @@ import hashlib
 import json
 import secrets
 import shutil
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from phyrefine.physics_iq.decoding import UInt8
 from phyrefine.physics_iq.pairs import MaskTrack
 
 _FORMAT = 1  # raise when the layout of an entry or the meaning of a key changes
+_STALE = 3600.0  # seconds untouched after which a half-written part has lost its process
 _LEVEL = 1  # zlib's fastest: decompression dominates
 
 
@@ -130,6 +132,22 @@ class Cache:
         write_bytes(path, json.dumps(made).encode())
         return made
 
+    def sweep(self, *, now: float | None = None) -> None:
+        """Delete what killed processes left half written: parts untouched for an hour.
+
+        A part that is being written is touched with every frame, so other processes keep theirs.
+
+        Args:
+            now: Seconds since the epoch; by default the clock's.
+        """
+        limit = (time.time() if now is None else now) - _STALE
+        for part in (
+            *(self.folder / "clips").glob(".*.part"),
+            *(self.folder / "values").glob(".*.part.json"),
+        ):
+            if _touched(part) < limit:
+                _delete(part)
+
     def _write(self, folder: Path, making: Making) -> None:
         aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
         aside.mkdir(parents=True)
@@ -161,6 +179,21 @@ def digest(*parts: object) -> str:
     """Key made of JSON values; every one of them counts."""
     text = json.dumps([_FORMAT, *parts], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _touched(part: Path) -> float:
+    """When a part or anything in it was last written; never, if it is gone by now."""
+    try:
+        return max(path.stat().st_mtime for path in (part, *part.glob("*")))
+    except FileNotFoundError:
+        return float("inf")
+
+
+def _delete(part: Path) -> None:
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
 
 
 def _adopt(aside: Path, folder: Path) -> None:

@@ -283,6 +283,8 @@ class Evaluator:
 
     def _each_view(self, samples: Sequence[Sample], work: Callable[[Sample], T]) -> list[T]:
         self._stop.clear()
+        if self._cache_folder is not None:
+            Cache(self._cache_folder).sweep()
         bar = tqdm(total=len(samples), desc="Physics-IQ views", disable=not self._progress)
         with bar, ThreadPoolExecutor(self._jobs) as pool:
             futures = [pool.submit(work, sample) for sample in samples]
