@@ -40,7 +40,7 @@ def measure(kind: str, scene_seed: int, seed: int, variant: str, loops: int) -> 
     from phyrefine.refine.loop import Loop
     from phyrefine.run.store import MemoryStore
     from phyrefine.run.stored import StoredAsker, StoredGenerator
-    from phyrefine.types import Prompt
+    from phyrefine.types import Attempt, Prompt
     from phyrefine.world.eye import WorldVLM
     from phyrefine.world.generator import WorldGenerator
     from phyrefine.world.rewriter import WorldLLM
@@ -59,21 +59,27 @@ def measure(kind: str, scene_seed: int, seed: int, variant: str, loops: int) -> 
     main = loop(vlm, WorldLLM())
     judge = Judging(sample)
 
+    def renders(prompt: Prompt, seeds: Iterable[int]) -> list[Any]:
+        return [main.render(prompt, scenario, steps=None, seed=s) for s in seeds]
+
     def clips(prompt: Prompt, seeds: Iterable[int]) -> list[dict[str, Any]]:
-        made = (main.render(prompt, scenario, steps=None, seed=s).clip for s in seeds)
-        return [judge.row(clip, prompt) for clip in made]
+        return [judge.row(take.clip, prompt) for take in renders(prompt, seeds)]
 
     more = [seed + 1000 * number for number in range(loops)]
     plain = main.render(Prompt(scenario.description), scenario, steps=None, seed=seed)
     attempts = list(main.iterate(scenario))
     first = attempts[0].prompt
+    samples = [
+        Attempt(number, first, (take,), main.critique(take.clip, scenario, ()))
+        for number, take in enumerate(renders(first, more), 1)
+    ]
     rng = np.random.default_rng([scene_seed, seed])
     blind = loop(Blind(vlm, _another(kind, scene_seed, seed, generator)), WorldLLM())
     paraphrased = list(loop(vlm, WorldLLM("paraphrase")).iterate(scenario))
     rows: dict[str, Any] = {
         "plain": [judge.row(plain.clip, Prompt(scenario.description))],
         "reseed": clips(Prompt(scenario.description), more),
-        "all_cues": clips(first, more),
+        "all_cues": [judge.row(a.clip, a.prompt, a.critique) for a in samples],
         "true_caption": clips(Prompt(all_cues(sample.scene, "held_out", rng)), [seed]),
         "filler": clips(Prompt(filler_only(sample.scene, 4, rng)), [seed]),
         "still": [judge.row(judge.still(), Prompt(""))],
@@ -86,6 +92,7 @@ def measure(kind: str, scene_seed: int, seed: int, variant: str, loops: int) -> 
     return {
         "kind": kind, "scene": scene_seed, "seed": seed, "variant": variant, "arms": rows,
         "picks": _picks(sample, vlm, plain, critique, attempts),
+        "sample_picks": _picks(sample, vlm, plain, critique, samples),
         "stops": {"extractive": _stops(attempts), "paraphrasing": _stops(paraphrased)},
     }  # fmt: skip
 
@@ -239,6 +246,10 @@ def arms(loops: int) -> dict[str, Callable[[dict], list[dict]]]:
     for name in (*SELECTORS, "oracle"):
         label = "oracle (GROUND TRUTH)" if name == "oracle" else name
         table[f"pick from plain + loops: {label}"] = lambda r, n=name: [_picked(r, n)]
+    for name in ("critics_pick", "judge"):
+        table[f"pick from plain + all-cues samples: {name}"] = lambda r, n=name: [
+            _picked(r, n, "sample_picks", "all_cues")
+        ]
     for name, title in (("reseed", "re-seed"), ("all_cues", "all-cues")):
         table[f"{title}, best of its samples (GROUND TRUTH)"] = lambda r, n=name: [
             max(r["arms"]["plain"] + r["arms"][n], key=lambda clip: clip["score"])
@@ -246,9 +257,11 @@ def arms(loops: int) -> dict[str, Callable[[dict], list[dict]]]:
     return table
 
 
-def _picked(record: dict[str, Any], selector: str) -> dict[str, Any]:
-    attempt = int(record["picks"][selector].partition(".")[0])
-    pool = record["arms"]["plain"] + record["arms"]["loop"]
+def _picked(
+    record: dict[str, Any], selector: str, picks: str = "picks", arm: str = "loop"
+) -> dict[str, Any]:
+    attempt = int(record[picks][selector].partition(".")[0])
+    pool = record["arms"]["plain"] + record["arms"][arm]
     return pool[attempt]
 
 
@@ -301,12 +314,32 @@ def print_steps(records: Sequence[dict[str, Any]], loops: int) -> None:
     pairs["last loop - filler text"] = (score("loop", -1), score("filler", 0))
     judged = [_picked(r, "judge")["score"] for r in records]
     pairs["judge's pick - all-cues control"] = (judged, cued)
+    sampled = [_picked(r, "judge", "sample_picks", "all_cues")["score"] for r in records]
+    pairs["judge's pick - judge's pick of equal all-cues samples"] = (judged, sampled)
     drawn = [_picked(r, "random")["score"] for r in records]
     pairs["judge's pick - random pick"] = (judged, drawn)
     print("\n| difference | points [95 %] |\n|---|---|")
     for title, (one, other) in pairs.items():
         difference = [a - b for a, b in zip(one, other, strict=True)]
         print(f"| {title} | {_interval(difference, scenes, signed=True)} |")
+
+
+def print_repairs(records: Sequence[dict[str, Any]]) -> None:
+    """Of the first clips that are truly wrong: how often each second try is right."""
+    broken = [r["arms"] for r in records if r["arms"]["loop"][0]["wrong"]]
+    tries: dict[str, Callable[[dict], list[dict]]] = {
+        "loop 2 (revised prompt, same noise)": lambda a: a["loop"][1:2],
+        "last loop (revised prompt, same noise)": lambda a: a["loop"][-1:],
+        "blind critic, last loop (same noise)": lambda a: a["blind"][-1:],
+        "true caption, held-out wording (same noise)": lambda a: a["true_caption"],
+        "plain description (same noise)": lambda a: a["plain"],
+        "the first prompt again, other noise": lambda a: a["all_cues"][1:],
+    }
+    print(f"\n| second try for the {len(broken)} of {len(records)} first clips that are truly "
+          "wrong | right |\n|---|---|")  # fmt: skip
+    for title, clips in tries.items():
+        right = [not clip["wrong"] for arms_ in broken for clip in clips(arms_)]
+        print(f"| {title} | {sum(right) / max(1, len(right)):.0%} |")
 
 
 def print_critic(records: Sequence[dict[str, Any]]) -> None:
@@ -384,6 +417,7 @@ def main() -> None:
             print(f"\n## Generator variant: {variant}\n")
             print_table(mine, arguments.loops)
             print_steps(mine, arguments.loops)
+            print_repairs(mine)
             print_critic(mine)
             print_stops(mine, arguments.loops)
 

@@ -34,10 +34,17 @@ def check_stops(case: Case, motion: Motion) -> list[Finding]:
                 found.append(Finding("stop", motion.name, contact.time, None, 0.8, sure))
             continue
         sets_off = before < 0.7 * case.unit and after > _MOVING * case.unit and case.seam > 0
+        if sets_off and _released(case, contact.after):
+            continue
         if sets_off and not case.around.met(motion.track, frame, contact.after):
             end = contact.time + 0.5
             found.append(Finding("start", motion.name, contact.time, end, 0.7, 0.5))
     return found or _halts(case, motion)
+
+
+def _released(case: Case, after: FloatArray) -> bool:
+    """Whether a thing that the words let go sets off downward, as gravity makes it."""
+    return case.cues.starts and float(after[1]) < -0.5 * float(np.hypot(*after))
 
 
 def _halts(case: Case, motion: Motion) -> list[Finding]:

@@ -12,7 +12,9 @@ import re
 # fits the material.
 STORIES: dict[str, tuple[str, ...]] = {
     "drop": ("fall", "land", "rebound", "decay", "whole", "settle"),
-    "throw": ("arc", "land", "rebound", "onward", "decay", "whole"),
+    # Landing, heights and shrinking bounces are words of a drop: with them a thrown ball falls
+    # straight down. What tells a throw apart is that it keeps going sideways.
+    "throw": ("arc", "forward", "bounce on", "onward", "whole"),
     "collide": ("approach", "contact", "transfer", "slowing", "whole"),
     "ramp": ("down ramp", "surface", "run out", "slowing", "whole"),
     "swing": ("swing", "fastest", "height", "string", "whole"),
@@ -36,6 +38,9 @@ PLAIN: dict[str, str] = {
     "whole": "{a} stays visible the whole time and keeps its shape, size and colour.",
     "settle": "Finally {a} comes to rest and lies still on the floor.",
     "arc": "{a} flies along a curved arc: it rises, slows, turns over and falls ever faster.",
+    "forward": "{a} moves sideways at the same speed all the way, in the air and after it.",
+    "bounce on": "{a} bounces off the floor and rises again.",
+    "bounce on soft": "{a} lands without a rebound and stays where it lands.",
     "onward": "{a} keeps moving sideways in the same direction with every bounce.",
     "approach": "{a} rolls straight on until it reaches {b}.",
     "contact": "{a} hits {b}; they touch at their edges and do not pass through each other.",
@@ -101,7 +106,7 @@ STRESSED: dict[str, tuple[str, str]] = {
     ),
     "fade": (
         "{a} does not fade: it keeps its full colour and stays visible to the end.",
-        "{a} never fades or vanishes and remains the same solid object.",
+        "{a} never fades and is the same object from beginning to end.",
     ),
     "appear": (
         "No new object appears; there are only the objects from the beginning.",
@@ -128,7 +133,7 @@ STRESSED: dict[str, tuple[str, str]] = {
         "Gravity pulls {a} down and its speed increases steadily.",
     ),
     "fast fall": (
-        "{a} falls with a steadily increasing speed, not with a sudden jump.",
+        "{a} falls with a speed that grows evenly, no faster than gravity makes it.",
         "The fall of {a} is continuous and its speed increases steadily.",
     ),
     "stick": (
@@ -196,8 +201,8 @@ STRESSED: dict[str, tuple[str, str]] = {
         "The motion of {a} continues at once and does not stop.",
     ),
     "jump": (
-        "{a} moves smoothly from where it was, without sudden jumps.",
-        "The motion of {a} is continuous from the first moment on.",
+        "{a} goes on from the very place where it was.",
+        "The path of {a} has no gap from beginning to end.",
     ),
     "sideways": (
         "{a} does not drift: its sideways motion stays the same in the air.",
@@ -211,6 +216,30 @@ STRESSED: dict[str, tuple[str, str]] = {
         "{a} stays at rest until something hits it.",
         "Nothing moves {a} before it is touched.",
     ),
+}
+
+# Faults of a thrown ball, told without the words of a drop (see ``STORIES``).
+_FALLING = (
+    "{a} does not float at the top of its arc; it turns over and comes down.",
+    "{a} follows its arc over the top and down, moving sideways all the way.",
+)
+_BOUNCING = (
+    "{a} rebounds from the floor and keeps moving sideways at the same speed.",
+    "With every bounce {a} flies on sideways in another arc.",
+)
+_LOWER = (
+    "{a} loses energy at every impact, so the bounces get smaller and smaller.",
+    "{a} keeps moving sideways in lower and lower arcs.",
+)
+STRESSED_THROW: dict[str, tuple[str, str]] = {
+    "hover": _FALLING,
+    "slow fall": _FALLING,
+    "fast fall": _FALLING,
+    "stick": _BOUNCING,
+    "weak bounce": _BOUNCING,
+    "sink": _BOUNCING,
+    "strong bounce": _LOWER,
+    "gain": _LOWER,
 }
 
 

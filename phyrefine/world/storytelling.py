@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from phyrefine.world.case import Case, Finding, Motion
 from phyrefine.world.flight import is_flight
 from phyrefine.world.motion import Stretch
-from phyrefine.world.phrases import FAULTS, PLAIN, STORIES, STRESSED, say
+from phyrefine.world.phrases import FAULTS, PLAIN, STORIES, STRESSED, STRESSED_THROW, say
 from phyrefine.world.wordings import Cues
 
 DOMAINS: dict[str, str] = {
@@ -78,7 +78,7 @@ def _plain(topic: str, roles: Cast) -> str:
 def _topics(roles: Cast) -> list[str]:
     topics = list(STORIES[roles.kind])
     if roles.material == "soft":
-        topics = [topic for topic in topics if topic not in ("decay", "onward")]
+        topics = [topic for topic in topics if topic not in ("decay", "forward", "onward")]
     if roles.material == "lively" and "settle" in topics:
         topics.remove("settle")
     return topics
@@ -100,7 +100,9 @@ def corrected(roles: Cast, found: Sequence[Finding], persisting: frozenset[str])
     stress: dict[str, list[str]] = {}
     for finding in found:
         topic = FAULTS[finding.topic][2]
-        stress.setdefault(topic, []).append(_stress(finding, finding.topic in persisting))
+        stress.setdefault(topic, []).append(
+            _stress(finding, roles.kind, finding.topic in persisting)
+        )
     sentences = list(stress.get("", []))
     told = _topics(roles)
     for topic in told:
@@ -112,8 +114,11 @@ def corrected(roles: Cast, found: Sequence[Finding], persisting: frozenset[str])
     return " ".join(dict.fromkeys(sentences))
 
 
-def _stress(finding: Finding, again: bool) -> str:
-    return say(STRESSED[finding.topic][1 if again else 0], finding.thing, finding.other)
+def _stress(finding: Finding, kind: str, again: bool) -> str:
+    said = STRESSED[finding.topic]
+    if kind == "throw":
+        said = STRESSED_THROW.get(finding.topic, said)
+    return say(said[again], finding.thing, finding.other)
 
 
 def fault(finding: Finding) -> tuple[str, str]:

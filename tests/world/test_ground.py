@@ -39,6 +39,16 @@ def test_setting_off_by_itself():
     assert topics(rolled(x), SEAM, "A red ball lies on the floor.") == ["start"]
 
 
+def test_what_is_let_go_sets_off_downward():
+    x = np.full(len(TIMES), 40.0)
+    down = np.maximum(70.0 - 40.0 * np.maximum(TIMES - 1.2, 0.0), FLOOR + RADIUS)
+    held, let_go = "A red ball over the floor.", "A red ball is let go above the floor."
+    assert "start" in topics(rolled(x, down), SEAM, held)
+    assert "start" not in topics(rolled(x, down), SEAM, let_go)
+    rising = 30.0 + 40.0 * np.maximum(TIMES - 1.2, 0.0)
+    assert "start" in topics(rolled(x, np.minimum(rising, 80.0)), SEAM, let_go)
+
+
 # -- collisions --------------------------------------------------------------------------------
 
 
