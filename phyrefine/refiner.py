@@ -29,6 +29,7 @@ from phyrefine.refine.convergence import default_policy, paper_policy
 from phyrefine.refine.loop import Loop
 from phyrefine.refine.stages import PAPER, Method
 from phyrefine.run.budget import Meter
+from phyrefine.run.foreign import TellingAsker, TellingGenerator, name_of, ours
 from phyrefine.run.journal import tell
 from phyrefine.run.many import Outcome, run_many
 from phyrefine.run.prices import PriceTable
@@ -275,13 +276,15 @@ class _Session:
             if asked.chain == "own"
             else [asked]
         )
-        vlm, llm = self.wrap(refiner.vlm), self.wrap(refiner.llm)
-        generator = wrap_generator(
+        vlm = TellingAsker(self.wrap(refiner.vlm), f"VLM {name_of(refiner.vlm)}")
+        llm = TellingAsker(self.wrap(refiner.llm), f"LLM {name_of(refiner.llm)}")
+        wrapped = wrap_generator(
             refiner.generator,
             store=self.run.store,
             meter=self.run.meter,
             listeners=self.listeners,
         )
+        generator = TellingGenerator(wrapped, f"video generator {name_of(refiner.generator)}")
         scorers = tuple(with_models(scorer, self.wrap) for scorer in refiner.scorers)
         count = dialect.token_counter(refiner.generator)
         return tuple(
@@ -303,18 +306,24 @@ class _Session:
         try:
             critique = loop.critique(attempt.clip, scenario, ())
             scores = loop.score(attempt.clip, scenario)
-        except PhyrefineError:
+        except Exception:
             yield attempt  # the clip is finished work
             raise
         yield evolve(attempt, critique=critique, scores=scores)
 
     def _metered(self, attempts: Iterator[Attempt], scenario: Scenario) -> Iterator[Attempt]:
-        """Attempts with what each took, told to the listeners."""
+        """Attempts with what each took, told to the listeners; an error is told its loop."""
+        attempt: Attempt | None = None
         while True:
-            with self.run.meter.tally() as tally:
-                attempt = next(attempts, None)
-            if attempt is None:
+            try:
+                with self.run.meter.tally() as tally:
+                    following = next(attempts, None)
+            except Exception as error:
+                error.add_note(_where(attempt, scenario))
+                raise
+            if following is None:
                 return
+            attempt = following
             attempt = evolve(attempt, usage=tally.usage)
             tell(self.listeners, "attempt", {"scenario": scenario.name, "attempt": attempt})
             yield attempt
@@ -326,8 +335,10 @@ class _Session:
             try:
                 for attempt in self.attempts(scenario):
                     made.append(attempt)  # noqa: PERF402 - what is there survives an error
-            except PhyrefineError as error:
-                failure = error
+            except Exception as error:
+                failure = ours(error)
+                if failure.__cause__ is not None:
+                    log.exception("%s", failure)
             choice = self.choose(scenario, made) if made else None
         refinement = Refinement(
             scenario,
@@ -349,12 +360,29 @@ class _Session:
             choice: Choice = ensemble.choose(scenario, attempts)
         except InvalidInputError:
             raise
-        except PhyrefineError as error:
+        except Exception as error:  # noqa: BLE001 - a selector of the user's may raise anything
             choice = CriticsPick().choose(scenario, attempts)
-            reason = f"{choice.reason}; the {type(ensemble).__name__} could not choose: {error}"
+            reason = (
+                f"{choice.reason}; the {type(ensemble).__name__} could not choose: {ours(error)}"
+            )
             choice = evolve(choice, reason=reason)
         tell(self.listeners, "chosen", {"scenario": scenario.name, "choice": choice})
         return choice
+
+
+def _where(last: Attempt | None, scenario: Scenario) -> str:
+    """Which attempt was under way; one that was given without its critique still is."""
+    of = f" of {scenario.name}" if scenario.name else ""
+    if last is None:
+        return f"(In the first attempt{of}.)"
+    unfinished = last.verdict is None and (not last.baseline or last.critique is None)
+    return f"(In attempt {last.index + (not unfinished)}{of}.)"
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What was noted on an error, or else on the foreign one that it stands for."""
+    notes: list[str] = getattr(error, "__notes__", None) or []
+    return notes or list(getattr(error.__cause__, "__notes__", []))
 
 
 def _words(value: object) -> str:
@@ -372,6 +400,6 @@ def _refinement_of(outcome: Outcome[Scenario, Refinement]) -> Refinement:
 
 def _reason(attempts: Sequence[Attempt], failure: PhyrefineError | None) -> str:
     if failure is not None:
-        return str(failure)
+        return " ".join([str(failure), *_notes(failure)])
     verdict = attempts[-1].verdict if attempts else None
     return f"{verdict.rule}: {verdict.reason}" if verdict is not None else ""

@@ -143,7 +143,7 @@ def test_own_chains_loop_for_every_step_count():
 def test_a_fault_ends_the_run_and_keeps_what_is_finished(error, name):
     refined = refiner(Watcher(fail_at=4, error=error), ensemble="critics_pick").refine(SCENE)
     assert refined.stopped_by == name
-    assert refined.reason == str(error)
+    assert refined.reason == f"{error} (In attempt 2 of dot.)"
     assert len(refined.attempts) == 3
     assert refined.attempts[-1].critique is None
     assert refined.video is not None

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from attrs import evolve, field, frozen
 
-from phyrefine.errors import PhyrefineError
 from phyrefine.protocols import LLM, VLM, Convergence, Scorer, VideoGenerator
 from phyrefine.refine import dialect, stages
 from phyrefine.refine.stages import Method
@@ -60,7 +59,7 @@ class Loop:
                 critique = self.critique(attempt.clip, scenario, history)  # Pt+1 = VLM(K, Vt)
                 revision = self.compose(critique, scenario, prompt)  #       pt+1 = LLM(Pt+1)
                 scores = self.score(attempt.clip, scenario)
-            except PhyrefineError:
+            except Exception:
                 yield attempt  # the clip is finished work
                 raise
             attempt = evolve(attempt, critique=critique, revision=revision, scores=scores)

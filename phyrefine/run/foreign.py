@@ -1,0 +1,116 @@
+"""A user's own backend may raise anything: here that becomes one of our errors, told where."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from attrs import frozen
+
+from phyrefine._secrets import scrub
+from phyrefine.errors import BackendError, GenerationError, GeneratorMemoryError, PhyrefineError
+from phyrefine.protocols import LLM, VLM, VideoGenerator, identity
+from phyrefine.types import Answer, GeneratorProfile, Question, Shot
+from phyrefine.video.clip import Clip
+
+
+def ours(error: Exception) -> PhyrefineError:
+    """The error itself if it is one of ours, else one of ours with it as its cause."""
+    if isinstance(error, PhyrefineError):
+        return error
+    made = PhyrefineError(_words(error))
+    made.__cause__ = error
+    return made
+
+
+@frozen
+class TellingAsker:
+    """A VLM or an LLM whose foreign exceptions come as :class:`~phyrefine.errors.BackendError`.
+
+    It stands outside of everything that treats faults, so that a bug is neither tried again nor
+    covered up by a second model.
+
+    Attributes:
+        backend: Wrapped as it should be.
+        name: What to call it, such as ``"VLM MyModel"``.
+    """
+
+    backend: VLM | LLM
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """The backend's."""
+        return identity(self.backend)
+
+    def ask(self, question: Question) -> Answer:
+        """Ask.
+
+        Raises:
+            BackendError: The backend raised something that is not ours; that is the cause.
+        """
+        with _told(f"The {self.name} failed in the {question.stage} stage", BackendError):
+            return self.backend.ask(question)
+
+
+@frozen
+class TellingGenerator:
+    """A video generator whose foreign exceptions come as generation errors.
+
+    Attributes:
+        backend: Wrapped as it should be.
+        name: What to call it.
+    """
+
+    backend: VideoGenerator
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """The backend's."""
+        return identity(self.backend)
+
+    @property
+    def profile(self) -> GeneratorProfile:
+        """The backend's."""
+        profile: GeneratorProfile = self.backend.profile
+        return profile
+
+    def generate(self, shot: Shot) -> Clip:
+        """Generate.
+
+        Raises:
+            GeneratorMemoryError: The device ran out of memory, in whatever words.
+            GenerationError: The backend raised something else that is not ours.
+        """
+        with _told(f"The {self.name} failed at seed {shot.seed}", GenerationError):
+            clip: Clip = self.backend.generate(shot)
+        return clip
+
+
+def name_of(backend: Any) -> str:
+    """What a reader knows a backend by: its class, or the function it is made of."""
+    function = getattr(backend, "function", None)
+    return str(getattr(function, "__qualname__", type(backend).__qualname__))
+
+
+@contextlib.contextmanager
+def _told(what: str, kind: type[BackendError]) -> Iterator[None]:
+    try:
+        yield
+    except PhyrefineError:
+        raise
+    except Exception as error:
+        if kind is GenerationError and _out_of_memory(error):
+            kind = GeneratorMemoryError
+        raise kind(f"{what}: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    return scrub(f"{type(error).__name__}: {error}".removesuffix(": "))
+
+
+def _out_of_memory(error: Exception) -> bool:
+    named = type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError)
+    return named or "out of memory" in str(error).lower()
