@@ -22,7 +22,10 @@ COMMANDS = {
     "report": ("phyrefine.cli.report:report", "Write the HTML page of a finished run."),
     "doctor": ("phyrefine.cli.doctor:doctor", "Check packages, GPU, keys, codecs and disk."),
     "generators": ("phyrefine.cli.generators:generators", "List the video generators."),
-    "bench": ("phyrefine.physics_iq.commands:bench", "Run a benchmark, resumable, to its table."),
+    "bench": (
+        "phyrefine.physics_iq.bench_command:bench",
+        "Run a benchmark, resumable, to its table.",
+    ),
     "score": ("phyrefine.physics_iq.commands:score", "Score folders of generated videos."),
     "ensemble": ("phyrefine.physics_iq.commands:ensemble", "Ensembles over scored folders."),
     "pack": ("phyrefine.physics_iq.commands:pack", "Write a leaderboard's submission pack."),
@@ -58,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code = build()(argv, exit_on_error=False, print_error=True, result_action="return_value")
     except PhyrefineError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        notes = getattr(error, "__notes__", ())
+        print(" ".join([f"{type(error).__name__}: {error}", *notes]), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interruption:
         print(f"Interrupted. {interruption}".strip(), file=sys.stderr)

@@ -16,11 +16,12 @@ from tqdm.auto import tqdm
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError, PhyrefineError, RunMismatchError
+from phyrefine.physics_iq.allowance import Allowance
 from phyrefine.physics_iq.attempts import PLAIN, RunKey
 from phyrefine.physics_iq.dataset import PhysicsIQ
 from phyrefine.physics_iq.layout import Sample
 from phyrefine.run.many import shard as take_shard
-from phyrefine.types import Candidates, Mode, Pick, Refinement, Scenario, pick_key
+from phyrefine.types import Budget, Candidates, Mode, Pick, Refinement, Scenario, pick_key
 
 PLAN, SAMPLES, VIDEOS = "bench.json", "samples", "videos"
 CRITIC = "critic"
@@ -63,6 +64,8 @@ class Plan:
 class Refiner(Protocol):
     """What generation needs of a :class:`phyrefine.refiner.SelfRefiner`."""
 
+    budget: Budget | None
+
     def refine(self, scenario: Scenario, /) -> Refinement:
         """Refine one scenario."""
         ...
@@ -101,6 +104,7 @@ def generate(
     *,
     shard: str | None = None,
     refiner: Callable[[Path], Refiner] | None = None,
+    allowance: Allowance | None = None,
     progress: bool = False,
 ) -> list[str]:
     """Make every clip that is not there yet.
@@ -113,6 +117,9 @@ def generate(
         folder: Everything is kept here: ``videos/<row>/``, ``samples/``, ``run/``.
         shard: ``"i/n"``: this machine's share of the samples.
         refiner: Makes the refiner from its run folder; by default the plan's.
+        allowance: Budget of this call's samples together. A sample that fails before its first
+            clip is not counted. When it is spent the samples that are left are not begun; finished
+            ones are kept.
         progress: Show a bar.
 
     Returns:
@@ -130,9 +137,16 @@ def generate(
     made = (refiner or (lambda path: make_refiner(plan, path)))(run_dir)
     failures = []
     for sample in tqdm(waiting, desc="Physics-IQ samples", disable=not progress):
+        if allowance is not None:
+            if spent := allowance.spent:
+                failures.append(f"{sample.name}: not begun: the budget is spent ({spent})")
+                continue
+            made.budget = allowance.left()
         scenario = dataset.scenario(sample, mode=plan.mode, fps=plan.fps, size=plan.size)
         try:
             refinement = made.refine(scenario)
+            if allowance is not None:
+                allowance.spend(refinement.usage)
             keep(plan, sample, refinement, folder)
         except PhyrefineError as error:
             failures.append(f"{sample.name}: {type(error).__name__}: {error}")

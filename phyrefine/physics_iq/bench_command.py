@@ -1,0 +1,166 @@
+"""``phyrefine bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from attrs import frozen
+from cyclopts import Parameter
+
+from phyrefine.physics_iq.commands import numbers, say
+
+if TYPE_CHECKING:
+    from phyrefine.physics_iq.allowance import Allowance
+    from phyrefine.physics_iq.dataset import PhysicsIQ
+    from phyrefine.physics_iq.generation import Plan
+
+
+@Parameter(name="*")
+@frozen
+class PlanFlags:
+    """What is generated.
+
+    Attributes:
+        vlm: Backend that watches: NAME or NAME:MODEL.
+        llm: Backend that rewrites.
+        generator: Backend that generates, for example magi:PATH or magi:PATH#VARIANT.
+        loops: Loops of every sample.
+        steps: Step counts, for example 16,32; 0 is default.
+        seeds: Seeds, for example 0,1,2,3.
+        chain: own: every step count has its own loop; rerender: one loop, re-rendered.
+        paper: The paper's method, verbatim.
+        ensemble: Reference-free selector: judge, tournament, critics_pick, consensus, last or
+            random.
+        mode: v2v conditions on 3 s of video, i2v on one frame.
+        fps: Frames per second of the clips.
+        size: Height and width of the clips.
+    """
+
+    vlm: str = "world"
+    llm: str = "world"
+    generator: str = "world"
+    loops: int = 4
+    steps: str = "0"
+    seeds: str = "0"
+    chain: Literal["own", "rerender"] = "own"
+    paper: bool = False
+    ensemble: str = "judge"
+    mode: Literal["v2v", "i2v"] = "v2v"
+    fps: int = 24
+    size: tuple[int, int] = (720, 1280)
+
+    def plan(self) -> Plan:
+        """The plan they stand for."""
+        from attrs import asdict
+
+        from phyrefine.physics_iq.generation import Plan
+
+        given = asdict(self)
+        return Plan(**{**given, "steps": numbers(self.steps), "seeds": numbers(self.seeds)})
+
+
+@Parameter(name="*")
+@frozen
+class BudgetFlags:
+    """When to stop.
+
+    Attributes:
+        max_usd: Stop this call at this cost; finished samples are kept.
+        max_tokens: Stop this call at this many tokens.
+        max_minutes: Stop this call's generating after this long.
+    """
+
+    max_usd: float | None = None
+    max_tokens: int | None = None
+    max_minutes: float | None = None
+
+    def allowance(self) -> Allowance | None:
+        """The budget they stand for; ``None`` without limits."""
+        from phyrefine.physics_iq.allowance import Allowance
+        from phyrefine.types import Budget
+
+        seconds = None if self.max_minutes is None else 60 * self.max_minutes
+        budget = Budget(usd=self.max_usd, tokens=self.max_tokens, wall_seconds=seconds)
+        return None if budget == Budget() else Allowance(budget)
+
+
+@Parameter(name="*")
+@frozen
+class DataFlags:
+    """What it is measured against.
+
+    Attributes:
+        data: The benchmark's folder as downloaded, or the folder that holds it.
+        edition: Which ground truth DATA is; by default told by the folder's name.
+        descriptions: Prompts; by default descriptions.csv beside the data.
+        make_scenes: Render that many small scenes as the data set first.
+    """
+
+    data: Path
+    edition: Literal["original", "verified"] | None = None
+    descriptions: Path | None = None
+    make_scenes: int = 0
+
+    def dataset(self, fps: int) -> PhysicsIQ:
+        """The data set, rendered at 30 FPS and ``fps`` if that was asked for."""
+        from phyrefine.physics_iq.dataset import PhysicsIQ
+
+        if self.make_scenes and not (self.data / "descriptions.csv").is_file():
+            from phyrefine.physics_iq.world_set import build_world_dataset
+
+            rates = dict.fromkeys((30, fps))
+            build_world_dataset(self.data, scenes=self.make_scenes, rates=rates)
+        return PhysicsIQ.open(self.data, edition=self.edition, descriptions=self.descriptions)
+
+
+def bench(
+    benchmark: Literal["physics-iq"] = "physics-iq",  # noqa: ARG001 - leaves room for others
+    *,
+    against: DataFlags,
+    made: PlanFlags = PlanFlags(),
+    limits: BudgetFlags = BudgetFlags(),
+    out: Annotated[Path, Parameter(help="Folder of this run.")] = Path("runs/physics-iq"),
+    subsets: Annotated[str | None, Parameter(help="Rows of ensembles: 1,2,5;1,2,3.")] = None,
+    shard: Annotated[str | None, Parameter(help="This machine's share: i/n.")] = None,
+    score_only: Annotated[bool, Parameter(help="Never generate; score what is there.")] = False,
+    cache: Annotated[Path | None, Parameter(help="Folder of the real side.")] = None,
+    jobs: Annotated[int | None, Parameter(help="Views scored at a time.")] = None,
+) -> int:
+    """Run Physics-IQ: refine every sample, score every clip, print the table.
+
+    OUT keeps everything; the same command again goes on where the last one ended. With --shard
+    only this machine's samples are generated: run once more without it, or with --score-only, for
+    the table when all shards are done.
+    """
+    from phyrefine.physics_iq.scoring import score_bench
+
+    dataset = against.dataset(made.fps)
+    plan = made.plan()
+    if not score_only:
+        code = _generate(plan, dataset, out, shard, limits.allowance())
+        if code is not None:
+            return code
+    rows = None if subsets is None else [numbers(part) for part in subsets.split(";")]
+    table = score_bench(out, dataset, cache=cache, subsets=rows, jobs=jobs, progress=True)
+    say(table.shown())
+    say(f"Wrote {out / 'table.txt'}, table.csv, table.json, table.svg and loops.svg.")
+    return 0
+
+
+def _generate(
+    plan: Plan, dataset: PhysicsIQ, out: Path, shard: str | None, allowance: Allowance | None
+) -> int | None:
+    """Make the clips; an exit code if the table has to wait."""
+    from phyrefine.physics_iq.generation import generate
+
+    failures = generate(plan, dataset, out, shard=shard, allowance=allowance, progress=True)
+    for failure in failures:
+        say(failure)
+    if failures:
+        say(f"{len(failures)} samples are not finished.")
+        return 3
+    if shard is not None:
+        say("Shard done.")
+        return 0
+    return None
