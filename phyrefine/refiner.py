@@ -12,16 +12,7 @@ from typing import Any, Self
 from attrs import evolve, frozen
 
 from phyrefine.adapt import as_generator, as_llm, as_vlm
-from phyrefine.errors import (
-    AuthError,
-    BudgetExceededError,
-    ConnectionFaultError,
-    InvalidInputError,
-    OverloadedError,
-    PhyrefineError,
-    QuotaExceededError,
-    RateLimitedError,
-)
+from phyrefine.errors import InvalidInputError, PhyrefineError
 from phyrefine.protocols import LLM, VLM, Convergence, Listener, Scorer, Selector, VideoGenerator
 from phyrefine.protocols import identity as identity_of
 from phyrefine.refine import dialect, prompts
@@ -29,6 +20,7 @@ from phyrefine.refine.convergence import default_policy, paper_policy
 from phyrefine.refine.loop import Loop
 from phyrefine.refine.stages import PAPER, Method
 from phyrefine.run.budget import Meter
+from phyrefine.run.endings import reason, stopped_by, where
 from phyrefine.run.foreign import TellingAsker, TellingGenerator, name_of, ours
 from phyrefine.run.journal import tell
 from phyrefine.run.many import Outcome, run_many
@@ -50,22 +42,6 @@ from phyrefine.types import (
 )
 
 log = logging.getLogger(__name__)
-
-_STOPPED_BY: tuple[tuple[type[PhyrefineError], str], ...] = (
-    (BudgetExceededError, "budget"),
-    (RateLimitedError, "rate_limit"),
-    (QuotaExceededError, "quota"),
-    (OverloadedError, "overloaded"),
-    (ConnectionFaultError, "connection"),
-    (AuthError, "auth"),
-)
-
-
-def _stopped_by(error: PhyrefineError) -> str:
-    for kind, name in _STOPPED_BY:
-        if isinstance(error, kind):
-            return name
-    return "error"
 
 
 class SelfRefiner:
@@ -319,7 +295,7 @@ class _Session:
                 with self.run.meter.tally() as tally:
                     following = next(attempts, None)
             except Exception as error:
-                error.add_note(_where(attempt, scenario))
+                error.add_note(where(attempt, scenario))
                 raise
             if following is None:
                 return
@@ -344,8 +320,8 @@ class _Session:
             scenario,
             tuple(made),
             choice,
-            "converged" if failure is None else _stopped_by(failure),
-            _reason(made, failure),
+            "converged" if failure is None else stopped_by(failure),
+            reason(made, failure),
             next((attempt.prediction for attempt in made if attempt.prediction), None),
             tally.usage,
         )
@@ -370,21 +346,6 @@ class _Session:
         return choice
 
 
-def _where(last: Attempt | None, scenario: Scenario) -> str:
-    """Which attempt was under way; one that was given without its critique still is."""
-    of = f" of {scenario.name}" if scenario.name else ""
-    if last is None:
-        return f"(In the first attempt{of}.)"
-    unfinished = last.verdict is None and (not last.baseline or last.critique is None)
-    return f"(In attempt {last.index + (not unfinished)}{of}.)"
-
-
-def _notes(error: BaseException) -> list[str]:
-    """What was noted on an error, or else on the foreign one that it stands for."""
-    notes: list[str] = getattr(error, "__notes__", None) or []
-    return notes or list(getattr(error.__cause__, "__notes__", []))
-
-
 def _words(value: object) -> str:
     """A value's repr, without what differs between processes."""
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
@@ -396,10 +357,3 @@ def _refinement_of(outcome: Outcome[Scenario, Refinement]) -> Refinement:
     error = outcome.error
     log.error("%s failed", outcome.item.name or outcome.item.description, exc_info=error)
     return Refinement(outcome.item, (), None, "error", f"{type(error).__name__}: {error}")
-
-
-def _reason(attempts: Sequence[Attempt], failure: PhyrefineError | None) -> str:
-    if failure is not None:
-        return " ".join([str(failure), *_notes(failure)])
-    verdict = attempts[-1].verdict if attempts else None
-    return f"{verdict.rule}: {verdict.reason}" if verdict is not None else ""
