@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from phyrefine._optional import require
 from phyrefine.types import Refinement
+
+if TYPE_CHECKING:
+    from phyrefine.cli.demo_scenes import Sample
 
 KINDS = ("drop", "collision", "projectile", "incline", "pendulum", "magnet")
 
@@ -38,12 +41,11 @@ def demo(
     require("torch", extra="demo", feature="The demo")
     require("pymunk", extra="demo", feature="The demo")
     from phyrefine import report
-    from phyrefine.cli.demo_scenes import contact_sheet, demo_scenes, true_scores
-    from phyrefine.cli.tables import console, refinement_table, verdict_line
+    from phyrefine.cli.demo_scenes import demo_scenes
+    from phyrefine.cli.tables import console
     from phyrefine.refine.convergence import default_policy
     from phyrefine.refiner import SelfRefiner
     from phyrefine.types import Candidates
-    from phyrefine.video.files import encode_png
 
     refiner = SelfRefiner(
         "world",
@@ -62,36 +64,42 @@ def demo(
         "models.\nScores are Physics-IQ-style, 0 to 100, against the true continuation, which no "
         "part of the loop sees."
     )
-    rows: list[tuple[str, Refinement, dict[str, float]]] = []
-    truths = {}
+    rows = []
     for sample, refinement in zip(samples, refinements, strict=True):
-        name = sample.scenario.name or "scene"
-        if not refinement.attempts:
-            screen.print(f"{name}: {refinement.reason}")
-            continue
-        scores = true_scores(sample, refinement)
-        cells = {key: f"{score:.1f}" for key, score in scores.items()}
-        screen.print(refinement_table(refinement, {"true score": cells}))
-        screen.print(verdict_line(refinement) + "\n")
-        folder = out / "demo" / name
-        folder.mkdir(parents=True, exist_ok=True)
-        sheet = contact_sheet(sample, refinement)
-        (folder / "contact_sheet.png").write_bytes(encode_png(sheet))
-        report.write(refinement, folder / "report.html", truth=sample.take1)
-        rows.append((name, refinement, scores))
-        truths[name] = sample.take1
-    _summary(rows)
+        if refinement.attempts:
+            rows.append((sample, refinement, _show(sample, refinement, out / "demo")))
+        else:
+            screen.print(f"{sample.scenario.name}: {refinement.reason}")
+    _summary([(refinement, scores) for _, refinement, scores in rows])
     page = report.write_gallery(
-        [refined for _, refined, _ in rows],
+        [refinement for _, refinement, _ in rows],
         out / "demo" / "index.html",
-        truths=[truths[name] for name, _, _ in rows],
-        links=[f"{name}/report.html" for name, _, _ in rows],
+        truths=[sample.take1 for sample, _, _ in rows],
+        links=[f"{sample.scenario.name}/report.html" for sample, _, _ in rows],
     )
     screen.print(f"Run folder {out}. Open {page} in a browser; contact sheets lie beside it.")
     return 0 if len(rows) == len(samples) else 1
 
 
-def _summary(rows: list[tuple[str, Refinement, dict[str, float]]]) -> None:
+def _show(sample: Sample, refinement: Refinement, folder: Path) -> dict[str, float]:
+    """Print and keep what became of one scene; gives the true score of every candidate."""
+    from phyrefine import report
+    from phyrefine.cli.demo_scenes import contact_sheet, true_scores
+    from phyrefine.cli.tables import console, refinement_table, verdict_line
+    from phyrefine.video.files import encode_png
+
+    scores = true_scores(sample, refinement)
+    cells = {key: f"{score:.1f}" for key, score in scores.items()}
+    console().print(refinement_table(refinement, {"true score": cells}))
+    console().print(verdict_line(refinement) + "\n")
+    mine = folder / str(sample.scenario.name)
+    mine.mkdir(parents=True, exist_ok=True)
+    (mine / "contact_sheet.png").write_bytes(encode_png(contact_sheet(sample, refinement)))
+    report.write(refinement, mine / "report.html", truth=sample.take1)
+    return scores
+
+
+def _summary(rows: list[tuple[Refinement, dict[str, float]]]) -> None:
     from rich.table import Table
 
     from phyrefine.cli.tables import console
@@ -101,14 +109,14 @@ def _summary(rows: list[tuple[str, Refinement, dict[str, float]]]) -> None:
     for title in ("scene", "plain description", "last loop", "chosen", "oracle", "stopped by"):
         table.add_column(title)
     totals = [0.0] * 4
-    for name, refinement, scores in rows:
+    for refinement, scores in rows:
         assert refinement.choice is not None
         last = f"{len(refinement.attempts) - 1}.0"
         values = [scores["0.0"], scores[last], scores[pick_key(refinement.choice.pick)],
                   max(scores.values())]  # fmt: skip
         totals = [total + value for total, value in zip(totals, values, strict=True)]
         stop = refinement.verdicts[-1].rule if refinement.verdicts else refinement.stopped_by
-        table.add_row(name, *(f"{value:.1f}" for value in values), stop)
+        table.add_row(refinement.scenario.name, *(f"{value:.1f}" for value in values), stop)
     if rows:
         table.add_section()
         table.add_row("mean", *(f"{total / len(rows):.1f}" for total in totals), "")

@@ -32,9 +32,10 @@ from phyrefine.world.network import (
 )
 from phyrefine.world.truth.captions import Caption
 from phyrefine.world.truth.data import Example, Physics, Shards, caption
+from phyrefine.world.truth.openings import DESCRIPTIONS, FILLER
 from phyrefine.world.truth.rendering import Frames
 from phyrefine.world.truth.scene import COLOURS, RESTITUTION
-from phyrefine.world.truth.wording import DESCRIPTIONS, FILLER, TOPICS
+from phyrefine.world.truth.wording import TOPICS
 
 # Most happens soon after the seam, so early chunks are shown more often.
 CHUNK_SHARES = (0.27, 0.23, 0.20, 0.16, 0.14)

@@ -11,8 +11,9 @@ from phyrefine.world.truth.captions import (
     topics_of,
 )
 from phyrefine.world.truth.mistakes import MISTAKES
+from phyrefine.world.truth.openings import DESCRIPTIONS, FILLER
 from phyrefine.world.truth.scenes import KINDS, sample_scene, simulate
-from phyrefine.world.truth.wording import DESCRIPTIONS, FILLER, TOPICS
+from phyrefine.world.truth.wording import TOPICS
 
 EVERY = {**TOPICS, **{f"describe {name}": topic for name, topic in DESCRIPTIONS.items()}}
 
