@@ -309,7 +309,8 @@ def critic_view(clip: Clip, prefix: Clip | None, pixels: int) -> tuple[Clip, flo
     made = _shrink(clip.as_made, pixels)
     if prefix is None:
         return made, None
-    before = (prefix.resize(*made.size) if prefix.size != made.size else prefix).resample(made.fps)
+    fitting = prefix if prefix.size == made.size else prefix.resize(*made.size, keep=True)
+    before = fitting.resample(made.fps)
     return join((before, made)), before.duration
 
 

@@ -62,6 +62,7 @@ class Clip:
     fps: float = field(converter=_as_fps)
     native: Clip | None = field(default=None, kw_only=True)
     source: str | None = field(default=None, kw_only=True)
+    _kept: dict[tuple[int, int, str], Clip] = field(factory=dict, init=False)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -205,11 +206,25 @@ class Clip:
 
         return evolve(self, frames=resample(self.frames, self.fps, fps, count), fps=fps)
 
-    def resize(self, height: int, width: int, *, mode: str = "fit") -> Clip:
-        """Another size: ``fit`` covers and crops, ``pad`` letterboxes, ``stretch`` distorts."""
+    def resize(self, height: int, width: int, *, mode: str = "fit", keep: bool = False) -> Clip:
+        """Another size: ``fit`` covers and crops, ``pad`` letterboxes, ``stretch`` distorts.
+
+        Args:
+            height: New height in pixels.
+            width: New width in pixels.
+            mode: See above.
+            keep: Hold on to the result as long as this clip lives, for the next time: a prefix is
+                shrunk the same way for every attempt.
+        """
         from phyrefine.video.frames import resize
 
-        return evolve(self, frames=resize(self.frames, height, width, mode=mode))
+        kept = self._kept.get((height, width, mode))
+        if kept is not None:
+            return kept
+        made = evolve(self, frames=resize(self.frames, height, width, mode=mode))
+        if keep:
+            self._kept[height, width, mode] = made
+        return made
 
     def with_native(self, native: Clip) -> Self:
         """This clip, remembering the frames it was made from."""

@@ -15,6 +15,8 @@ CHECK_PIXELS = 160
 # Mean absolute difference (grey levels) below which two frames are the same picture, as codecs
 # and resizing leave it.
 SAME_PICTURE = 0.35
+# Frames on either side of the seam that are compared.
+_COMPARED = 24
 # Motion over the seam from this multiple of the motion around it is a jump.
 JUMP_LIMIT = 3.0
 # Differences up to this many grey levels are noise or a codec's work.
@@ -81,8 +83,8 @@ def check_seam(
 
 
 def _compare(prefix: Clip, clip: Clip) -> tuple[int, float | None]:
-    before = _grey(context(prefix, fps=clip.fps, size=clip.size), last=24)
-    after = _grey(clip, first=24)
+    before = _grey(context(prefix, fps=clip.fps, frames=_COMPARED, size=clip.size))
+    after = _grey(clip, first=_COMPARED)
     inside = _steps(before)
     usual = float(np.median(inside)) if len(inside) else 0.0
     repeated = _repeats(before, after, still=usual < STILL_MOTION)
@@ -115,8 +117,8 @@ def _motion(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.fl
     return moved
 
 
-def _grey(clip: Clip, *, first: int | None = None, last: int | None = None) -> NDArray[np.float32]:
-    frames = clip.frames[:first] if first is not None else clip.frames[-(last or 0) :]
+def _grey(clip: Clip, *, first: int | None = None) -> NDArray[np.float32]:
+    frames = clip.frames[:first]
     longer = max(clip.size)
     if longer > CHECK_PIXELS:
         small = (

@@ -263,3 +263,18 @@ def test_large_videos_are_shrunk_for_the_critic():
     assert shown.size == (50, 100)
     assert seam is None
     assert stages.critic_view(big, None, 200)[0] is big
+
+
+def test_a_prefix_is_shrunk_once_for_all_attempts(monkeypatch):
+    from phyrefine.video import frames
+
+    resized = []
+    monkeypatch.setattr(
+        frames, "resize", lambda f, *a, **k: resized.append(len(f)) or f[:, :50, :100]
+    )
+    prefix = moving_clip(6, (100, 200))
+    views = [stages.critic_view(moving_clip(4, (100, 200)), prefix, 100) for _ in range(3)]
+    assert sorted(resized) == [4, 4, 4, 6]
+    assert views[0][0] == views[2][0]
+    assert prefix.resize(50, 100).size == (50, 100)
+    assert prefix.resize(25, 50, mode="stretch") is not prefix.resize(25, 50, mode="stretch")
