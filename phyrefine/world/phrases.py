@@ -29,8 +29,8 @@ STORIES: dict[str, tuple[str, ...]] = {
 
 PLAIN: dict[str, str] = {
     "fall": "{a} falls straight down and becomes faster and faster under gravity.",
-    "land": "{a} hits the floor and does not sink into it.",
-    "rebound": "{a} bounces off the floor and rises again.",
+    "land": "{a} meets the floor and does not sink into it.",
+    "rebound": "{a} bounces off the floor and goes up again.",
     "rebound lively": "{a} bounces back up to about two thirds of the height it fell from.",
     "rebound middling": "{a} bounces back up to only about a third of the height it fell from.",
     "rebound soft": "{a} lands without a rebound and stays where it lands.",
@@ -39,7 +39,7 @@ PLAIN: dict[str, str] = {
     "settle": "Finally {a} comes to rest and lies still on the floor.",
     "arc": "{a} flies along a curved arc: it rises, slows, turns over and falls ever faster.",
     "forward": "{a} moves sideways at the same speed all the way, in the air and after it.",
-    "bounce on": "{a} bounces off the floor and rises again.",
+    "bounce on": "{a} bounces off the floor and goes up again.",
     "bounce on soft": "{a} lands without a rebound and stays where it lands.",
     "onward": "{a} keeps moving sideways in the same direction with every bounce.",
     "approach": "{a} rolls straight on until it reaches {b}.",
@@ -52,12 +52,12 @@ PLAIN: dict[str, str] = {
     "swing": "{a} keeps swinging back and forth with a constant period.",
     "fastest": "{a} is fastest at the lowest point and slows towards each end.",
     "height": "{a} rises nearly as high on the other side, never higher than where it was let go.",
-    "string": "The string stays straight and keeps its length.",
+    "string": "The string stays straight and its length the same.",
     "topple": "{a} hits {b}, and the blocks tip over and fall to the floor.",
     "heap": "The blocks come to rest in a heap on the floor.",
     "spread": "{a} spreads slowly in all directions and grows wider with time.",
-    "paler": "{a} becomes paler as it spreads.",
-    "lamp": "The lamp moves on steadily in a straight line.",
+    "paler": "{a} becomes paler while it spreads.",
+    "lamp": "The lamp goes on steadily in a straight line.",
     "shadow": "The shadow points away from the lamp and changes its length as the lamp moves.",
     "equalise": "Heat flows from the hot object to the cold one until both are equally warm.",
     "attract": "The magnet pulls {a} towards it, faster and faster.",
@@ -117,7 +117,7 @@ STRESSED: dict[str, tuple[str, str]] = {
         "{a} remains one solid object with the same shape.",
     ),
     "size": (
-        "{a} keeps the same size and shape throughout.",
+        "{a} keeps the same size and shape to the end.",
         "{a} does not grow, shrink or melt; its size stays the same.",
     ),
     "colour": (
@@ -178,7 +178,7 @@ STRESSED: dict[str, tuple[str, str]] = {
     ),
     "swing stop": (
         "{a} does not stop in mid-swing but keeps swinging from side to side.",
-        "The pendulum swings through its lowest point to the other side and returns.",
+        "The pendulum swings past its lowest point to the other side and back.",
     ),
     "swing gain": (
         "{a} never rises higher than where it was let go; each swing is a little lower.",

@@ -46,6 +46,25 @@ def test_materials_change_the_story():
     assert "decay" not in clay
 
 
+DROP_WORDS = ("falls faster", "to the floor", "third", "half of", "stick", "sink")
+
+
+@pytest.mark.parametrize("topic", [*FAULTS])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_throw_is_told_and_corrected_without_the_words_of_a_drop(topic, again):
+    cast = roles("A red rubber ball is thrown from a pedestal.")
+    known = frozenset({topic}) if again else frozenset()
+    text = storytelling.corrected(cast, [finding(topic)], known)
+    assert "moves sideways" in text
+    assert [word for word in DROP_WORDS if word in text] == []
+
+
+def test_a_thrown_lump_of_clay_does_not_go_on():
+    clay = dict(storytelling.story(roles("A red clay ball is thrown from a pedestal.")))
+    assert list(clay) == ["arc", "bounce on", "whole"]
+    assert "without a rebound" in clay["bounce on"]
+
+
 def test_who_hits_whom():
     cast = roles("A red ball rolls towards a blue ball.")
     assert (cast.kind, cast.a, cast.b) == ("collide", "the red ball", "the blue ball")

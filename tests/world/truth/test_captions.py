@@ -1,8 +1,12 @@
 """Captions are true, may leave things out, and keep some wording for tests."""
 
+import itertools
+import re
+
 import numpy as np
 import pytest
 
+from phyrefine.world import phrases
 from phyrefine.world.truth.captions import (
     all_cues,
     describe,
@@ -109,3 +113,15 @@ def test_articles_fit():
             text = sample_caption(sample_scene(kind, seed), rng).text.lower()
             assert " a orange" not in f" {text}"
             assert " a iron" not in f" {text}"
+
+
+def test_the_eye_has_no_sentence_of_the_training_captions():
+    """Else an experiment's prompts would not be apart from training."""
+
+    def bare(sentence):
+        return re.sub(r"\{\w+\}|\bit\b", "#", sentence.lower()).strip(" .")
+
+    taught = {bare(sentence) for topic in TOPICS.values() for sentence in topic.training}
+    said = [*phrases.PLAIN.values(), *itertools.chain(*phrases.STRESSED.values()),
+            *itertools.chain(*phrases.STRESSED_THROW.values())]  # fmt: skip
+    assert [sentence for sentence in said if bare(sentence) in taught] == []
