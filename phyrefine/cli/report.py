@@ -16,16 +16,31 @@ def report(folder: Path, *, out: Path | None = None) -> int:
     folder
         A run folder, or one scenario's folder in it.
     out
-        The file; report.html in the folder by default. Several scenarios give a gallery.
+        The file; report.html in the folder by default. Several scenarios give a gallery, and each
+        a report of its own in its folder.
     """
     from phyrefine import report as pages
     from phyrefine.cli.tables import console
 
-    found = [refinement for _, refinement in refinements_in(folder)]
+    named = list(refinements_in(folder))
+    found = [refinement for _, refinement in named]
     target = out or folder / "report.html"
-    path = pages.write(found[0], target) if len(found) == 1 else pages.write_gallery(found, target)
+    if len(found) == 1:
+        path = pages.write(found[0], target)
+    else:
+        each = [
+            pages.write(refinement, folder / "scenarios" / name / "report.html")
+            for name, refinement in named
+        ]
+        path = pages.write_gallery(found, target, links=[_link(own, target) for own in each])
     console().print(f"Wrote {path}.")
     return 0
+
+
+def _link(own: Path, page: Path) -> str | None:
+    """The address of a scenario's own report as seen from a page above it, if it lies below."""
+    own, above = own.resolve(), page.resolve().parent
+    return own.relative_to(above).as_posix() if own.is_relative_to(above) else None
 
 
 def refinements_in(folder: Path) -> Iterator[tuple[str, Refinement]]:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import pytest
 
@@ -129,3 +130,19 @@ def test_demo_scores_every_clip_against_the_truth(tmp_path, capsys):
     assert (scene / "contact_sheet.png").read_bytes().startswith(b"\x89PNG")
     assert (scene / "report.html").stat().st_size > 0
     assert (tmp_path / "demo" / "demo" / "index.html").exists()
+
+
+def test_a_gallery_links_to_a_report_of_each_scenario(finished, tmp_path, capsys):
+    folder = tmp_path / "two"
+    shutil.copytree(finished[0] / "run", folder)
+    (one,) = (folder / "scenarios").iterdir()
+    shutil.copytree(one, one.with_name("other"))
+    assert main(["report", str(folder)]) == 0
+    page = (folder / "report.html").read_text()
+    for name in (one.name, "other"):
+        assert f'href="./scenarios/{name}/report.html"' in page
+        assert "<html" in (folder / "scenarios" / name / "report.html").read_text()
+    elsewhere = tmp_path / "elsewhere" / "gallery.html"
+    assert main(["report", str(folder), "--out", str(elsewhere)]) == 0
+    assert "scenarios/" not in elsewhere.read_text()
+    capsys.readouterr()
