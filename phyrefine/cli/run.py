@@ -31,6 +31,7 @@ def run(
     steps: Annotated[list[int] | None, Parameter(help="Denoising steps to try.")] = None,
     seeds: Annotated[list[int] | None, Parameter(help="Seeds to try in every loop.")] = None,
     chain: Literal["own", "rerender"] = "rerender",
+    redraw: Annotated[bool, Parameter(help="Noise of its own for every loop.")] = False,
     ensemble: str = "judge",
     baseline: Annotated[bool, Parameter(help="Let the plain description's clip compete.")] = True,
     paper: Annotated[bool, Parameter(help="The paper's method, verbatim.")] = False,
@@ -87,7 +88,9 @@ def run(
             generator,
             convergence=default_policy(loops),
             ensemble=ensemble,
-            candidates=Candidates(tuple(steps or (None,)), tuple(seeds or (0,)), chain),
+            candidates=Candidates(
+                tuple(steps or (None,)), tuple(seeds or (0,)), chain, redraw=redraw
+            ),
             baseline=baseline,
             **shared,
         )

@@ -53,8 +53,9 @@ class Loop:
         prompt = self.compose(prediction, scenario)  #  p0 = LLM(P0)
         history: tuple[Attempt, ...] = ()
         while True:
-            made = self.generate(prompt, scenario)  # step 2: Vt = VGM(pt, V0)
-            attempt = Attempt(len(history) + 1, prompt, made, prediction=prediction)
+            index = len(history) + 1
+            made = self.generate(prompt, scenario, index)  # step 2: Vt = VGM(pt, V0)
+            attempt = Attempt(index, prompt, made, prediction=prediction)
             try:
                 critique = self.critique(attempt.clip, scenario, history)  # Pt+1 = VLM(K, Vt)
                 revision = self.compose(critique, scenario, prompt)  #       pt+1 = LLM(Pt+1)
@@ -97,12 +98,12 @@ class Loop:
             count_tokens=self.count_tokens or dialect.token_counter(self.generator),
         )
 
-    def generate(self, prompt: Prompt, scenario: Scenario) -> tuple[Candidate, ...]:
+    def generate(self, prompt: Prompt, scenario: Scenario, loop: int = 0) -> tuple[Candidate, ...]:
         """Every candidate of one prompt: step counts times seeds, the critic's first."""
         return tuple(
             self.render(prompt, scenario, steps=steps, seed=seed)
             for steps in self.candidates.steps
-            for seed in self.candidates.seeds
+            for seed in self.candidates.seeds_of(loop)
         )
 
     def render(

@@ -80,22 +80,36 @@ class Budget:
     calls: int | None = None
 
 
+# Far enough apart that seeds counted from 0 never meet those of another loop.
+REDRAW_STRIDE = 1000
+
+
 @frozen
 class Candidates:
     """What each loop generates.
 
     Attributes:
         steps: Denoising steps to try; ``None`` inside is the generator's default.
-        seeds: Seeds to try. The same in every loop, so that only the prompt changes.
+        seeds: Seeds to try. The same in every loop, so that only the prompt changes; see
+            ``redraw``.
         chain: ``"own"``: every step count has its own loop, whose critic watches its own clips;
             ``"rerender"``: one loop at ``steps[0]``, the other clips re-rendered from its
             prompts.
+        redraw: Every loop after the first draws noise of its own (1000 is added to each seed per
+            loop). What becomes better may then be luck as well as the prompt, and an ensemble has
+            more to choose from.
     """
 
     steps: tuple[int | None, ...] = (None,)
     seeds: tuple[int, ...] = (0,)
     chain: Literal["own", "rerender"] = "rerender"
+    redraw: bool = field(default=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if not self.steps or not self.seeds:
             raise InvalidInputError("Candidates needs at least one step count and one seed.")
+
+    def seeds_of(self, loop: int) -> tuple[int, ...]:
+        """The seeds of the loop of that number, from 1; 0 is the plain description's attempt."""
+        away = REDRAW_STRIDE * max(0, loop - 1) if self.redraw else 0
+        return tuple(seed + away for seed in self.seeds)

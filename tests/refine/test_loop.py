@@ -40,6 +40,16 @@ def test_each_loop_generates_from_the_revision_of_the_one_before():
     assert [attempt.verdict.stop for attempt in attempts] == [False, True]
 
 
+def test_noise_of_its_own_for_every_loop():
+    vlm = ScriptedAsker([PREDICTED, found("stop"), found("jump"), found("fade")])
+    made = loop(vlm, prompts("One.", "Two.", "Three."), MaxLoops(3),
+                candidates=Candidates(seeds=(0, 7), redraw=True))  # fmt: skip
+    attempts = list(made.iterate(SCENE))
+    seeds = [[candidate.seed for candidate in attempt.candidates] for attempt in attempts]
+    assert seeds == [[0, 7], [1000, 1007], [2000, 2007]]
+    assert Candidates(seeds=(0, 7), redraw=True).seeds_of(0) == (0, 7)
+
+
 def test_prompt_equality_stops_in_the_verbatim_method():
     from phyrefine.refine.stages import PAPER
 
