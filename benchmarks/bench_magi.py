@@ -4,7 +4,8 @@
 
 A case is a folder with config_{base,distill,v2v}.json, inference_weight/, inputs.safetensors and
 official_{base,distill,v2v}.safetensors, against which every float32 result is checked. Without one
-the same shape is drawn from a seed, and the savings are checked against the plain run. Each
+the same shape is drawn from a seed, and the savings are checked against the plain run. In float32
+the plain run also makes its products as torch does by itself (see phyrefine/magi/products.py). Each
 measurement is a process of its own with one thread: seconds are the process's CPU time over the
 sampler alone, memory is the process's peak. What transfers to a GPU is in magi_counts.py.
 """
@@ -113,7 +114,11 @@ def measure(case: Path, mode: str, dtype: str, variant: str) -> dict:
     import torch
     from safetensors.torch import load_file
 
+    from phyrefine.magi import products
+
     torch.set_num_threads(1)
+    if variant == "plain" and dtype == "float32":
+        products.ONEDNN = False  # products as torch makes them by itself
     network, sampler = prepare(case, mode, dtype, PLAIN if variant == "plain" else {})
     golden = case / f"official_{mode}.safetensors"
     wanted = load_file(golden)["latents"] if golden.exists() else None

@@ -115,13 +115,13 @@ class MagiBlock(nn.Module):
         text = [_segment(bank, ranges) for ranges in segments]
         spans = [_span(fresh, past, layout, index) for index in range(len(layout.spans))]
         gates = torch.tanh(self.gate(F.silu(condition)).float()).to(hidden_states.dtype).float()
-        reuse = normed[0] if layout.whole and len(normed) == 1 else None
+        reuse = normed if layout.whole else None
         results = []
-        for entries in layout.groups(group_size):
+        for group, entries in enumerate(layout.groups(group_size)):
             rows = _pick(hidden_states, layout.rows[slice(*entries)])
             gate1, gate2 = _pick(gates, layout.rows[slice(*entries)])[:, None].chunk(2, dim=-1)
             table = _pick(angles.transpose(0, 1), layout.rows[slice(*entries)]).transpose(0, 1)
-            hidden = self.norm1(rows) if reuse is None else reuse
+            hidden = self.norm1(rows) if reuse is None else reuse[group]
             branch = self.attn(hidden, table, spans, value_scale, text, text_scale, layout, entries)
             rows = _add(rows, self.norm1_post(branch.float() * gate1))
             branch = self.ff(self.norm2(rows))

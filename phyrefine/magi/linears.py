@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from phyrefine.magi.precision import scaled_linear
+from phyrefine.magi.products import linear
 
 _FP8_MAX = 448.0  # largest float8_e4m3fn
 
@@ -21,7 +22,7 @@ class StreamLinear(nn.Linear):
         """(..., in) to (..., out)."""
         if self.weight.dtype == torch.float16:
             return scaled_linear(input, self.weight, self.bias)
-        return F.linear(input, self.weight, self.bias)
+        return linear(input, self.weight, self.bias)
 
 
 class FullLinear(nn.Linear):
@@ -30,7 +31,7 @@ class FullLinear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch names it so
         """(..., in) to (..., out) float32."""
         bias = None if self.bias is None else self.bias.float()
-        return F.linear(input.float(), self.weight.float(), bias)
+        return linear(input.float(), self.weight.float(), bias)
 
 
 class Fp8Linear(nn.Module):

@@ -21,6 +21,7 @@ from phyrefine.magi.layout import Layout, Row, layout_of
 from phyrefine.magi.linears import Fp8Linear, FullLinear
 from phyrefine.magi.norms import ZeroCentredLayerNorm
 from phyrefine.magi.precision import stream_dtype
+from phyrefine.magi.products import CPU_TOKENS
 
 _LATENT_CHANNELS = 16
 _MAX_ROTARY_TABLES = 32
@@ -34,6 +35,7 @@ class MagiTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):  # type: 
 
     Attributes:
         max_tokens: Tokens handled at once outside attention; bounds the memory of activations.
+            On a CPU groups are smaller anyway, for speed.
     """
 
     _supports_gradient_checkpointing = False
@@ -130,7 +132,8 @@ class MagiTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):  # type: 
             latents = torch.cat([latents, latents], dim=1)
         x = self.patch_embed(latents).to(stream)
         angles = self._angles(rows, T, h // 2, w // 2)
-        group_size = max(1, self.max_tokens // x.shape[1])
+        most = min(self.max_tokens, CPU_TOKENS) if x.device.type == "cpu" else self.max_tokens
+        group_size = max(1, most // x.shape[1])
         cached = range(*layout.cached)
         last = len(self.blocks) - 1
         for index, block in enumerate(self.blocks):
