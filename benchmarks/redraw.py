@@ -4,7 +4,8 @@
 
 Per scene: the plain description, a loop with the same noise in every loop, one with noise of its
 own in every loop (``Candidates(redraw=True)``), and the first prompt again with that noise but
-without feedback. The judge picks from the plain description's clip and each set of equal size.
+without feedback. The judge picks from the plain description's clip and each set of equal size;
+"first clean" is the first clip in which the critic finds nothing, else the last one.
 Scores are Physics-IQ-style against the true continuation.
 """
 
@@ -59,6 +60,8 @@ def measure(kind: str, scene_seed: int, variant: str, loops: int) -> dict[str, A
     for arm, pool in zip(ARMS, pools, strict=True):
         chosen = ensemble("judge", vlm).choose(scenario, [plain, *pool]).pick.attempt
         record[arm] = [true_score(sample, made.clip) for made in pool]
+        clean = (n for n, made in enumerate(pool) if made.critique and not made.critique.violations)
+        record[f"{arm}: clean"] = record[arm][next(clean, len(pool) - 1)]
         record[f"{arm}: judge"] = [record["plain"], *record[arm]][chosen]
     return record
 
@@ -90,13 +93,14 @@ def show(variant: str, records: list[dict[str, Any]]) -> None:
     plain = cell([record["plain"] for record in records])
     print(f"\n## {variant}: {len(records)} scenes, plain description {plain}\n")
     print(
-        "| arm | mean of its clips | last clip | judge's pick | best of plain and its clips (GROUND TRUTH) |"
+        "| arm | mean of its clips | last clip | first clean | judge's pick | best of plain and its clips (GROUND TRUTH) |"
     )
-    print("|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|")
     for arm in ARMS:
         cells = [
             cell([statistics.fmean(record[arm]) for record in records]),
             cell([record[arm][-1] for record in records]),
+            cell([record[f"{arm}: clean"] for record in records]),
             cell([record[f"{arm}: judge"] for record in records]),
             cell([max(record["plain"], *record[arm]) for record in records]),
         ]
