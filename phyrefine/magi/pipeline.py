@@ -147,10 +147,7 @@ class MagiPipeline:
         layout = find_layout(root, variant)
         target = device or ("cuda" if torch.cuda.is_available() else "cpu")
         plan = memory_named(memory)
-        home = "cpu" if plan.stream_blocks else target
-        transformer, vae = _load_models(layout, dtype, home, target)
-        if plan.stream_blocks:
-            stream_blocks(transformer, target)
+        transformer, vae = _load_models(layout, dtype, plan, target)
         encoder = TextEncoder.from_pretrained(
             layout.text_encoder,
             dtype=text_dtype,
@@ -159,16 +156,9 @@ class MagiPipeline:
             cache=text_cache,
         )
         tokens = load_special_tokens(special_tokens or layout.special_tokens, text)
+        parts = (transformer, vae, encoder, layout.variant)
         return cls(
-            transformer,
-            vae,
-            encoder,
-            layout.variant,
-            special_tokens=tokens,
-            text=text,
-            quirks=quirks,
-            memory=plan,
-            device=target,
+            *parts, special_tokens=tokens, text=text, quirks=quirks, memory=plan, device=target
         )
 
     def save_pretrained(self, path: str | Path, special_tokens: str | Path | None = None) -> None:
@@ -362,13 +352,18 @@ class MagiPipeline:
 
 
 def _load_models(
-    layout: Layout, dtype: torch.dtype, home: str | torch.device, target: str | torch.device
+    layout: Layout, dtype: torch.dtype, plan: Memory, target: str | torch.device
 ) -> tuple[MagiTransformer3DModel, AutoencoderKLMagi]:
-    """The network on ``home`` and the autoencoder on ``target``, from either layout."""
+    """The network, where the plan wants it, and the autoencoder on ``target``."""
+    home = "cpu" if plan.stream_blocks else target
     if layout.original:
         shape = layout.variant.model
         transformer = load_transformer(layout.weights, shape, dtype=dtype, device=home)
-        return transformer, load_vae(layout.vae, dtype=dtype, device=target)
-    saved = {"torch_dtype": dtype, "local_files_only": True}
-    transformer = MagiTransformer3DModel.from_pretrained(layout.weights, **saved).to(home)
-    return transformer, AutoencoderKLMagi.from_pretrained(layout.vae, **saved).to(target)
+        vae = load_vae(layout.vae, dtype=dtype, device=target)
+    else:
+        saved = {"torch_dtype": dtype, "local_files_only": True}
+        transformer = MagiTransformer3DModel.from_pretrained(layout.weights, **saved).to(home)
+        vae = AutoencoderKLMagi.from_pretrained(layout.vae, **saved).to(target)
+    if plan.stream_blocks:
+        stream_blocks(transformer, target)
+    return transformer, vae

@@ -15,6 +15,7 @@ from torch import Tensor
 from phyrefine._optional import require
 from phyrefine.errors import InvalidInputError
 from phyrefine.magi.cleaning import clean_caption
+from phyrefine.magi.fingerprint import fingerprint
 
 _KEPT_PROMPTS = 64
 
@@ -27,7 +28,7 @@ class TextEncoder:
         model: A transformers T5 encoder.
         max_length: Tokens a prompt is padded or cut to.
         cache: Folder for features of prompts seen before; by default they are kept in memory.
-        identity: Name of the encoder's weights; features on disk belong to it.
+        identity: What tells the encoder's weights apart; features on disk belong to it.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class TextEncoder:
         transformers = require("transformers", extra="magi", feature="MAGI-1's text encoder")
         tokenizer = transformers.AutoTokenizer.from_pretrained(path)
         model = transformers.T5EncoderModel.from_pretrained(path, dtype=dtype).to(device).eval()
-        identity = f"{Path(path).name}-{str(dtype).removeprefix('torch.')}"
+        identity = fingerprint(model)
         return cls(tokenizer, model, max_length=max_length, cache=cache, identity=identity)
 
     def encode(self, prompt: str) -> tuple[Tensor, Tensor]:

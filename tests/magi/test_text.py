@@ -1,11 +1,13 @@
 """The T5 wrapper against stored features, and what it keeps."""
 
 import concurrent.futures
+import shutil
 import threading
 import time
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.magi.text import TextEncoder
@@ -83,6 +85,19 @@ def test_features_on_disk_belong_to_their_encoder(tmp_path, change):
     features, _ = other.encode("A ball falls.")
     assert other.encoded == 1
     assert features.dtype == torch.float32
+
+
+def test_other_weights_under_the_same_name_read_no_features_from_disk(tmp_path):
+    first, _ = TextEncoder.from_pretrained(FOLDER, cache=tmp_path / "cache").encode("A ball falls.")
+    folder = tmp_path / FOLDER.name
+    shutil.copytree(FOLDER, folder)
+    weights = load_file(folder / "model.safetensors")
+    name = next(name for name in weights if "SelfAttention.v" in name)
+    weights[name] = weights[name] * 1.5
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    other = TextEncoder.from_pretrained(folder, cache=tmp_path / "cache")
+    assert not torch.equal(other.encode("A ball falls.")[0], first)
+    assert other.encoded == 1
 
 
 def test_memory_is_bounded(encoder, monkeypatch):
