@@ -6,58 +6,15 @@ Plain data: it can come from a bench run, from other people's folders, or be wri
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.layout import Edition
+from phyrefine.physics_iq.layout import PLAIN, Edition, RunKey
 from phyrefine.physics_iq.original import OriginalScore, original_score
 from phyrefine.physics_iq.results import ResultTable, ViewResult, mean_rounded
 from phyrefine.physics_iq.verified import sample_ratios
-
-PLAIN = 0  # the loop number of the plain description's clip
-_NAME = re.compile(r"(?:plain|loop(\d+))(?:-steps(\d+))?-seed(\d+)")
-
-
-@attrs.frozen(order=True)
-class RunKey:
-    """One generated clip per sample.
-
-    Attributes:
-        loop: 0 for the plain description, loops count from 1.
-        steps: Denoising steps; 0 for the generator's default.
-        seed: Seed.
-    """
-
-    loop: int
-    steps: int = 0
-    seed: int = 0
-
-    @property
-    def row(self) -> tuple[int, int]:
-        """Which row of the table it belongs to: (loop, steps)."""
-        return self.loop, self.steps
-
-    @property
-    def name(self) -> str:
-        """Folder name: ``plain-steps16-seed0``, ``loop2-seed1``."""
-        start = "plain" if self.loop == PLAIN else f"loop{self.loop}"
-        return f"{start}{f'-steps{self.steps}' if self.steps else ''}-seed{self.seed}"
-
-    @classmethod
-    def parse(cls, name: str) -> RunKey:
-        """The inverse of ``name``.
-
-        Raises:
-            InvalidInputError: Not such a name.
-        """
-        match = _NAME.fullmatch(name)
-        if match is None:
-            raise InvalidInputError(f"{name!r} is not like 'loop2-steps16-seed0'.")
-        return cls(int(match[1] or PLAIN), int(match[2] or 0), int(match[3]))
-
 
 Picks = Mapping[str, RunKey]
 

@@ -17,9 +17,8 @@ from tqdm.auto import tqdm
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError, PhyrefineError, RunMismatchError
 from phyrefine.physics_iq.allowance import Allowance
-from phyrefine.physics_iq.attempts import PLAIN, RunKey
 from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.layout import Sample
+from phyrefine.physics_iq.layout import PLAIN, RunKey, Sample
 from phyrefine.run.many import shard as take_shard
 from phyrefine.types import Budget, Candidates, Mode, Pick, Refinement, Scenario, pick_key
 

@@ -1,4 +1,4 @@
-"""Names of views, takes, folders and files, as the benchmark's programs use them."""
+"""Names of views, takes and files, as the benchmark's programs use them, and of our runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ SAMPLES = 198  # 66 scenes from three cameras
 BASE_FPS = 30  # rate of the footage; other rates are made from it
 TEST_SECONDS = 5
 CONDITIONING_SECONDS = 3
+PLAIN = 0  # the loop number of the plain description's clip
 
 _ROW = re.compile(r"(\d{4})_([^_]+)_(take-[12])_([^_]+)\.mp4")
+_RUN = re.compile(r"(?:plain|loop(\d+))(?:-steps(\d+))?-seed(\d+)")
 
 
 class Edition(enum.StrEnum):
@@ -92,3 +94,41 @@ def parse_row(scenario: str) -> tuple[int, str, int, str]:
             f"{scenario!r} in descriptions.csv is not '<4-digit id>_<view>_take-<1|2>_<scene>.mp4'."
         )
     return int(match[1]), match[2], int(match[3][-1]), match[4]
+
+
+@attrs.frozen(order=True)
+class RunKey:
+    """One generated clip per sample.
+
+    Attributes:
+        loop: 0 for the plain description, loops count from 1.
+        steps: Denoising steps; 0 for the generator's default.
+        seed: Seed.
+    """
+
+    loop: int
+    steps: int = 0
+    seed: int = 0
+
+    @property
+    def row(self) -> tuple[int, int]:
+        """Which row of the table it belongs to: (loop, steps)."""
+        return self.loop, self.steps
+
+    @property
+    def name(self) -> str:
+        """Folder name: ``plain-steps16-seed0``, ``loop2-seed1``."""
+        start = "plain" if self.loop == PLAIN else f"loop{self.loop}"
+        return f"{start}{f'-steps{self.steps}' if self.steps else ''}-seed{self.seed}"
+
+    @classmethod
+    def parse(cls, name: str) -> RunKey:
+        """The inverse of ``name``.
+
+        Raises:
+            InvalidInputError: Not such a name.
+        """
+        match = _RUN.fullmatch(name)
+        if match is None:
+            raise InvalidInputError(f"{name!r} is not like 'loop2-steps16-seed0'.")
+        return cls(int(match[1] or PLAIN), int(match[2] or 0), int(match[3]))

@@ -15,11 +15,12 @@ from typing import Any
 import attrs
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.attempts import Attempts, Picks, RunKey, picks_by
+from phyrefine.physics_iq.attempts import Attempts, Picks, picks_by
 from phyrefine.physics_iq.card import Finding
 from phyrefine.physics_iq.dataset import PhysicsIQ
 from phyrefine.physics_iq.evaluate import Evaluation
 from phyrefine.physics_iq.generation import VIDEOS, Plan, read_plan
+from phyrefine.physics_iq.layout import RunKey
 from phyrefine.physics_iq.scoring import Stored, measure_bench
 from phyrefine.physics_iq.submission import Selection, require_clean, write_pack
 

@@ -12,10 +12,11 @@ import attrs
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.attempts import PLAIN, Attempts, RunKey
+from phyrefine.physics_iq.attempts import Attempts
 from phyrefine.physics_iq.dataset import PhysicsIQ
 from phyrefine.physics_iq.evaluate import Evaluator, Provenance
 from phyrefine.physics_iq.generation import VIDEOS, Plan, expected_keys, read_plan, read_records
+from phyrefine.physics_iq.layout import PLAIN, RunKey
 from phyrefine.physics_iq.plots import bars, curves
 from phyrefine.physics_iq.results import ViewResult
 from phyrefine.physics_iq.table_one import SelectorScores, TableOne, table_one

@@ -15,8 +15,8 @@ import numpy as np
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.aggregate import Spread, headline
-from phyrefine.physics_iq.attempts import PLAIN, Attempts, Picks, RunKey, oracle_picks, picks_by
-from phyrefine.physics_iq.layout import CATEGORIES, Edition
+from phyrefine.physics_iq.attempts import Attempts, Picks, oracle_picks, picks_by
+from phyrefine.physics_iq.layout import CATEGORIES, PLAIN, Edition, RunKey
 from phyrefine.select.diagnostics import diagnose
 from phyrefine.table import Table
 

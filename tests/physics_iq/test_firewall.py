@@ -73,7 +73,7 @@ def test_the_generating_side_does_not_even_import_the_scoring_side() -> None:
     code = (
         "import sys, phyrefine.physics_iq.generation, phyrefine.refiner\n"
         "print([m for m in sys.modules if m.startswith('phyrefine.physics_iq.') and "
-        "m.split('.')[-1] in ('truth', 'evaluate', 'scoring', 'cache')])"
+        "m.split('.')[-1] in ('truth', 'evaluate', 'scoring', 'cache', 'metrics', 'attempts')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,11 +14,10 @@ from attrs import evolve
 from phyrefine.cli import FAILED, STOPPED_EARLY, main
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.aggregate import headline
-from phyrefine.physics_iq.attempts import RunKey
 from phyrefine.physics_iq.dataset import PhysicsIQ
 from phyrefine.physics_iq.evaluate import Provenance
 from phyrefine.physics_iq.generation import read_plan, read_records
-from phyrefine.physics_iq.layout import Edition
+from phyrefine.physics_iq.layout import Edition, RunKey
 from phyrefine.physics_iq.packing import Entry, pack_bench
 from phyrefine.physics_iq.results import ResultTable
 from phyrefine.physics_iq.scoring import score_bench

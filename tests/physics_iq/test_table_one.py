@@ -10,8 +10,8 @@ import pytest
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.aggregate import headline
-from phyrefine.physics_iq.attempts import PLAIN, Attempts, RunKey, oracle_picks
-from phyrefine.physics_iq.layout import VIEWS, Edition
+from phyrefine.physics_iq.attempts import Attempts, oracle_picks
+from phyrefine.physics_iq.layout import PLAIN, VIEWS, Edition, RunKey
 from phyrefine.physics_iq.metrics import PairMetrics
 from phyrefine.physics_iq.results import ResultTable, ViewResult
 from phyrefine.physics_iq.table_one import table_one
