@@ -65,7 +65,7 @@ def _captions(call, config):
 
 
 def _guided(model, case, config, *, skip, step_told=None):
-    """Velocities by chunk and the cache afterwards, for a stored guided call."""
+    """Velocities by chunk, the cache afterwards and the views' velocities, for a stored call."""
     call = Call(model, case)
     network, cache = transformer(model), _cache(model)
     near_clean = call.spec["kwargs"]["distill_nearly_clean_chunk"]
@@ -81,7 +81,9 @@ def _guided(model, case, config, *, skip, step_told=None):
     out = network(stacked, rows, captions, cache, step_told)
     wanted = [place for place, row in enumerate(plan.rows) if row.wanted]
     velocities = dict(zip(wanted, out, strict=True))
-    return call, step, {t.chunk: plan.combine(t.chunk, velocities) for t in step.noisy}, cache
+    views = {(min(plan.rows[k].group, 2), plan.rows[k].chunk): velocities[k] for k in wanted}
+    mixed = {turn.chunk: plan.combine(turn.chunk, velocities) for turn in step.noisy}
+    return call, step, mixed, cache, views
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -94,10 +96,24 @@ def test_three_way_guidance(model, case, skip):
         history_scales=tuple(spec["prev_chunk_scales"]),
         text_scales=tuple(spec["text_scales"]),
     )
-    call, step, velocities, _ = _guided(model, case, config, skip=skip)
+    call, step, velocities, *_ = _guided(model, case, config, skip=skip)
     golden = call.out().unflatten(2, (call.chunks, call.width))[0]
     for turn in step.noisy:
         assert error(velocities[turn.chunk], golden[:, turn.chunk - call.start]) < FORWARD
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("case", ["guidance3_plain", "guidance3_extra"])
+def test_each_view_before_it_is_mixed(model, case):
+    call, step, _, _, views = _guided(model, case, CONFIG, skip=False)
+    first_noisy = step.noisy[0].chunk
+    # The pass without history leaves a refreshed chunk out.
+    for view, (name, first) in enumerate(
+        [("v_text_pre", call.start), ("v_pre", call.start), ("v_uncond", first_noisy)]
+    ):
+        golden = call.out(name).unflatten(2, (-1, call.width))[0]
+        for turn in step.noisy:
+            assert error(views[view, turn.chunk], golden[:, turn.chunk - first]) < FORWARD
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -109,7 +125,7 @@ def test_distilled_guidance(model, case, monkeypatch):
     config = attrs.evolve(CONFIG, passes=1)
     spec = Call(model, case)
     told = step_size(spec.steps, spec.interval)
-    call, step, velocities, cache = _guided(model, case, config, skip=True, step_told=told)
+    call, step, velocities, cache, _ = _guided(model, case, config, skip=True, step_told=told)
     golden = call.out().unflatten(2, (call.chunks, call.width))[0]
     for turn in step.noisy:
         assert error(velocities[turn.chunk], golden[:, turn.chunk - call.start]) < FORWARD
