@@ -327,6 +327,7 @@ class MagiPipeline:
             sampling.window_size,
             sampling.chunk_width,
             self.text.negative,
+            self.special_tokens and self.special_tokens.digest,
             told,
         )
         return tuple(map(str, parts))

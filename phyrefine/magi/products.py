@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -38,7 +40,18 @@ def _by_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.dtype == weight.dtype == torch.float32
         and x.numel() > 0
         and not torch.is_grad_enabled()
-        and torch.backends.mkldnn.is_available()
-        # The operator is made for torch's own compiler and may go or change with a version.
-        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and onednn_works()
     )
+
+
+@functools.cache
+def onednn_works() -> bool:
+    """Whether the operator, made for torch's own compiler, is here and does what it did."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    x, weight, bias = torch.ones(2, 3), torch.arange(12.0).reshape(4, 3), torch.ones(4)
+    try:
+        made = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")  # noqa: SLF001
+    except (AttributeError, RuntimeError, TypeError):  # gone, or with other arguments
+        return False
+    return torch.equal(made, F.linear(x, weight, bias))
