@@ -40,14 +40,19 @@ class _Encoding:
     options: dict[str, str]
 
 
-LOSSLESS = _Encoding("libx264rgb", "rgb24", {"qp": "0", "preset": "ultrafast"})
+# Without this, x264 takes other paths on other processors, and with AVX-512 not even the same one
+# twice: the same clip would give other bytes, and so another request, page or digest.
+_REPEATABLE = {"x264-params": "cpu-independent=1"}
+
+LOSSLESS = _Encoding("libx264rgb", "rgb24", {"qp": "0", "preset": "ultrafast", **_REPEATABLE})
 
 
 def _encoding(suffix: str, quality: int) -> _Encoding:
     if suffix == "mkv":
         return LOSSLESS
     if suffix == "mp4":
-        return _Encoding("libx264", "yuv420p", {"crf": str(quality), "preset": "veryfast"})
+        options = {"crf": str(quality), "preset": "veryfast", **_REPEATABLE}
+        return _Encoding("libx264", "yuv420p", options)
     if suffix == "webm":
         return _Encoding(
             "libvpx-vp9",

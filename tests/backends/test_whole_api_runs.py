@@ -20,7 +20,6 @@ from phyrefine.run.journal import read_journal
 from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import Usage
 
-CALM_REQUESTS = 10
 SCENARIO = Scenario("A ball falls.", moving_clip(24, (32, 32), 8.0), seconds=2.0, name="ball")
 PRICES = {
     "gemini-test": {"input": 1.0, "output": 10.0},
@@ -47,9 +46,18 @@ def without_usage(refinement):
 
 
 @pytest.fixture
-def calm(pair, server):
+def questions():
+    """How many questions ``calm`` took: replies hang on the bytes of the videos, which differ
+    between processors, and so does the count.
+    """
+    return []
+
+
+@pytest.fixture
+def calm(pair, server, questions):
     result = without_usage(refiner(*pair()).refine(SCENARIO))
-    assert len(asks(server)) == CALM_REQUESTS
+    questions.append(len(asks(server)))
+    assert questions[0] >= 2 + 2 * len(result.attempts)  # the least that the method asks
     server.requests.clear()
     return result
 
@@ -287,13 +295,13 @@ def test_a_critique_that_fails_ends_the_step_and_not_the_run(pair, server, body)
     ],
     ids=["fences", "prose", "comma", "control", "number-as-text", "nan"],
 )
-def test_24_json_in_disguise_is_read_without_asking_again(calm, pair, server, dress):
+def test_24_json_in_disguise_is_read_without_asking_again(calm, questions, pair, server, dress):
     server.reply = lambda asked: dress(rehearse(asked))
     before = len(asks(server))
     result = refiner(*pair()).refine(SCENARIO)
     assert result.stopped_by == "converged"
     assert [a.prompt.text for a in result.attempts] == [a.prompt.text for a in calm.attempts]
-    assert len(asks(server)) - before == CALM_REQUESTS
+    assert [len(asks(server)) - before] == questions
 
 
 def test_25_a_wrong_shape_is_sent_back_with_what_is_wrong(calm, pair, server):
