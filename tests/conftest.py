@@ -1,6 +1,7 @@
 """Every test runs offline, on one thread, without the user's keys."""
 
 import os
+import signal
 import sys
 
 import pytest
@@ -10,6 +11,11 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from phyrefine.testing import no_network  # noqa: E402
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So it is in a shell's background; the tests of Ctrl-C need it heard.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 KEYS = (
     "OPENAI_API_KEY",
