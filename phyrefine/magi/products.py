@@ -40,6 +40,7 @@ def _by_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.dtype == weight.dtype == torch.float32
         and x.numel() > 0
         and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()  # the compiler chooses by itself
         and onednn_works()
     )
 
