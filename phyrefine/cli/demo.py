@@ -13,6 +13,11 @@ from phyrefine.types import Refinement
 if TYPE_CHECKING:
     from phyrefine.cli.demo_scenes import Sample
 
+DISCLAIMER = (
+    "The embedded world demonstrates the mechanism; its numbers say nothing about large models.\n"
+    "Scores are Physics-IQ-style, 0 to 100, against the true continuation, which no part of the "
+    "loop sees."
+)
 KINDS = ("drop", "collision", "projectile", "incline", "pendulum", "magnet")
 
 
@@ -59,11 +64,7 @@ def demo(
     samples = demo_scenes(KINDS, scenes, seed)
     refinements = refiner.refine_many([sample.scenario for sample in samples])
     screen = console()
-    screen.print(
-        "The embedded world demonstrates the mechanism; its numbers say nothing about large "
-        "models.\nScores are Physics-IQ-style, 0 to 100, against the true continuation, which no "
-        "part of the loop sees."
-    )
+    screen.print(DISCLAIMER)
     rows = []
     for sample, refinement in zip(samples, refinements, strict=True):
         if refinement.attempts:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from phyrefine._secrets import scrub
 from phyrefine.errors import BackendError, GenerationError, GeneratorMemoryError, PhyrefineError
-from phyrefine.protocols import LLM, VLM, VideoGenerator, identity
+from phyrefine.protocols import LLM, VLM, VideoGenerator
 from phyrefine.types import Answer, GeneratorProfile, Question, Shot
 from phyrefine.video.clip import Clip
 
@@ -39,11 +39,6 @@ class TellingAsker:
     backend: VLM | LLM
     name: str
 
-    @property
-    def identity(self) -> str:
-        """The backend's."""
-        return identity(self.backend)
-
     def ask(self, question: Question) -> Answer:
         """Ask.
 
@@ -65,11 +60,6 @@ class TellingGenerator:
 
     backend: VideoGenerator
     name: str
-
-    @property
-    def identity(self) -> str:
-        """The backend's."""
-        return identity(self.backend)
 
     @property
     def profile(self) -> GeneratorProfile:
