@@ -12,7 +12,8 @@ a process of its own and on one core:
 - ``cold``: ``Evaluator`` with an empty cache.  ``cached``: again, with the real side cached and a
   generated clip it has not seen.
 
-Times are CPU seconds of the process, which other load disturbs less than wall time.
+Times are CPU seconds of the process, which other load disturbs less than wall time; with
+``--repeat`` the steps take turns, and each number is the median of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import json
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -199,10 +201,24 @@ def in_own_process(step: str, root: Path) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
+def measured(steps: list[str], root: Path, repeat: int) -> dict[str, dict[str, float]]:
+    """Each step's facts, the median of its turns."""
+    turns: dict[str, list[dict[str, float]]] = {step: [] for step in steps}
+    for _ in range(repeat):
+        shutil.rmtree(root / "cache", ignore_errors=True)
+        for step in steps:
+            turns[step].append(in_own_process(step, root))
+    return {
+        step: {key: statistics.median(facts[key] for facts in seen) for key in seen[0]}
+        for step, seen in turns.items()
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", default=["720p", "1080p", "4k", "4k+720p"])
     parser.add_argument("--views", type=int, default=1)
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--skip", nargs="*", default=[], choices=list(STEPS))
     parser.add_argument("--step", choices=list(STEPS))
     parser.add_argument("--root", type=Path)
@@ -215,14 +231,15 @@ def main() -> None:
     print(
         f"Python {platform.python_version()}, PyAV {av.__version__}, OpenCV {cv2.__version__}, "
         f"NumPy {np.__version__}, {platform.processor() or platform.machine()}, "
-        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {args.views} view(s), CPU seconds"
+        f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {args.views} view(s), CPU seconds, median of {args.repeat}"
     )
     for name in args.sizes:
         real, _, made = name.partition("+")
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             build(root, SIZES[real], SIZES[made or real], args.views)
-            rows = {step: in_own_process(step, root) for step in STEPS if step not in args.skip}
+            steps = [step for step in STEPS if step not in args.skip]
+            rows = measured(steps, root, args.repeat)
         report(name, rows)
 
 

@@ -6,6 +6,7 @@ matrix honoured; rotation metadata is applied as OpenCV applies it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator
 from itertools import islice
@@ -40,6 +41,7 @@ class VideoFacts:
     height: int
 
 
+@functools.cache
 def opencv() -> Any:
     """The ``cv2`` module.
 
@@ -99,16 +101,18 @@ class BgrReader:
         converted = self._converter.reformat(
             frame, format="bgr24", interpolation="BICUBIC", threads=1
         )
-        pixels = plane(converted, 0, 3).reshape(frame.height, frame.width, 3)
+        pixels = planes(converted, 3)[0].reshape(frame.height, frame.width, 3)
         turns = round(frame.rotation / 90) % 4
         return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 
-def plane(frame: Any, index: int, channels: int = 1) -> UInt8:
-    """A writable view on one plane of a frame, uint8 [rows, columns x channels]."""
-    part = frame.planes[index]
-    rows = np.frombuffer(part, np.uint8).reshape(-1, part.line_size)
-    return rows[: part.height, : part.width * channels]
+def planes(frame: Any, channels: int = 1) -> list[UInt8]:
+    """Writable views on the planes of a frame, uint8 [rows, columns x channels] each."""
+    views = []
+    for part in frame.planes:
+        rows = np.frombuffer(part, np.uint8).reshape(-1, part.line_size)
+        views.append(rows[: part.height, : part.width * channels])
+    return views
 
 
 def file_digest(path: Path) -> str:

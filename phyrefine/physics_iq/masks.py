@@ -18,7 +18,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from phyrefine.physics_iq.decoding import UInt8, opencv, plane
+from phyrefine.physics_iq.decoding import UInt8, opencv, planes
 from phyrefine.physics_iq.metrics import MASK_THRESHOLD, Mask
 from phyrefine.physics_iq.scaling import GreyReader, scale, to_grey
 
@@ -102,10 +102,10 @@ class MaskFile:
         if self._encoder is None:
             self._encoder = self._open(height, width)
             self._picture = av.VideoFrame(width, height, "yuv420p")
-            for index in (1, 2):
-                plane(self._picture, index)[:] = 128
+            for chroma in planes(self._picture)[1:]:
+                chroma[:] = 128
         self._picture.make_writable()  # a copy, should the encoder still hold it
-        opencv().add(mask[:height, :width], OFF, dst=plane(self._picture, 0))
+        opencv().add(mask[:height, :width], OFF, dst=planes(self._picture)[0])
         self._picture.pts, self._count = self._count, self._count + 1
         return self._read(self._encoder.encode(self._picture))
 

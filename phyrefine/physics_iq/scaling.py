@@ -8,16 +8,16 @@ and rows nobody looks at are left out; the bytes are those of the whole way.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import Any
 
+import attrs
 import av
 import numpy as np
 
-from phyrefine.physics_iq.decoding import BgrReader, UInt8, opencv, plane
+from phyrefine.physics_iq.decoding import BgrReader, UInt8, opencv, planes
 
 _ROWS, _FEWEST = 60, 8  # rows of the result in one strip: at the most, at the least
-_MASK_ROWS = 20  # of a mask file: few, as strips without motion are passed over
+_MASK_BYTES = 160_000  # of a mask file in one strip: few, as strips without motion are passed over
 _HALVED = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}  # the format of a frame of half the rows
 
 
@@ -31,7 +31,7 @@ class SmallReader:
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size
         self._reader = BgrReader()
-        self._strip: Any = None
+        self._strip: _Strip | None = None
         self._grey: UInt8 | None = None
         self._rows = _strip_rows(size[0], _ROWS)
 
@@ -40,11 +40,11 @@ class SmallReader:
         form = frame.format.name
         if not (self._fits(frame) and _keeps_bytes(form, frame.width)):
             return scale(self._reader.read(frame), self._size)
-        luma, *chroma = (plane(frame, index) for index in range(3))
+        whole, strip = planes(frame), self._strip_for(frame, _HALVED[form], 2)
         small = np.empty((*self._size, 3), np.uint8)
-        for top, strip in self._strips(frame, _HALVED[form], 2):
-            _fill_half(strip, luma, chroma, top)
-            self._resize(self._reader.read(strip), small, top)
+        for top in range(0, self._size[0], self._rows):
+            _fill_half(strip.planes, whole, top)
+            self._resize(self._reader.read(strip.picture), small, top)
         return small
 
     def read_with_grey(self, frame: Any) -> tuple[UInt8, UInt8]:
@@ -53,20 +53,19 @@ class SmallReader:
         The grey array is the next call's too.
         """
         if not self._fits(frame):
-            whole = self._reader.read(frame)
-            return scale(whole, self._size), to_grey(whole)
-        planes = [plane(frame, index) for index in range(3)]
+            bgr = self._reader.read(frame)
+            return scale(bgr, self._size), to_grey(bgr)
+        whole, strip = planes(frame), self._strip_for(frame, frame.format.name, 4)
         small = np.empty((*self._size, 3), np.uint8)
         if self._grey is None:
             self._grey = np.empty((frame.height, frame.width), np.uint8)
         grey = self._grey
-        for top, strip in self._strips(frame, frame.format.name, 4):
-            for index, pixels in enumerate(planes):
-                part, first = plane(strip, index), (4 if index == 0 else 2) * top
-                part[:] = pixels[first : first + len(part)]
-            bgr = self._reader.read(strip)
-            cv = opencv()
-            cv.cvtColor(bgr, cv.COLOR_BGR2GRAY, dst=grey[4 * top : 4 * top + strip.height])
+        cv = opencv()
+        for top in range(0, self._size[0], self._rows):
+            for part, pixels, rows in zip(strip.planes, whole, (4, 2, 2), strict=True):
+                part[:] = pixels[rows * top : rows * top + len(part)]
+            bgr = self._reader.read(strip.picture)
+            cv.cvtColor(bgr, cv.COLOR_BGR2GRAY, dst=grey[4 * top : 4 * top + len(bgr)])
             self._resize(bgr, small, top)
         return small, grey
 
@@ -80,17 +79,23 @@ class SmallReader:
             and not frame.interlaced_frame
         )
 
-    def _strips(self, frame: Any, form: str, rows: int) -> Iterator[tuple[int, Any]]:
-        """(First row of the result, picture to fill), ``rows`` of it for one of the result."""
-        if self._strip is None or self._strip.format.name != form:
-            self._strip = av.VideoFrame(frame.width, rows * self._rows, form)
-        self._strip.colorspace = frame.colorspace
-        self._strip.color_range = frame.color_range
-        for top in range(0, self._size[0], self._rows):
-            yield top, self._strip
+    def _strip_for(self, frame: Any, form: str, rows: int) -> _Strip:
+        """The strip to convert in, ``rows`` of the frame for one of the result."""
+        if self._strip is None or self._strip.picture.format.name != form:
+            picture = av.VideoFrame(frame.width, rows * self._rows, form)
+            self._strip = _Strip(picture, planes(picture))
+        self._strip.picture.colorspace = frame.colorspace
+        self._strip.picture.color_range = frame.color_range
+        return self._strip
 
     def _resize(self, strip: UInt8, small: UInt8, top: int) -> None:
         _resize_into(strip, small[top : top + self._rows])
+
+
+@attrs.frozen(eq=False)
+class _Strip:
+    picture: Any
+    planes: list[UInt8]
 
 
 class GreyReader:
@@ -103,7 +108,6 @@ class GreyReader:
     def __init__(self, size: tuple[int, int] | None = None) -> None:
         self._size = size
         self._reader = BgrReader()
-        self._strip: UInt8 | None = None
 
     def read(self, frame: Any) -> UInt8:
         """The blue channel, uint8 [h, w].
@@ -116,19 +120,18 @@ class GreyReader:
 
     def read_luma(self, frame: Any) -> UInt8:
         """The same of a frame of even height whose chroma is neutral everywhere."""
-        luma, table, cv = plane(frame, 0), _luma_to_blue(frame.format.name), opencv()
+        luma, table, cv = planes(frame)[0], _luma_to_blue(frame.format.name), opencv()
         if self._size is None or luma.shape != (4 * self._size[0], 4 * self._size[1]):
             return self._scaled(cv.LUT(luma, table))
-        small, rows = np.zeros(self._size, np.uint8), _strip_rows(self._size[0], _MASK_ROWS)
-        if self._strip is None:
-            self._strip = np.empty((2 * rows, luma.shape[1]), np.uint8)
+        small, rows = np.zeros(self._size, np.uint8), _mask_rows(luma.shape[1])
         for top in range(0, self._size[0], rows):
             seen = [luma[4 * top + row : 4 * (top + rows) : 4] for row in (1, 2)]
             if not table[max(int(part.max()) for part in seen)]:
                 continue  # black as far as anyone looks, as most of a mask is
+            strip = np.empty((2 * len(seen[0]), luma.shape[1]), np.uint8)
             for row, part in enumerate(seen):
-                cv.LUT(part, table, dst=self._strip[row::2])
-            _resize_into(self._strip, small[top : top + rows])
+                cv.LUT(part, table, dst=strip[row::2])
+            _resize_into(strip, small[top : top + rows])
         return small
 
     def _scaled(self, grey: UInt8) -> UInt8:
@@ -162,14 +165,17 @@ def _strip_rows(height: int, most: int) -> int:
     return max(rows for rows in range(1, most + 1) if height % rows == 0)
 
 
-def _fill_half(strip: Any, luma: UInt8, chroma: list[UInt8], top: int) -> None:
+def _mask_rows(width: int) -> int:
+    return max(1, _MASK_BYTES // (2 * width))
+
+
+def _fill_half(strip: list[UInt8], whole: list[UInt8], top: int) -> None:
     # Rows 1 and 2 of four lie in different rows of chroma, so the kept half has one row of chroma
     # for each of luma: 4:2:2.
-    bottom = 4 * top + 2 * strip.height
-    pixels = plane(strip, 0)
-    pixels[0::2], pixels[1::2] = luma[4 * top + 1 : bottom : 4], luma[4 * top + 2 : bottom : 4]
-    for index, part in enumerate(chroma, start=1):
-        plane(strip, index)[:] = part[2 * top : 2 * top + strip.height]
+    height, luma = len(strip[0]), whole[0][4 * top : 4 * top + 2 * len(strip[0])]
+    strip[0][0::2], strip[0][1::2] = luma[1::4], luma[2::4]
+    for part, chroma in zip(strip[1:], whole[1:], strict=True):
+        part[:] = chroma[2 * top : 2 * top + height]
 
 
 @functools.cache
@@ -180,10 +186,9 @@ def _keeps_bytes(form: str, width: int) -> bool:
     """
     rng = np.random.default_rng(0)
     whole, half = av.VideoFrame(width, 8, form), av.VideoFrame(width, 4, _HALVED[form])
-    planes = [plane(whole, index) for index in range(3)]
-    for pixels in planes:
+    for pixels in planes(whole):
         pixels[:] = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
-    _fill_half(half, planes[0], planes[1:], 0)
+    _fill_half(planes(half), planes(whole), 0)
     wanted = BgrReader().read(whole).reshape(2, 4, width, 3)[:, 1:3].reshape(4, width, 3)
     return np.array_equal(BgrReader().read(half), wanted)
 
@@ -192,14 +197,14 @@ def _is_plain_grey(frame: Any) -> bool:
     # swscale treats odd heights otherwise, so there the table would not be exact.
     if frame.format.name not in _HALVED or frame.height % 2 or frame.rotation:
         return False
-    chroma = (plane(frame, 1), plane(frame, 2))
-    return all(part.min() == part.max() == 128 for part in chroma)
+    return all(part.min() == part.max() == 128 for part in planes(frame)[1:])
 
 
 @functools.cache
 def _luma_to_blue(form: str) -> UInt8:
     ramp = av.VideoFrame(256, 2, form)
-    plane(ramp, 0)[:] = np.arange(256, dtype=np.uint8)
-    for index in (1, 2):
-        plane(ramp, index)[:] = 128
+    luma, *chroma = planes(ramp)
+    luma[:] = np.arange(256, dtype=np.uint8)
+    for part in chroma:
+        part[:] = 128
     return np.ascontiguousarray(BgrReader().read(ramp)[0, :, 0])

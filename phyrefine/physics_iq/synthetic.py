@@ -17,7 +17,7 @@ import numpy as np
 
 from phyrefine._atomic import written_aside
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, opencv, plane
+from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, opencv, planes
 from phyrefine.physics_iq.layout import (
     BASE_FPS,
     CATEGORIES,
@@ -144,9 +144,10 @@ def write_mask_file(video: Path, path: Path, fps: int) -> None:
 
 def _grey_picture(mask: UInt8) -> Any:
     picture = av.VideoFrame(mask.shape[1], mask.shape[0], "yuv420p")
-    plane(picture, 0)[:] = np.where(mask > 0, np.uint8(ON), np.uint8(OFF))
-    for index in (1, 2):
-        plane(picture, index)[:] = 128
+    luma, *chroma = planes(picture)
+    luma[:] = np.where(mask > 0, np.uint8(ON), np.uint8(OFF))
+    for part in chroma:
+        part[:] = 128
     return picture
 
 

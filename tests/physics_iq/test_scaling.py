@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phyrefine.physics_iq import scaling
-from phyrefine.physics_iq.decoding import BgrReader, plane
+from phyrefine.physics_iq.decoding import BgrReader, planes
 from phyrefine.physics_iq.scaling import GreyReader, SmallReader, scale, to_grey
 
 BT709, UNTAGGED = 1, 2
@@ -22,8 +22,7 @@ def noise(
     frame = av.VideoFrame(width, height, form)
     frame.colorspace, frame.color_range = matrix, span
     rng = np.random.default_rng(width + height)
-    for index in range(3):
-        pixels = plane(frame, index)
+    for pixels in planes(frame):
         pixels[:] = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
     return frame
 
@@ -82,20 +81,20 @@ def test_small_grey_equals_the_resized_blue_channel(size: tuple[int, int]) -> No
     frame = noise(768, 960)
     blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
     np.testing.assert_array_equal(GreyReader(size).read(frame), scale(blue, size))
-    for index in (1, 2):
-        plane(frame, index)[:] = 128
+    for chroma in planes(frame)[1:]:
+        chroma[:] = 128
     blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
     np.testing.assert_array_equal(GreyReader(size).read(frame), scale(blue, size))
     np.testing.assert_array_equal(GreyReader().read(frame), blue)
 
 
-@pytest.mark.parametrize("row", [81, 82, 158])
+@pytest.mark.parametrize("row", [81, 82, 122, 125, 158])  # strips begin at 124
 def test_a_lone_bright_row_of_a_dark_mask_is_seen(row: int) -> None:
-    frame = noise(256, 240)
-    for index, value in enumerate((16, 128, 128)):
-        plane(frame, index)[:] = value
-    plane(frame, 0)[row, 100:140] = 235
-    grey = GreyReader((60, 64)).read(frame)
+    frame = noise(2560, 240)
+    for part, value in zip(planes(frame), (16, 128, 128), strict=True):
+        part[:] = value
+    planes(frame)[0][row, 100:140] = 235
+    grey = GreyReader((60, 640)).read(frame)
     blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
-    np.testing.assert_array_equal(grey, scale(blue, (60, 64)))
+    np.testing.assert_array_equal(grey, scale(blue, (60, 640)))
     assert grey.max() == 128
