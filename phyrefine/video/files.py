@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from phyrefine._atomic import written_aside
 from phyrefine.errors import VideoError
 from phyrefine.video.clip import Clip
+from phyrefine.video.collecting import Stack
 from phyrefine.video.frames import as_rgb
 
 UInt8Array = NDArray[np.uint8]
@@ -97,26 +98,31 @@ def _decode(file: str | IO[bytes], *, source: str) -> Clip:
                 raise VideoError(f"{source} {kind}: pass a video file.")
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            frames, times = _decode_frames(container, stream, source)
             nominal = float(stream.average_rate or stream.base_rate or 0)
+            seconds = _promised_seconds(stream, container) or 0
+            frames = Stack(stream.frames or round(seconds * nominal))
+            times: list[float] = []
+            _decode_frames(container, stream, source, frames, times)
             _refuse_truncated(stream, container, times, nominal, source)
     except av.FFmpegError as error:
         raise VideoError(
             f"{source} is not a readable video, or is cut off: {error}. "
             "Check that it plays, or re-encode it."
         ) from error
-    return _on_even_grid(frames, times, nominal, source)
+    return _on_even_grid(frames.whole(), times, nominal, source)
 
 
 def _decode_frames(
-    container: Any, stream: Any, source: str
-) -> tuple[list[UInt8Array], list[float]]:
-    frames: list[UInt8Array] = []
-    times: list[float] = []
+    container: Any, stream: Any, source: str, frames: Stack, times: list[float]
+) -> None:
     converter = VideoReformatter()
     try:
         for frame in container.decode(stream):
-            frames.append(_to_rgb(frame, converter))
+            picture = _to_rgb(frame, converter)
+            if frames and picture.shape[:2] != frames.size:
+                sizes = " to ".join(f"{w}x{h}" for h, w in (frames.size, picture.shape[:2]))
+                raise VideoError(f"{source} changes its size midway ({sizes}): split it first.")
+            frames.add(picture)
             times.append(float(frame.time) if frame.time is not None else float("nan"))
     except av.FFmpegError as error:
         raise VideoError(
@@ -125,19 +131,22 @@ def _decode_frames(
         ) from error
     if not frames:
         raise VideoError(f"{source} holds no frames: it is empty or cut off.")
-    return frames, times
 
 
 def _to_rgb(frame: Any, converter: Any) -> UInt8Array:
+    """uint8 [H, W, 3]; valid as long as the array is kept."""
     has_alpha = any(part.is_alpha for part in frame.format.components) or frame.format.has_palette
-    pixels = converter.reformat(
+    channels = 4 if has_alpha else 3
+    converted = converter.reformat(
         frame, format="rgba" if has_alpha else "rgb24", interpolation="BICUBIC", threads=1
-    ).to_ndarray()
+    )
+    part = converted.planes[0]
+    rows = np.frombuffer(part, np.uint8).reshape(-1, part.line_size)
+    pixels = rows[: frame.height, : frame.width * channels].reshape(frame.height, -1, channels)
     if has_alpha:
         pixels = as_rgb(pixels[None])[0]
     # Metadata counts counter-clockwise, as numpy does.
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+    return np.rot90(pixels, round(frame.rotation / 90) % 4)
 
 
 def _refuse_truncated(
@@ -165,16 +174,10 @@ def _promised_seconds(stream: Any, container: Any) -> float | None:
     return container.duration / av.time_base if only_video and container.duration else None
 
 
-def _on_even_grid(
-    frames: list[UInt8Array], times: list[float], nominal: float, source: str
-) -> Clip:
+def _on_even_grid(stack: UInt8Array, times: list[float], nominal: float, source: str) -> Clip:
     """Variable frame rate becomes constant, by time; constant stays frame for frame."""
-    sizes = {frame.shape for frame in frames}
-    if len(sizes) > 1:
-        raise VideoError(f"{source} changes its size midway ({sorted(sizes)}): split it first.")
-    stack = np.stack(frames)
     at = np.asarray(times) - times[0]
-    if len(frames) == 1 or not np.isfinite(at).all():
+    if len(stack) == 1 or not np.isfinite(at).all():
         return Clip(stack, nominal or 24.0, source=source)
     mean = (len(at) - 1) / at[-1] if at[-1] > 0 else nominal or 24.0
     if np.abs(at * mean - np.arange(len(at))).max() <= UNEVEN:
