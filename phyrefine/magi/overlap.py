@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+import torch
+
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.1
@@ -54,6 +56,9 @@ class _Producer(Generic[T]):
             return
 
     def _produce(self) -> None:
+        # A new thread learns torch's number of threads when it first asks. Until then its matrix
+        # products take every core, and round as they would there, not as set_num_threads said.
+        torch.get_num_threads()
         try:
             try:
                 for item in self._make(self._check):

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -59,3 +62,20 @@ def test_nothing_is_made_before_it_is_asked_for():
     items = run_ahead(make)
     assert made == []
     assert list(items) == [1]
+
+
+ON_ONE_THREAD = """
+import torch
+from phyrefine.magi.overlap import run_ahead
+
+torch.set_num_threads(1)
+x, weight = torch.randn(7, 31), torch.randn(64, 31)
+(ahead,) = run_ahead(lambda check: iter([torch.nn.functional.linear(x, weight)]))
+assert torch.equal(ahead, torch.nn.functional.linear(x, weight))
+"""
+
+
+def test_the_producer_keeps_to_the_callers_number_of_threads():
+    """MKL rounds products of this shape otherwise on two threads, as a new thread has them."""
+    free = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}
+    subprocess.run([sys.executable, "-c", ON_ONE_THREAD], check=True, env=free, timeout=120)
