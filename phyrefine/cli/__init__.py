@@ -45,6 +45,7 @@ def build() -> App:
         help="Make video models obey physics, without training them.",
         version=_version,
         version_flags=["--version"],
+        suppress_keyboard_interrupt=False,  # main tells of it, and what to do
     )
     for name, (target, line) in COMMANDS.items():
         app.command(target, name=name, help=line)

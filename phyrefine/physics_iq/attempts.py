@@ -129,6 +129,29 @@ class Attempts:
         return original_score(self.table(next(iter(self.results))))
 
 
+def require_table(keys: Iterable[RunKey]) -> None:
+    """See that a table can be made of these runs.
+
+    Raises:
+        InvalidInputError: None of them is refined, or no seed is there in every row.
+    """
+    by_row: dict[tuple[int, int], list[RunKey]] = {}
+    for key in sorted(keys):
+        by_row.setdefault(key.row, []).append(key)
+    if all(loop == PLAIN for loop, _ in by_row):
+        names = ", ".join(key.name for row in by_row.values() for key in row)
+        raise InvalidInputError(
+            f"There is no refined row to make ensembles of, only the plain description: {names}. "
+            "Add runs of a loop, such as loop1-seed0."
+        )
+    if not set.intersection(*({key.seed for key in row} for row in by_row.values())):
+        said = "; ".join(", ".join(key.name for key in row) for row in by_row.values())
+        raise InvalidInputError(
+            f"The rows share no seed, so nothing can be picked between them: {said}. Give every "
+            "row a run of one seed."
+        )
+
+
 def oracle_picks(attempts: Attempts, keys: Sequence[RunKey]) -> dict[str, RunKey]:
     """For each sample the clip with the best true score: a bound, never a method."""
     return {

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from attrs import frozen
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from phyrefine.physics_iq.commands import numbers, say
 
 if TYPE_CHECKING:
     from phyrefine.physics_iq.allowance import Allowance
     from phyrefine.physics_iq.dataset import PhysicsIQ
-    from phyrefine.physics_iq.generation import Plan
+    from phyrefine.physics_iq.plan import Plan
 
 
 @Parameter(name="*")
@@ -30,8 +31,8 @@ class PlanFlags:
         seeds: Seeds, for example 0,1,2,3.
         chain: own: every step count has its own loop; rerender: one loop, re-rendered.
         paper: The paper's method, verbatim.
-        ensemble: Reference-free selector: judge, tournament, critics_pick, consensus, last or
-            random.
+        ensemble: Reference-free selector whose scores are stored: judge, tournament, consensus or
+            critics_pick (which scores one seed only).
         mode: v2v conditions on 3 s of video, i2v on one frame.
         fps: Frames per second of the clips.
         size: Height and width of the clips.
@@ -54,7 +55,7 @@ class PlanFlags:
         """The plan they stand for."""
         from attrs import asdict
 
-        from phyrefine.physics_iq.generation import Plan
+        from phyrefine.physics_iq.plan import Plan
 
         given = asdict(self)
         return Plan(**{**given, "steps": numbers(self.steps), "seeds": numbers(self.seeds)})
@@ -94,23 +95,26 @@ class DataFlags:
         data: The benchmark's folder as downloaded, or the folder that holds it.
         edition: Which ground truth DATA is; by default told by the folder's name.
         descriptions: Prompts; by default descriptions.csv beside the data.
-        make_scenes: Render that many small scenes as the data set first.
+        make_scenes: Render that many small scenes into DATA, a new folder, first.
+        allow_made_masks: Verified: make masks at a rate without shipped ones (unofficial).
     """
 
     data: Path
     edition: Literal["original", "verified"] | None = None
     descriptions: Path | None = None
     make_scenes: int = 0
+    allow_made_masks: bool = False
 
     def dataset(self, fps: int) -> PhysicsIQ:
         """The data set, rendered at 30 FPS and ``fps`` if that was asked for."""
         from phyrefine.physics_iq.dataset import PhysicsIQ
 
-        if self.make_scenes and not (self.data / "descriptions.csv").is_file():
-            from phyrefine.physics_iq.world_set import build_world_dataset
+        if self.make_scenes:
+            from phyrefine.physics_iq.layout import Edition
+            from phyrefine.physics_iq.world_set import made_world_dataset
 
-            rates = dict.fromkeys((30, fps))
-            build_world_dataset(self.data, scenes=self.make_scenes, rates=rates)
+            edition = Edition(self.edition or Edition.ORIGINAL)
+            made_world_dataset(self.data, scenes=self.make_scenes, fps=fps, edition=edition)
         return PhysicsIQ.open(self.data, edition=self.edition, descriptions=self.descriptions)
 
 
@@ -125,7 +129,9 @@ def bench(
     shard: Annotated[str | None, Parameter(help="This machine's share: i/n.")] = None,
     score_only: Annotated[bool, Parameter(help="Never generate; score what is there.")] = False,
     cache: Annotated[Path | None, Parameter(help="Folder of the real side.")] = None,
-    jobs: Annotated[int | None, Parameter(help="Views scored at a time.")] = None,
+    jobs: Annotated[
+        int | None, Parameter(help="Views scored at a time.", validator=Number(gte=1))
+    ] = None,
 ) -> int:
     """Run Physics-IQ: refine every sample, score every clip, print the table.
 
@@ -133,19 +139,46 @@ def bench(
     only this machine's samples are generated: run once more without it, or with --score-only, for
     the table when all shards are done.
     """
-    from phyrefine.physics_iq.scoring import score_bench
+    from phyrefine.errors import InvalidInputError
+    from phyrefine.physics_iq.scoring import check_subsets, score_bench
 
-    dataset = against.dataset(made.fps)
     plan = made.plan()
+    rows = None if subsets is None else [numbers(part) for part in subsets.split(";")]
+    if score_only and shard is not None:
+        raise InvalidInputError("--score-only scores all samples: leave out --shard.")
+    dataset = against.dataset(made.fps)
     if not score_only:
+        check_subsets(rows or (), plan)
+        if shard is None:  # a shard's machine may lack what is needed to score
+            _require_truth(dataset, made.fps, allow_made_masks=against.allow_made_masks)
         code = _generate(plan, dataset, out, shard, limits.allowance())
         if code is not None:
             return code
-    rows = None if subsets is None else [numbers(part) for part in subsets.split(";")]
-    table = score_bench(out, dataset, cache=cache, subsets=rows, jobs=jobs, progress=True)
+    table = score_bench(
+        out,
+        dataset,
+        cache=cache,
+        subsets=rows,
+        allow_made_masks=against.allow_made_masks,
+        jobs=jobs,
+        progress=True,
+    )
     say(table.shown())
     say(f"Wrote {out / 'table.txt'}, table.csv, table.json, table.svg and loops.svg.")
     return 0
+
+
+def _require_truth(dataset: PhysicsIQ, fps: int, *, allow_made_masks: bool) -> None:
+    """See, without opening any, that the files to score with are there."""
+    from phyrefine.errors import InvalidInputError
+    from phyrefine.physics_iq.truth import GroundTruth, shortened
+
+    absent = GroundTruth(dataset, fps, allow_made_masks=allow_made_masks).absent()
+    if absent:
+        raise InvalidInputError(
+            f"{len(absent)} files to score with are missing or empty: {shortened(absent)}. Fetch "
+            "them first, or generate only, with --shard 1/1."
+        )
 
 
 def _generate(

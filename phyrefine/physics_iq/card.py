@@ -68,19 +68,19 @@ def valid_run_id(run_id: str) -> bool:
 
 def check_card(card: Mapping[str, Any]) -> list[Finding]:
     """All findings on a parsed card; empty if it passes."""
-    info = _section(card, "public_info")
+    info = section(card, "public_info")
     findings = [
         Finding(f"public_info.{name}", "is empty: fill it in")
         for name in required_public(info)
         if not _filled(info.get(name))
     ]
-    scores = _section(card, "reported_scores")
+    scores = section(card, "reported_scores")
     findings += [
         Finding(f"reported_scores.{name}", "is empty: give percent of the Verified score")
         for name in SCORES
         if not _filled(scores.get(name))
     ]
-    return findings + _check_terms(_section(card, "terms")) + _check_warranties(card)
+    return findings + _check_terms(section(card, "terms")) + _check_warranties(card)
 
 
 def required_public(info: Mapping[str, Any]) -> tuple[str, ...]:
@@ -107,7 +107,7 @@ def _check_terms(terms: Mapping[str, Any]) -> list[Finding]:
 
 
 def _check_warranties(card: Mapping[str, Any]) -> list[Finding]:
-    given = _section(card, "warranties")
+    given = section(card, "warranties")
     return [
         Finding(f"warranties.{name}", "must be true")
         for name in WARRANTIES
@@ -115,9 +115,10 @@ def _check_warranties(card: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
-def _section(card: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    section = card.get(name)
-    return section if isinstance(section, Mapping) else {}
+def section(card: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A section of a card; empty if it is not there or is no mapping."""
+    there = card.get(name)
+    return there if isinstance(there, Mapping) else {}
 
 
 def _filled(value: Any) -> bool:

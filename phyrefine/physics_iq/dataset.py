@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.decoding import decode, probe
+from phyrefine.physics_iq.decoding import decode, file_problem, probe
 from phyrefine.physics_iq.layout import (
     BASE_FPS,
     CONDITIONING_SECONDS,
@@ -131,30 +131,39 @@ class PhysicsIQ:
         return self.root / "switch-frames" / sample.switch_frame_name
 
     def missing_inputs(self, *, mode: Mode | str = Mode.VIDEO, fps: int = 24) -> list[str]:
-        """What generation would miss: one line for each absent or unreadable file."""
-        problems = []
-        for sample in self.samples:
-            try:
-                video = Mode(mode) is Mode.VIDEO
-                probe(self.conditioning(sample, fps) if video else self.switch_frame(sample))
-            except VideoError as error:
-                problems.append(str(error))
-        return problems
+        """What generation would miss: one line for each absent, damaged or short file."""
+        found = (self._input_problem(sample, Mode(mode), fps) for sample in self.samples)
+        return [problem for problem in found if problem is not None]
+
+    def _input_problem(self, sample: Sample, mode: Mode, fps: int) -> str | None:
+        if mode is Mode.IMAGE:
+            return _image_problem(self.switch_frame(sample))
+        try:
+            return file_problem(self.conditioning(sample, fps), CONDITIONING_SECONDS)
+        except VideoError as error:
+            return str(error)
 
 
 def read_descriptions(path: Path) -> tuple[Sample, ...]:
     """Take-1 samples of a ``descriptions.csv`` of either version, by id.
 
     Raises:
-        InvalidInputError: Missing columns, malformed or repeated rows, or none at all.
+        InvalidInputError: No such file or no text, missing columns, malformed or repeated rows, or
+            none at all.
     """
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInputError(
+            f"Cannot read the descriptions {path}: {error}. Pass the benchmark's descriptions.csv, "
+            "in UTF-8."
+        ) from error
     if not rows or not {"scenario", "description"} <= rows[0].keys():
         raise InvalidInputError(f"{path} lacks the columns 'scenario' and 'description'.")
     samples: dict[int, Sample] = {}
     for row in rows:
-        number, view, take, scene = parse_row(row["scenario"])
+        number, view, take, scene = parse_row(row["scenario"] or "")
         if take != 1:
             continue
         if number in samples:
@@ -171,20 +180,20 @@ def _find_root(path: Path, edition: Edition | None) -> tuple[Path, Edition]:
     if not path.is_dir():
         raise InvalidInputError(f"No such folder: {path}")
     by_name = {item.folder: item for item in Edition}
-    if path.name in by_name or edition is None:
-        inside = [item for item in Edition if (path / item.folder).is_dir()]
-        if path.name in by_name:
-            found = by_name[path.name]
-            return path, _agreed(found, edition, path)
-        if len(inside) == 1:
-            return path / inside[0].folder, inside[0]
-        what = "both versions" if inside else "neither version"
-        raise InvalidInputError(
-            f"{path} holds {what} of the benchmark: pass one of "
-            f"{', '.join(by_name)}, or say which edition it is."
-        )
-    nested = path / edition.folder
-    return (nested if nested.is_dir() else path), edition
+    inside = [item for item in Edition if (path / item.folder).is_dir()]
+    # The program's repository is called as the data's folder, which lies in it.
+    around = inside and not (path / "split-videos").is_dir()
+    if (named := by_name.get(path.absolute().name)) is not None and not around:
+        return path, _agreed(named, edition, path)
+    if edition is not None:
+        return (path / edition.folder if edition in inside else path), edition
+    if len(inside) == 1:
+        return path / inside[0].folder, inside[0]
+    what = "both versions" if inside else "neither version"
+    raise InvalidInputError(
+        f"{path} holds {what} of the benchmark: pass one of "
+        f"{', '.join(by_name)}, or say which edition it is."
+    )
 
 
 def _agreed(found: Edition, asked: Edition | None, path: Path) -> Edition:
@@ -197,13 +206,26 @@ def _agreed(found: Edition, asked: Edition | None, path: Path) -> Edition:
 
 
 def _find_descriptions(root: Path) -> Path:
-    for folder in (root, root.parent):
+    for folder in (root, root.absolute().parent):
         for name in _DESCRIPTIONS:
             if (folder / name).is_file():
                 return folder / name
     raise InvalidInputError(
-        f"No descriptions.csv in or beside {root}: pass its path as descriptions."
+        f"No descriptions.csv in or beside {root.absolute()}: pass its path as descriptions."
     )
+
+
+def _image_problem(path: Path) -> str | None:
+    try:
+        probe(path)
+    except VideoError as error:
+        return str(error)
+    data = path.read_bytes()
+    # FFmpeg decodes what there is of a JPEG that is cut off, and says nothing: look for the marker
+    # of its end, behind that of its last scan.
+    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda"):
+        return f"{path} is cut off ({len(data)} bytes): fetch it again."
+    return None
 
 
 def _read_scaled(path: Path, size: tuple[int, int], limit: int) -> Clip:

@@ -90,6 +90,18 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
             yield frames.pop(0)
 
 
+def file_problem(path: Path, seconds: float) -> str | None:
+    """What is wrong with a file that should last so long, by its header; ``None`` if nothing."""
+    try:
+        facts = probe(path)
+    except VideoError as error:
+        return str(error)
+    # A frame of slack: containers round the last frame's duration.
+    if facts.seconds is not None and facts.seconds < seconds - 1.5 / max(facts.fps, 1.0):
+        return f"{path} lasts {facts.seconds:.3f} s, not {seconds:g} s: fetch it again."
+    return None
+
+
 class BgrReader:
     """Turns decoded frames into BGR arrays, with one conversion context for all of them."""
 

@@ -9,55 +9,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import attrs
 from tqdm.auto import tqdm
 
 from phyrefine._atomic import write_bytes
-from phyrefine.errors import InvalidInputError, PhyrefineError, RunMismatchError
+from phyrefine.errors import InvalidInputError, PhyrefineError
 from phyrefine.physics_iq.allowance import Allowance
 from phyrefine.physics_iq.dataset import PhysicsIQ
 from phyrefine.physics_iq.layout import PLAIN, RunKey, Sample
+from phyrefine.physics_iq.plan import Plan, claim, expected_keys, note_origin, require_same
+from phyrefine.run.disk import read_json
 from phyrefine.run.many import shard as take_shard
-from phyrefine.types import Budget, Candidates, Mode, Pick, Refinement, Scenario, pick_key
+from phyrefine.types import Budget, Candidates, Pick, Refinement, Scenario, pick_key
 
-PLAN, SAMPLES, VIDEOS = "bench.json", "samples", "videos"
+SAMPLES, VIDEOS = "samples", "videos"
 CRITIC = "critic"
 _QUALITY = 14  # H.264 constant rate factor of the kept clips
-
-
-@attrs.frozen
-class Plan:
-    """What a benchmark run generates; a folder belongs to one plan.
-
-    Attributes:
-        vlm: Registry name.
-        llm: Registry name.
-        generator: Registry name.
-        loops: Loops of every sample.
-        steps: Denoising steps; 0 is the generator's default.
-        seeds: Seeds.
-        chain: ``own``: each step count has its own loop; ``rerender``: one loop, re-rendered.
-        paper: The method verbatim: the loop may stop early, and its last clip stands for the rest.
-        ensemble: Reference-free selector that scores the pool of each sample.
-        mode: ``v2v`` or ``i2v``.
-        fps: Frames per second of the clips.
-        size: (height, width) of the clips.
-    """
-
-    vlm: str
-    llm: str
-    generator: str
-    loops: int = 4
-    steps: tuple[int, ...] = (16, 32)
-    seeds: tuple[int, ...] = (0,)
-    chain: Literal["own", "rerender"] = "own"
-    paper: bool = False
-    ensemble: str = "judge"
-    mode: str = Mode.VIDEO.value
-    fps: int = 24
-    size: tuple[int, int] = (720, 1280)
 
 
 class Refiner(Protocol):
@@ -128,12 +97,14 @@ def generate(
         RunMismatchError: The folder belongs to another plan or edition.
         InvalidInputError: Inputs of the data set are missing.
     """
-    settle(plan, dataset, folder)
+    require_same(plan, dataset, folder)
     samples = list(dataset.samples) if shard is None else take_shard(dataset.samples, shard)
-    waiting = [sample for sample in samples if not _record(folder, sample).is_file()]
+    waiting = [sample for sample in samples if not _finished(plan, sample, folder)]
     _require_inputs(plan, dataset, waiting)
     run_dir = folder / ("run" if shard is None else f"run-{shard.replace('/', '-of-')}")
     made = (refiner or (lambda path: make_refiner(plan, path)))(run_dir)
+    # Only now: a wrong name or a missing input leaves the folder to whoever comes next.
+    claim(plan, dataset, folder)
     failures = []
     for sample in tqdm(waiting, desc="Physics-IQ samples", disable=not progress):
         if allowance is not None:
@@ -141,14 +112,15 @@ def generate(
                 failures.append(f"{sample.name}: not begun: the budget is spent ({spent})")
                 continue
             made.budget = allowance.left()
-        scenario = dataset.scenario(sample, mode=plan.mode, fps=plan.fps, size=plan.size)
         try:
+            scenario = dataset.scenario(sample, mode=plan.mode, fps=plan.fps, size=plan.size)
             refinement = made.refine(scenario)
             if allowance is not None:
                 allowance.spend(refinement.usage)
             keep(plan, sample, refinement, folder)
         except PhyrefineError as error:
             failures.append(f"{sample.name}: {type(error).__name__}: {error}")
+    _note_origin(folder)
     return failures
 
 
@@ -170,61 +142,14 @@ def keep(plan: Plan, sample: Sample, refinement: Refinement, folder: Path) -> No
         made = refinement.attempts[attempt]
         path = folder / VIDEOS / key.name / f"{sample.name}.mp4"
         made.candidates[candidate].clip.write(path, quality=_QUALITY)
-        record["rows"][key.name] = {"from": origin.name, "prompt": made.prompt.text}
+        record["rows"][key.name] = {
+            "from": origin.name,
+            "prompt": made.prompt.text,
+            "bytes": path.stat().st_size,
+        }
         for selector, score in _selector_scores(refinement, clips[origin]).items():
             record["selectors"].setdefault(selector, {})[key.name] = score
     write_bytes(_record(folder, sample), json.dumps(record, indent=1).encode())
-
-
-def expected_keys(plan: Plan) -> tuple[RunKey, ...]:
-    """Every run a finished plan has: the plain description and each loop, by steps and seed."""
-    return tuple(
-        RunKey(loop, steps, seed)
-        for steps in plan.steps
-        for loop in range(PLAIN, plan.loops + 1)
-        for seed in plan.seeds
-    )
-
-
-def settle(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:
-    """Claim a folder for a plan, or see that it belongs to this one."""
-    path = folder / PLAN
-    asked = json.loads(json.dumps({"edition": dataset.edition.value, "plan": attrs.asdict(plan)}))
-    if not path.is_file():
-        write_bytes(path, json.dumps(asked, indent=1).encode())
-        return
-    there = json.loads(path.read_text())
-    if there != asked:
-        old, new = ({**item["plan"], "edition": item["edition"]} for item in (there, asked))
-        differing = [f"{k}: {old.get(k)!r} there, {v!r} asked" for k, v in new.items()
-                     if old.get(k) != v]  # fmt: skip
-        raise RunMismatchError(
-            f"{folder} belongs to another benchmark run ({'; '.join(differing)}): use a new folder."
-        )
-
-
-def read_plan(folder: Path, dataset: PhysicsIQ) -> Plan:
-    """The plan of a benchmark folder.
-
-    Args:
-        folder: Of the run.
-        dataset: What it is going to be scored against.
-
-    Raises:
-        InvalidInputError: It is not one, or it was generated for the other edition.
-    """
-    path = folder / PLAN
-    if not path.is_file():
-        raise InvalidInputError(f"{folder} is no benchmark folder: it has no {PLAN}.")
-    there = json.loads(path.read_text())
-    if there["edition"] != dataset.edition.value:
-        raise InvalidInputError(
-            f"{folder} was generated for Physics-IQ {there['edition']} and {dataset.root} is "
-            f"{dataset.edition}: nothing of one edition may enter the other."
-        )
-    values: dict[str, Any] = there["plan"]
-    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return Plan(**{**values, **lists})
 
 
 def read_records(folder: Path, samples: Sequence[Sample]) -> dict[str, Any]:
@@ -233,13 +158,14 @@ def read_records(folder: Path, samples: Sequence[Sample]) -> dict[str, Any]:
     Raises:
         InvalidInputError: Some samples are not finished.
     """
-    lacking = [sample.name for sample in samples if not _record(folder, sample).is_file()]
+    records = {sample.name: _read_record(folder, sample) for sample in samples}
+    lacking = [name for name, record in records.items() if record is None]
     if lacking:
         raise InvalidInputError(
             f"{len(lacking)} of {len(samples)} samples are not finished, such as {lacking[0]}: run "
             "the same command again, or the other shards."
         )
-    return {sample.name: json.loads(_record(folder, sample).read_text()) for sample in samples}
+    return records
 
 
 def _clips(refinement: Refinement) -> dict[RunKey, Pick]:
@@ -272,6 +198,41 @@ def _selector_scores(refinement: Refinement, pick: Pick) -> dict[str, float]:
 
 def _record(folder: Path, sample: Sample) -> Path:
     return folder / SAMPLES / f"{sample.name}.json"
+
+
+def _read_record(folder: Path, sample: Sample) -> Any:
+    """A sample's record; ``None`` if it is not there, or damaged and to be made anew."""
+    try:
+        record = read_json(_record(folder, sample))
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and {"rows", "selectors"} <= record.keys() else None
+
+
+def _finished(plan: Plan, sample: Sample, folder: Path) -> bool:
+    record = _read_record(folder, sample)
+    return record is not None and all(
+        _size(folder / VIDEOS / key.name / f"{sample.name}.mp4")
+        == record["rows"].get(key.name, {}).get("bytes")
+        for key in expected_keys(plan)
+    )
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 if it is not there."""
+    return path.stat().st_size if path.is_file() else -1
+
+
+def _note_origin(folder: Path) -> None:
+    for path in sorted(folder.glob("run*/manifest.json")):
+        manifest = json.loads(path.read_bytes())
+        note_origin(
+            folder,
+            date=str(manifest["created"])[:10],
+            version=manifest["environment"]["versions"]["phyrefine"],
+            generator=manifest["spec"]["backends"]["generator"],
+        )
+        return
 
 
 def _require_inputs(plan: Plan, dataset: PhysicsIQ, samples: Sequence[Sample]) -> None:

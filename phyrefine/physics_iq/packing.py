@@ -15,14 +15,20 @@ from typing import Any
 import attrs
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.attempts import Attempts, Picks, picks_by
+from phyrefine.physics_iq.aggregate import MOST_RUNS
+from phyrefine.physics_iq.attempts import Picks, picks_by
 from phyrefine.physics_iq.card import Finding
 from phyrefine.physics_iq.dataset import PhysicsIQ
+from phyrefine.physics_iq.decoding import probe
 from phyrefine.physics_iq.evaluate import Evaluation
-from phyrefine.physics_iq.generation import VIDEOS, Plan, read_plan
-from phyrefine.physics_iq.layout import RunKey
-from phyrefine.physics_iq.scoring import Stored, measure_bench
-from phyrefine.physics_iq.submission import Selection, require_clean, write_pack
+from phyrefine.physics_iq.generation import VIDEOS, read_records
+from phyrefine.physics_iq.layout import Edition, RunKey
+from phyrefine.physics_iq.plan import PLAN_FILE, Plan, expected_keys, read_plan
+from phyrefine.physics_iq.scoring import complete_selectors, measure_bench
+from phyrefine.physics_iq.submission import Selection, require_clean, require_new, write_pack
+from phyrefine.physics_iq.table_one import SelectorScores
+from phyrefine.physics_iq.truth import GroundTruth
+from phyrefine.run.disk import read_json
 
 
 @attrs.frozen
@@ -33,11 +39,13 @@ class Entry:
         row: Number of a row of the table; ``None`` for an ensemble.
         selector: Name of a stored reference-free selector; ``None`` for a row.
         subset: Rows the selector picks from; empty for all refined rows.
+        seed: Only this seed's run; ``None`` for a run of each seed.
     """
 
     row: int | None = None
     selector: str | None = None
     subset: tuple[int, ...] = ()
+    seed: int | None = None
 
 
 def pack_bench(
@@ -50,7 +58,7 @@ def pack_bench(
     cache: Path | None = None,
     jobs: int | None = None,
 ) -> list[Finding]:
-    """Write the submission pack of a finished benchmark folder, a run for each seed.
+    """Write the submission pack of a finished benchmark folder, a run for each entered seed.
 
     Args:
         folder: Of the benchmark run.
@@ -66,96 +74,156 @@ def pack_bench(
         What the leaderboard's check would find.
 
     Raises:
-        InvalidInputError: The entry has no place on a leaderboard, or the folder is not finished
-            or of the other edition.
+        InvalidInputError: The entry has no place on a leaderboard or names what is not there,
+            ``out`` exists, or the folder is not finished or of the other edition.
         VideoError: A clip cannot be cut to 5 s.
     """
+    require_new(out)
     plan = read_plan(folder, dataset)
+    rows = _rows_of(entry, plan)
     # The oracle is not among the stored selectors; asking for it gets the reason, not a lookup.
     oracle = entry.selector == "oracle"
     used = frozenset({dataset.edition}) if oracle else frozenset()
     selection = Selection(entry.selector or "none", oracle=oracle, used=used)
     require_clean(selection, dataset.edition)
-    stored = measure_bench(folder, dataset, plan, cache=cache, jobs=jobs)
+    entered = attrs.evolve(plan, seeds=_seeds_of(entry, plan))
+    scores = _scores_of(entry, folder, dataset, entered)
+    _require_few(entered.seeds, dataset.edition)
+    truth = GroundTruth(dataset, plan.fps)
+    stored = measure_bench(folder, truth, entered, cache=cache, jobs=jobs)
+    attempts = stored.attempts
     runs: dict[str, dict[str, Path]] = {}
     evaluations = []
-    for number, seed in enumerate(stored.attempts.seeds, start=1):
-        picks = _picks(stored, entry, seed)
+    for number, seed in enumerate(entered.seeds, start=1):
+        pool = [RunKey(*attempts.rows[row - 1], seed) for row in rows]
+        picks: Picks = (
+            dict.fromkeys(attempts.samples, pool[0])
+            if scores is None
+            else picks_by(scores, attempts.samples, pool)
+        )
         name = f"{_slug(plan.generator)}-{plan.mode}-run_{number:02d}"
         runs[name] = {
             f"{sample}.mp4": folder / VIDEOS / key.name / f"{sample}.mp4"
             for sample, key in picks.items()
         }
-        evaluations.append(Evaluation(stored.attempts.combined(picks), stored.provenance))
-    pool = len(_pool(stored.attempts, entry, stored.attempts.seeds[0]))
+        evaluations.append(Evaluation(attempts.combined(picks), stored.provenance))
+    clip = next(iter(next(iter(runs.values())).values()))
+    known = public_info(folder, plan, seeds=entered.seeds, pool=len(rows), clip=clip)
     return write_pack(
         out,
         runs,
         evaluations,
         descriptions=dataset.descriptions,
-        public_info={**public_info(folder, plan, pool), **(info or {})},
+        public_info={**known, **(info or {})},
         selection=selection,
     )
 
 
-def public_info(folder: Path, plan: Plan, pool: int) -> dict[str, Any]:
-    """What the manifest and the plan say for the card; the rest is left empty to be filled in.
+def public_info(
+    folder: Path, plan: Plan, *, seeds: Sequence[int], pool: int, clip: Path
+) -> dict[str, Any]:
+    """What the folder says for the card; the rest is left empty to be filled in.
 
     Args:
         folder: Of the benchmark run.
         plan: Its plan.
+        seeds: Those of the plan's seeds that are entered.
         pool: Clips each delivered one was chosen from.
+        clip: One of the delivered clips.
     """
-    manifests = sorted(folder.glob("run*/manifest.json"))
-    manifest = json.loads(manifests[0].read_text()) if manifests else {}
-    identity = manifest.get("spec", {}).get("backends", {}).get("generator", plan.generator)
-    versions = manifest.get("environment", {}).get("versions", {})
-    height, width = plan.size
+    made = _origin(folder)
+    facts = probe(clip)
     steps = ", ".join(str(step) if step else "default" for step in plan.steps)
+    others = "" if tuple(seeds) == plan.seeds else f" of {_listed(plan.seeds)}"
+    program = f"phyrefine {made.get('version', '')}".strip()
     method = (
-        f"phyrefine {versions.get('phyrefine', '')}: {plan.vlm} criticises, {plan.llm} rewrites, "
+        f"{program}: {plan.vlm} criticises, {plan.llm} rewrites, "
         f"{plan.loops} loops, chain {plan.chain}{', verbatim' if plan.paper else ''}"
     )
     return {
         "organization": None,
         "model": plan.generator,
-        "model_version": identity,
+        "model_version": made.get("generator") or plan.generator,
         "input_type": plan.mode,
-        "resolution": f"{width}x{height}",
+        "resolution": f"{facts.width}x{facts.height}",
         "bon_sampling": pool,
         "prompt_upsampling": True,
         "prompt_upsampling_method": method,
         "descriptions": None,
         "availability": None,
         "model_source": None,
-        "date": str(manifest.get("created", ""))[:10] or None,
-        "comments": f"Denoising steps {steps}; seeds {', '.join(map(str, plan.seeds))}.",
+        "date": made.get("date") or None,
+        "comments": f"Denoising steps {steps}; seeds {_listed(seeds)}{others}.",
         "generation_cost": None,
     }
 
 
-def _pool(attempts: Attempts, entry: Entry, seed: int) -> list[RunKey]:
-    rows = attempts.rows
+def _origin(folder: Path) -> dict[str, str]:
+    """``date``, ``version`` and ``generator`` by a manifest, or as noted when there was one."""
+    for path in sorted(folder.glob("run*/manifest.json")):
+        manifest = json.loads(path.read_bytes())
+        said = {
+            "date": str(manifest.get("created", ""))[:10],
+            "version": manifest.get("environment", {}).get("versions", {}).get("phyrefine", ""),
+            "generator": manifest.get("spec", {}).get("backends", {}).get("generator", ""),
+        }
+        return {name: str(value) for name, value in said.items() if value}
+    noted: dict[str, str] = (read_json(folder / PLAN_FILE) or {}).get("made", {})
+    return noted
+
+
+def _rows_of(entry: Entry, plan: Plan) -> tuple[int, ...]:
+    """Numbers of the rows that clips are taken from."""
     if (entry.row is None) == (entry.selector is None):
         raise InvalidInputError("Enter either a row of the table or a selector, one of them.")
-    asked: Sequence[int] = (
-        (entry.row,) if entry.row is not None else entry.subset or range(1, len(rows) + 1)
-    )
-    if not set(asked) <= set(range(1, len(rows) + 1)):
-        raise InvalidInputError(f"The table has rows 1 to {len(rows)}, not {list(asked)}.")
-    return [RunKey(*rows[number - 1], seed) for number in asked]
+    if entry.row is not None and entry.subset:
+        raise InvalidInputError(
+            f"A subset ({_listed(entry.subset)}) is what an ensemble picks from; row {entry.row} "
+            "is entered as it is. Leave one of them out."
+        )
+    count = plan.loops * len(plan.steps)
+    asked = entry.subset or range(1, count + 1) if entry.row is None else (entry.row,)
+    if not set(asked) <= set(range(1, count + 1)):
+        raise InvalidInputError(f"The table has rows 1 to {count}, not {list(asked)}.")
+    return tuple(sorted(set(asked)))
 
 
-def _picks(stored: Stored, entry: Entry, seed: int) -> Picks:
-    pool = _pool(stored.attempts, entry, seed)
+def _seeds_of(entry: Entry, plan: Plan) -> tuple[int, ...]:
+    if entry.seed is None:
+        return plan.seeds
+    if entry.seed not in plan.seeds:
+        raise InvalidInputError(
+            f"No run has seed {entry.seed}: --seed takes one of {_listed(plan.seeds)}."
+        )
+    return (entry.seed,)
+
+
+def _require_few(seeds: Sequence[int], edition: Edition) -> None:
+    most = 1 if edition is Edition.ORIGINAL else MOST_RUNS
+    if len(seeds) > most:
+        takes = "one run" if most == 1 else f"at most {most} runs"
+        raise InvalidInputError(
+            f"Physics-IQ {edition} takes {takes}, these are {len(seeds)}: enter one seed's with "
+            f"--seed, one of {_listed(seeds)}."
+        )
+
+
+def _scores_of(entry: Entry, folder: Path, dataset: PhysicsIQ, plan: Plan) -> SelectorScores | None:
+    """Scores of the entry's selector; ``None`` for a row."""
     if entry.selector is None:
-        return dict.fromkeys(stored.attempts.samples, pool[0])
-    if entry.selector not in stored.selectors:
+        return None
+    records = read_records(folder, dataset.samples)
+    there = complete_selectors(records, expected_keys(plan))
+    if entry.selector not in there:
         raise InvalidInputError(
             f"No selector {entry.selector!r} scored every clip of this run; there are "
-            f"{sorted(stored.selectors) or 'none'}."
+            f"{sorted(there) or 'none'}."
         )
-    return picks_by(stored.selectors[entry.selector], stored.attempts.samples, pool)
+    return there[entry.selector]
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _slug(name: str) -> str:

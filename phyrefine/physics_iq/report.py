@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from phyrefine.physics_iq.aggregate import MOST_RUNS, aggregate, headline
-from phyrefine.physics_iq.evaluate import Evaluation
+from phyrefine.physics_iq.evaluate import Evaluation, Provenance
 from phyrefine.physics_iq.layout import Edition
 from phyrefine.physics_iq.original import original_score
 from phyrefine.physics_iq.verified import METRICS, verified_score
@@ -16,7 +16,7 @@ def score_table(runs: Mapping[str, Evaluation]) -> Table:
     """Both formulas for each run, and mean and deviation over them.
 
     Only one of the two columns is a leaderboard's number: that of the edition the ground truth
-    belongs to; a note says which.
+    belongs to; a note says which, or that neither may be quoted.
     """
     lines = []
     for name, run in runs.items():
@@ -26,16 +26,30 @@ def score_table(runs: Mapping[str, Evaluation]) -> Table:
         lines.append([name, original, f"{100 * verified.score:.2f}", *parts])
     first = next(iter(runs.values())).provenance
     counts = "Original" if first.edition is Edition.ORIGINAL else "Verified"
-    notes = [f"Ground truth: {first.edition} at {first.fps} FPS; {counts} is the number to quote."]
-    if not all(run.provenance.official for run in runs.values()):
-        notes.append("NOT OFFICIAL: masks were not handled as the official program does.")
-    if first.resampled:
-        notes.append("The footage was blended from 30 FPS; the official program stores it lossily.")
+    where = f"Ground truth: {first.edition} at {first.fps} FPS"
+    if all(run.provenance.official for run in runs.values()):
+        notes = [f"{where}; {counts} is the number to quote."]
+    else:
+        notes = [f"{where}.", *_unofficial(first)]
     if 1 < len(runs) <= MOST_RUNS:
         combined = aggregate(list(runs.values()))
         notes += [f"{label}: {item}" for label, item in combined.spreads.items()]
+    elif len(runs) > MOST_RUNS:
+        notes.append(
+            f"No mean and deviation: the official aggregate takes at most {MOST_RUNS} runs, these "
+            f"are {len(runs)}."
+        )
     best = max(runs, key=lambda name: headline(runs[name].table, first.edition))
     if len(runs) > 1:
         notes.append(f"Best run: {best}.")
     columns = ("run", "Original", "Verified", "SP", "WS", "ST", "MSE")
     return Table(columns, lines, notes=tuple(notes))
+
+
+def _unofficial(said: Provenance) -> list[str]:
+    notes = ["NOT OFFICIAL: neither number is one to quote."]
+    if said.lossless or (said.made_masks and said.edition is Edition.VERIFIED):
+        notes.append("Masks were not handled as the official program does.")
+    if said.resampled:
+        notes.append("The footage was blended from 30 FPS; the official program stores it lossily.")
+    return notes

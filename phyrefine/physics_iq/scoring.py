@@ -12,11 +12,12 @@ import attrs
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.attempts import Attempts
+from phyrefine.physics_iq.attempts import Attempts, require_table
 from phyrefine.physics_iq.dataset import PhysicsIQ
 from phyrefine.physics_iq.evaluate import Evaluator, Provenance
-from phyrefine.physics_iq.generation import VIDEOS, Plan, expected_keys, read_plan, read_records
+from phyrefine.physics_iq.generation import VIDEOS, read_records
 from phyrefine.physics_iq.layout import PLAIN, RunKey
+from phyrefine.physics_iq.plan import Plan, expected_keys, read_plan
 from phyrefine.physics_iq.plots import bars, curves
 from phyrefine.physics_iq.results import ViewResult
 from phyrefine.physics_iq.table_one import SelectorScores, TableOne, table_one
@@ -33,6 +34,7 @@ def score_bench(
     *,
     cache: Path | None = None,
     subsets: Iterable[Sequence[int]] | None = None,
+    allow_made_masks: bool = False,
     jobs: int | None = None,
     progress: bool = False,
 ) -> TableOne:
@@ -46,21 +48,26 @@ def score_bench(
         dataset: The same data set.
         cache: Folder of the real side; by default inside ``folder``.
         subsets: Rows to put into ensembles; by default the paper's, as far as there are rows.
+        allow_made_masks: As in :class:`~phyrefine.physics_iq.truth.GroundTruth`.
         jobs: Views at a time.
         progress: Show bars.
 
     Raises:
-        InvalidInputError: Samples are not finished, or clips do not fit.
+        InvalidInputError: Samples are not finished, clips do not fit, or a subset names a row that
+            is not there.
     """
     plan = read_plan(folder, dataset)
-    stored = measure_bench(folder, dataset, plan, cache=cache, jobs=jobs, progress=progress)
+    chosen = None if subsets is None else tuple(subsets)
+    check_subsets(chosen or (), plan)
+    truth = GroundTruth(dataset, plan.fps, allow_made_masks=allow_made_masks)
+    stored = measure_bench(folder, truth, plan, cache=cache, jobs=jobs, progress=progress)
     attempts = stored.attempts
     for key in attempts.results:
         attempts.table(key).write(folder / RESULTS / f"{key.name}.csv")
     provenance = attrs.asdict(stored.provenance)
     write_bytes(folder / RESULTS / "provenance.json", json.dumps(provenance, indent=1).encode())
     count = len(attempts.rows)
-    wanted = _fitting(PAPER_SUBSETS, count) if subsets is None else list(subsets)
+    wanted = _fitting(PAPER_SUBSETS, count) if chosen is None else list(chosen)
     # The library's default keeps the plain description's clip in the pool; the paper does not.
     wanted += [] if plan.paper else [range(count + 1)]
     table = table_one(attempts, subsets=wanted, selectors=stored.selectors, notes=stored.notes)
@@ -87,7 +94,7 @@ class Stored:
 
 def measure_bench(
     folder: Path,
-    dataset: PhysicsIQ,
+    truth: GroundTruth,
     plan: Plan,
     *,
     cache: Path | None = None,
@@ -95,11 +102,17 @@ def measure_bench(
     progress: bool = False,
 ) -> Stored:
     """Measure every clip of a benchmark folder; arguments and errors as :func:`score_bench`."""
+    dataset = truth.dataset
     records = read_records(folder, dataset.samples)
-    truth = GroundTruth(dataset, plan.fps)
     evaluator = Evaluator(truth, cache=cache or folder / "cache", jobs=jobs, progress=progress)
     results = {key: evaluator.measure(folder / VIDEOS / key.name) for key in expected_keys(plan)}
+    selectors = complete_selectors(records, tuple(results))
     notes = []
+    if not selectors:
+        notes.append(
+            f"No reference-free row: {plan.ensemble} scored no clip or only some (the critic "
+            "watches one clip of each prompt). judge, tournament and consensus score all."
+        )
     if not evaluator.provenance.official:
         notes.append("NOT OFFICIAL: the real side was not handled as the official program does.")
     if repeated := sum(
@@ -108,10 +121,25 @@ def measure_bench(
         notes.append(f"{repeated} clips stand for later loops too: the paper's rule had stopped.")
     return Stored(
         make_attempts(dataset, results),
-        complete_selectors(records, tuple(results)),
+        selectors,
         evaluator.provenance,
         tuple(notes),
     )
+
+
+def check_subsets(subsets: Iterable[Sequence[int]], plan: Plan) -> None:
+    """See that ensembles name rows that the plan's table has.
+
+    Raises:
+        InvalidInputError: One does not.
+    """
+    count = plan.loops * len(plan.steps)
+    for subset in subsets:
+        if not subset or not set(subset) <= set(range(count + 1)):
+            raise InvalidInputError(
+                f"The table has rows 1 to {count} (0 is the plain description): an ensemble of "
+                f"{list(subset)} cannot be made."
+            )
 
 
 def make_attempts(
@@ -151,7 +179,7 @@ def write_table(table: TableOne, folder: Path) -> None:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([shown.columns, *shown.cells])
     write_bytes(folder / "table.csv", out.getvalue().encode())
-    write_bytes(folder / "table.json", json.dumps(attrs.asdict(table), indent=1).encode())
+    write_bytes(folder / "table.json", table.to_json().encode())
     write_bytes(folder / "table.svg", bars(table).encode())
     write_bytes(folder / "loops.svg", curves(table).encode())
 
@@ -161,27 +189,31 @@ def _fitting(subsets: Iterable[Sequence[int]], rows: int) -> list[Sequence[int]]
 
 
 def score_folders(
-    evaluator: Evaluator, dataset: PhysicsIQ, folders: Sequence[Path]
+    evaluator: Evaluator, dataset: PhysicsIQ, folders: Mapping[str, Path]
 ) -> tuple[Attempts, tuple[str, ...]]:
     """Other people's folders as stored attempts.
 
     Args:
         evaluator: Of the data set.
         dataset: The data set.
-        folders: One generated clip per sample in each. A folder named like
+        folders: By name, one generated clip per sample in each. A folder named like
             ``loop2-steps16-seed0`` keeps that place; others become loops 1, 2, ... in order.
 
     Returns:
-        The attempts, and the folder of each of their runs.
+        The attempts, and the name of each of their runs.
+
+    Raises:
+        InvalidInputError: Two folders stand for one run, no table can be made of the runs, or as
+            :meth:`~phyrefine.physics_iq.evaluate.Evaluator.measure`.
     """
-    results: dict[RunKey, Mapping[str, ViewResult]] = {}
     names: dict[RunKey, str] = {}
-    for number, folder in enumerate(folders, start=1):
+    for number, (name, folder) in enumerate(folders.items(), start=1):
         key = _key_of(folder, number)
-        if key in results:
-            raise InvalidInputError(f"{folder} and {names[key]} stand for the same run {key.name}.")
-        results[key] = evaluator.measure(folder)
-        names[key] = folder.name
+        if key in names:
+            raise InvalidInputError(f"{name} and {names[key]} stand for the same run {key.name}.")
+        names[key] = name
+    require_table(names)
+    results = {key: evaluator.measure(folders[name]) for key, name in names.items()}
     attempts = make_attempts(dataset, results)
     return attempts, tuple(names[key] for key in sorted(results))
 

@@ -6,16 +6,19 @@ other: a choice that was made with a score of the other edition is refused here,
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
 import re
+import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+import av
 
 from phyrefine._atomic import write_bytes
 from phyrefine._optional import require
@@ -26,6 +29,7 @@ from phyrefine.physics_iq.card import (
     WARRANTIES,
     Finding,
     check_card,
+    section,
     valid_run_id,
 )
 from phyrefine.physics_iq.decoding import probe
@@ -54,7 +58,8 @@ class ClipFacts:
         seconds: Duration of the container; NaN if unknown.
         width: Pixels.
         height: Pixels.
-        fps: Frames per second.
+        fps: Frames per second by the stream's base rate (``r_frame_rate``), which rounded time
+            stamps leave whole.
     """
 
     seconds: float
@@ -139,7 +144,7 @@ def write_pack(
     ``original.yaml`` with the score.
 
     Args:
-        folder: A new folder.
+        folder: A new folder; it appears once all is written.
         runs: Run name to generated-video name (with ``.mp4``) to clip.
         evaluations: Score of each run, in the same order; all of one edition.
         descriptions: The prompts that were used.
@@ -154,34 +159,56 @@ def write_pack(
             match, or the numbers are not official.
         VideoError: A clip cannot be cut to 5 s.
     """
-    if folder.exists():
-        raise InvalidInputError(f"{folder} exists: a pack is written into a new folder.")
+    require_new(folder)
     if len(runs) != len(evaluations) or not runs:
         raise InvalidInputError(f"{len(runs)} runs and {len(evaluations)} scores do not match.")
     edition, fps = evaluations[0].provenance.edition, evaluations[0].provenance.fps
     require_clean(selection, edition)
     if edition is Edition.ORIGINAL and len(runs) > 1:
         raise InvalidInputError(
-            f"Physics-IQ original takes one run, these are {len(runs)}: enter one seed's."
+            f"Physics-IQ original takes one run, these are {len(runs)}: enter one seed's (--seed)."
         )
     if not all(item.provenance.official for item in evaluations):
         raise InvalidInputError("A score was not measured as the official program does.")
     combined = aggregate(evaluations)
-    for name, clips in runs.items():
-        for file, source in clips.items():
-            cut_clip(source, folder / "runs" / name / file, fps)
-    shutil.copyfile(descriptions, folder / "descriptions.csv")
-    for name, item in zip(runs, evaluations, strict=True):
-        item.table.write(folder / "results" / f"{name}.csv")
-    (folder / "scores.csv").write_text(combined.to_csv())
     info = {**public_info, "fps": fps, "bon_sampling_method": selection.selector}
-    if edition is Edition.ORIGINAL:
-        score = original_score(evaluations[0].table).score
-        card = {"public_info": info, "final_score_origround": score}
-        write_card(folder / ORIGINAL_CARD, card)
-    else:
-        write_card(folder / VERIFIED_CARD, _verified_card(info, combined))
+    with _appearing_whole(folder) as aside:
+        for name, clips in runs.items():
+            for file, source in clips.items():
+                cut_clip(source, aside / "runs" / name / file, fps)
+        shutil.copyfile(descriptions, aside / "descriptions.csv")
+        for name, item in zip(runs, evaluations, strict=True):
+            item.table.write(aside / "results" / f"{name}.csv")
+        (aside / "scores.csv").write_text(combined.to_csv())
+        if edition is Edition.ORIGINAL:
+            score = original_score(evaluations[0].table).score
+            card = {"public_info": info, "final_score_origround": score}
+            write_card(aside / ORIGINAL_CARD, card)
+        else:
+            write_card(aside / VERIFIED_CARD, _verified_card(info, combined))
     return check_pack(folder)
+
+
+def require_new(folder: Path) -> None:
+    """See that a pack can be written there.
+
+    Raises:
+        InvalidInputError: Something is there.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise InvalidInputError(f"{folder} exists: a pack is written into a new folder.")
+
+
+@contextlib.contextmanager
+def _appearing_whole(folder: Path) -> Iterator[Path]:
+    """Yield a new neighbour that becomes ``folder`` when the block succeeds, else is removed."""
+    aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)  # nothing is there once it is renamed
 
 
 def _verified_card(info: Mapping[str, Any], combined: Aggregate) -> dict[str, Any]:
@@ -207,8 +234,12 @@ def write_card(path: Path, card: Mapping[str, Any]) -> None:
     write_bytes(path, text.encode())
 
 
-def read_card(text: str) -> dict[str, Any]:
+def read_card(text: str, name: str = "The card") -> dict[str, Any]:
     """Parse a card.
+
+    Args:
+        text: YAML.
+        name: What messages call it.
 
     Raises:
         InvalidInputError: It is not YAML, or not a mapping.
@@ -217,18 +248,48 @@ def read_card(text: str) -> dict[str, Any]:
     try:
         # The same safe loader in C where libyaml is there: a tenth of the time.
         card = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
-        raise InvalidInputError(f"The card is not YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError is a day that no month has
+        said = " ".join(str(error).split())
+        raise InvalidInputError(f"{name} is not YAML: {said}") from error
     if not isinstance(card, dict):
-        raise InvalidInputError(f"The card is a {type(card).__name__}, not a mapping.")
+        raise InvalidInputError(f"{name} is a {type(card).__name__}, not a mapping.")
     return card
+
+
+def read_card_file(path: Path) -> dict[str, Any]:
+    """Read a card, or a part of one.
+
+    Raises:
+        InvalidInputError: There is no such file, or it is not YAML in UTF-8, or not a mapping.
+    """
+    return read_card(_text(path), str(path))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InvalidInputError(f"Cannot read {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{path} is not text in UTF-8: {error}.") from error
 
 
 # -- checking ----------------------------------------------------------------------------------
 
 
 def check_pack(folder: Path, run_id: str | None = None) -> list[Finding]:
-    """What the leaderboard's own check would find: run id, card, descriptions, clips."""
+    """What the leaderboard's own check would find: run id, card, descriptions, clips.
+
+    Args:
+        folder: The pack.
+        run_id: The id it is to be sent under.
+
+    Returns:
+        All that is wrong, files that are missing or cannot be read too.
+
+    Raises:
+        InvalidInputError: The folder has no card, so that it is not a pack.
+    """
     findings = []
     if run_id is not None and not valid_run_id(run_id):
         findings.append(Finding("run_id", f"{run_id!r} is not <org>__<id>__<YYYY-MM-DD>"))
@@ -236,16 +297,24 @@ def check_pack(folder: Path, run_id: str | None = None) -> list[Finding]:
     path = verified if verified.is_file() else folder / ORIGINAL_CARD
     if not path.is_file():
         raise InvalidInputError(f"{folder} holds neither {VERIFIED_CARD} nor {ORIGINAL_CARD}.")
-    card = read_card(path.read_text(encoding="utf-8"))
+    card: dict[str, Any] = {}
+    try:
+        card = read_card_file(path)
+    except InvalidInputError as error:
+        findings.append(Finding(f"other:{path.name}", str(error)))
     if path == verified:
         findings += check_card(card)
-    runs = sorted(path for path in (folder / "runs").iterdir() if path.is_dir())
+    runs = sorted(path for path in (folder / "runs").glob("*") if path.is_dir())
+    if not runs:
+        findings.append(Finding("other:runs", "holds no folder of clips: one for each run"))
     files = {path.name for run in runs for path in run.glob("*.mp4")}
-    text = (folder / "descriptions.csv").read_text(encoding="utf-8")
-    findings += check_descriptions(text, sorted(files))
+    try:
+        findings += check_descriptions(_text(folder / "descriptions.csv"), sorted(files))
+    except (InvalidInputError, csv.Error) as error:
+        findings.append(Finding("other:descriptions.csv", str(error)))
     for run in runs:
         names = sorted(path.name for path in run.glob("*.mp4"))
-        findings += check_run(names, _prober(run), card["public_info"])
+        findings += check_run(names, _prober(run), section(card, "public_info"))
     return findings
 
 
@@ -327,9 +396,11 @@ def _check_rates(facts: Mapping[str, ClipFacts], info: Mapping[str, Any]) -> lis
 
 def _prober(folder: Path) -> Callable[[str], ClipFacts]:
     def facts_of(name: str) -> ClipFacts:
-        facts = probe(folder / name)
+        facts = probe(folder / name)  # which tells what is wrong with a file
         seconds = math.nan if facts.seconds is None else facts.seconds
-        return ClipFacts(seconds, facts.width, facts.height, facts.fps)
+        with av.open(str(folder / name)) as container:
+            base = container.streams.video[0].base_rate
+        return ClipFacts(seconds, facts.width, facts.height, float(base or facts.fps))
 
     return facts_of
 

@@ -7,15 +7,23 @@ reference-free ones.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 import numpy as np
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.aggregate import Spread, headline
-from phyrefine.physics_iq.attempts import Attempts, Picks, oracle_picks, picks_by
+from phyrefine.physics_iq.attempts import (
+    Attempts,
+    Picks,
+    oracle_picks,
+    picks_by,
+    require_table,
+)
 from phyrefine.physics_iq.layout import CATEGORIES, PLAIN, Edition, RunKey
 from phyrefine.select.diagnostics import diagnose
 from phyrefine.table import Table
@@ -89,6 +97,14 @@ class TableOne:
             ),
         )
 
+    def to_json(self) -> str:
+        """As strict JSON; a deviation that a single seed does not have is null."""
+
+        def plain(_: Any, __: Any, value: Any) -> Any:
+            return None if isinstance(value, float) and not math.isfinite(value) else value
+
+        return json.dumps(attrs.asdict(self, value_serializer=plain), indent=1, allow_nan=False)
+
 
 def table_one(
     attempts: Attempts,
@@ -108,8 +124,10 @@ def table_one(
         notes: Put under the table.
 
     Raises:
-        InvalidInputError: A subset names a row that is not there, or a selector lacks scores.
+        InvalidInputError: No refined row, no seed that every row has, a subset that names a row
+            that is not there, or a selector that lacks scores.
     """
+    require_table(attempts.results)
     maker = _Maker(attempts)
     wanted = dict.fromkeys(tuple(sorted(set(subset))) for subset in subsets)
     wanted[tuple(range(1, len(attempts.rows) + 1))] = None
@@ -118,6 +136,11 @@ def table_one(
         rows += maker.ensembles(subset, selectors or {})
     rows.sort(key=lambda row: _ORDER.index(row.kind))
     said = [judged(attempts, title, scores) for title, scores in (selectors or {}).items()]
+    seeds = attempts.seeds
+    left_out = sorted(key for key in attempts.results if key.seed not in seeds)
+    if left_out:
+        names = ", ".join(key.name for key in left_out)
+        said.append(f"Left out, as not every row has their seed: {names}.")
     return TableOne(
         attempts.edition, attempts.seeds, len(attempts.samples), tuple(rows), (*said, *notes)
     )

@@ -6,14 +6,14 @@ score meaningless; the import contracts and a test on opened files hold them apa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import attrs
 
-from phyrefine.errors import InvalidInputError, VideoError
+from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.decoding import probe
+from phyrefine.physics_iq.decoding import file_problem, probe
 from phyrefine.physics_iq.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
 
 _DURATION_TOLERANCE = 0.001  # seconds, of the official check
@@ -80,13 +80,26 @@ class GroundTruth:
 
     def problems(self, samples: Iterable[Sample] | None = None) -> list[str]:
         """What scoring would miss: one line for each absent or unreadable file."""
-        found = []
-        for sample in self.dataset.samples if samples is None else samples:
+        chosen = self.dataset.samples if samples is None else samples
+        found = (file_problem(path, TEST_SECONDS) for path in self._files(chosen))
+        return [problem for problem in found if problem is not None]
+
+    def absent(self) -> list[str]:
+        """Files that are not there or empty; nothing is opened, so that generating may ask.
+
+        Raises:
+            InvalidInputError: As :meth:`mask`.
+        """
+        files = self._files(self.dataset.samples)
+        return [str(path) for path in files if not path.is_file() or not path.stat().st_size]
+
+    def _files(self, samples: Iterable[Sample]) -> Iterator[Path]:
+        for sample in samples:
             for take in (1, 2):
-                for path in (self.testing(sample, take), self.mask(sample, take)):
-                    if path is not None:
-                        found += _file_problem(path, self.frames / self.fps)
-        return found
+                yield self.testing(sample, take)
+                mask = self.mask(sample, take)
+                if mask is not None:
+                    yield mask
 
     def _folder(self, kind: str) -> Path:
         return self.dataset.root / kind / f"{self.fps}FPS"
@@ -156,14 +169,3 @@ def shortened(items: list[str]) -> str:
     """The first few, and how many more."""
     more = f" and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
     return (", ".join(items[:_LISTED]) or "none") + more
-
-
-def _file_problem(path: Path, seconds: float) -> list[str]:
-    try:
-        facts = probe(path)
-    except VideoError as error:
-        return [str(error)]
-    # A frame of slack: containers round the last frame's duration.
-    if facts.seconds is not None and facts.seconds < seconds - 1.5 / max(facts.fps, 1.0):
-        return [f"{path} lasts {facts.seconds:.3f} s, not {seconds:g} s: fetch it again."]
-    return []

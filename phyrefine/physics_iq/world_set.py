@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import cast
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.layout import CATEGORIES, Edition
+from phyrefine.physics_iq.layout import BASE_FPS, CATEGORIES, Edition
 from phyrefine.physics_iq.synthetic import SceneText, Take, build_dataset
+from phyrefine.run.disk import read_json, write_json
 from phyrefine.video.clip import Clip
+
+_MARK = "made-scenes.json"
 
 _FIRST_SEED = 20_000
 _SIZE = (96, 128)
@@ -20,6 +23,35 @@ _DOMAINS = {
     "thermodynamics": CATEGORIES[3],
     "magnetism": CATEGORIES[4],
 }
+
+
+def made_world_dataset(folder: Path, *, scenes: int, fps: int, edition: Edition) -> None:
+    """See that a folder holds such a data set at 30 FPS and ``fps``; it is made when missing.
+
+    Args:
+        folder: A new folder, or one that this function filled.
+        scenes: As in :func:`build_world_dataset`.
+        fps: A further rate.
+        edition: Under which folder name.
+
+    Raises:
+        InvalidInputError: The folder holds something else, perhaps a download.
+    """
+    rates = sorted({BASE_FPS, fps})
+    wanted = {"scenes": scenes, "rates": rates, "edition": edition.value}
+    mark = folder / _MARK
+    there = read_json(mark)
+    if there is None:
+        _require_room(folder)
+        write_json(mark, wanted)
+    elif there != wanted:
+        raise InvalidInputError(
+            f"{folder} was made with {there}, not {wanted}: name a new folder, or leave out "
+            "--make-scenes to use what is there."
+        )
+    # Written last: without it the making was interrupted.
+    if not (folder / "descriptions.csv").is_file():
+        build_world_dataset(folder, scenes=scenes, rates=rates, edition=edition)
 
 
 def build_world_dataset(
@@ -64,6 +96,15 @@ def build_world_dataset(
         for index, scene in enumerate(drawn)
     ]
     return build_dataset(folder, film, texts, edition=edition, size=size, rates=tuple(rates))
+
+
+def _require_room(folder: Path) -> None:
+    names = {item.folder for item in Edition}
+    if folder.absolute().name in names or (folder.is_dir() and any(folder.iterdir())):
+        raise InvalidInputError(
+            f"{folder} is not empty or is called like a download: scenes are made in a new folder "
+            "with another name, so that they never mix with the benchmark."
+        )
 
 
 def _category(domain: str) -> str:

@@ -13,6 +13,7 @@ from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.aggregate import aggregate, aggregate_tables
 from phyrefine.physics_iq.evaluate import Evaluation, Provenance
 from phyrefine.physics_iq.layout import Edition
+from phyrefine.physics_iq.report import score_table
 from phyrefine.physics_iq.results import ResultTable
 
 VERIFIED = Path(__file__).parents[1] / "data" / "physics_iq_verified"
@@ -43,6 +44,30 @@ def test_four_runs_of_clips() -> None:
     ours = aggregate_tables(runs, Edition.VERIFIED)
     assert ours.to_csv("near_real") == (VERIFIED / "out" / "aggregate_verified.csv").read_text()
     assert ours.to_latex() == (VERIFIED / "out" / "aggregate_verified.tex").read_text()
+
+
+def shown(count: int, **options: bool) -> str:
+    provenance = Provenance(Edition.VERIFIED, 30, **options)
+    runs = {f"run {i}": Evaluation(one, provenance) for i, one in enumerate(tables(count))}
+    return str(score_table(runs))
+
+
+def test_what_is_shown_says_why_there_is_no_deviation() -> None:
+    assert "at most 4 runs, these are 5" in shown(5)
+    assert "±" not in shown(5)
+    assert "at most" not in shown(4)
+    assert "Phys-IQ verified: " in shown(4)
+    assert "at most" not in shown(1)
+
+
+def test_only_an_official_number_is_one_to_quote() -> None:
+    assert "Verified is the number to quote" in shown(1)
+    for option in ("lossless", "made_masks", "resampled"):
+        said = shown(1, **{option: True})
+        assert "NOT OFFICIAL" in said
+        assert "the number to quote" not in said
+        assert ("blended" in said) is (option == "resampled")
+        assert ("Masks were not handled" in said) is (option != "resampled")
 
 
 def test_runs_measured_differently_are_not_averaged() -> None:

@@ -13,7 +13,8 @@ from phyrefine.cli import STOPPED_EARLY, main
 from phyrefine.physics_iq import generation, scoring
 from phyrefine.physics_iq.allowance import Allowance
 from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.generation import Plan, generate
+from phyrefine.physics_iq.generation import generate
+from phyrefine.physics_iq.plan import Plan
 from phyrefine.types import Budget, Usage
 
 
@@ -134,9 +135,9 @@ def test_flags_reach_the_plan_and_the_budget(
 
 
 def test_without_limits_there_is_no_allowance(tiny: Path, asked: list[Any]) -> None:
-    assert main(["bench", "--data", str(tiny)]) == STOPPED_EARLY
+    assert main(["bench", "--data", str(tiny), "--fps", "8"]) == STOPPED_EARLY
     plan, _, folder, rest = asked[0]
-    assert plan == Plan("world", "world", "world", steps=(0,))
+    assert plan == Plan("world", "world", "world", steps=(0,), fps=8)
     assert (folder, rest["allowance"]) == (Path("runs/physics-iq"), None)
 
 

@@ -12,6 +12,7 @@ from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.dataset import PhysicsIQ, read_descriptions
 from phyrefine.physics_iq.layout import Edition, Sample
 from phyrefine.physics_iq.truth import GroundTruth
+from phyrefine.video.clip import Clip
 
 HEAD = "scenario,description,category,generated_video_name\n"
 ROW = "0001_perspective-left_take-1_trimmed-x.mp4,A ball.,Optics,0001_perspective-left_trimmed-x.mp4\n"
@@ -141,3 +142,58 @@ def test_verified_masks_are_never_quietly_made(tiny: Path, tmp_path: Path) -> No
         GroundTruth(data, 15).problems()
     allowed = GroundTruth(data, 15, allow_made_masks=True)
     assert allowed.mask(data.samples[0], 1) is None
+
+
+def test_inputs_that_are_cut_short_are_found(tiny: Path, tmp_path: Path) -> None:
+    data = PhysicsIQ.open(copied(tiny, tmp_path))
+    one, two = data.samples[:2]
+    clip = data.conditioning(one, 8)
+    Clip.read(clip).seconds(0, 1).write(clip)
+    assert data.missing_inputs(fps=8) == [f"{clip} lasts 1.000 s, not 3 s: fetch it again."]
+    image = data.switch_frame(two)
+    half = image.stat().st_size // 2
+    image.write_bytes(image.read_bytes()[:half])
+    assert data.missing_inputs(mode="i2v") == [
+        f"{image} is cut off ({half} bytes): fetch it again."
+    ]
+
+
+def test_the_programs_repository_is_called_as_the_data_in_it(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / "physics-IQ-benchmark"
+    copied(tiny, clone)
+    assert PhysicsIQ.open(clone).root == clone / "physics-IQ-benchmark"
+    verified = clone / "physics-IQ-benchmark-verified"
+    shutil.copytree(clone / "physics-IQ-benchmark", verified)
+    assert PhysicsIQ.open(clone, edition="verified").root == verified
+    with pytest.raises(InvalidInputError, match="both versions"):
+        PhysicsIQ.open(clone)
+    monkeypatch.chdir(verified)
+    assert PhysicsIQ.open(".").edition is Edition.VERIFIED
+
+
+def test_descriptions_that_cannot_be_read(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes(f"{HEAD}{ROW}".replace("A ball", "Un été").encode("latin-1"))
+    short = tmp_path / "short.csv"
+    short.write_text(f"{HEAD}{ROW}\n,\n")
+    for path in (tmp_path / "nowhere.csv", tmp_path, latin):
+        with pytest.raises(InvalidInputError, match=r"Cannot read the descriptions .*UTF-8"):
+            read_descriptions(path)
+    with pytest.raises(InvalidInputError, match=r"'' in descriptions\.csv is not"):
+        read_descriptions(short)
+
+
+def test_what_scoring_lacks_is_known_without_opening(tiny: Path, tmp_path: Path) -> None:
+    data = PhysicsIQ.open(copied(tiny, tmp_path))
+    truth = GroundTruth(data, 8)
+    assert truth.absent() == []
+    lost, empty = truth.testing(data.samples[0], 2), truth.mask(data.samples[1], 1)
+    assert empty is not None
+    lost.unlink()
+    empty.write_bytes(b"")
+    assert truth.absent() == [str(lost), str(empty)]
+    verified = attrs.evolve(data, edition=Edition.VERIFIED)
+    with pytest.raises(InvalidInputError, match="edited by hand"):
+        GroundTruth(verified, 12).absent()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,9 @@ from piq_helpers import FPS, PLAN, SIZE, Watcher, refiner_of
 
 from phyrefine.errors import GenerationError, InvalidInputError, RunMismatchError
 from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.generation import (
-    Plan,
-    expected_keys,
-    generate,
-    make_refiner,
-    read_plan,
-    read_records,
-)
+from phyrefine.physics_iq.generation import generate, make_refiner, read_records
 from phyrefine.physics_iq.layout import Edition
+from phyrefine.physics_iq.plan import Plan, expected_keys, read_plan
 from phyrefine.physics_iq.truth import find_run, run_rate
 from phyrefine.testing import MovingDot
 from phyrefine.video.clip import Clip
@@ -184,3 +179,45 @@ def test_plans_become_refiners(tmp_path: Path) -> None:
     assert paper.candidates.chain == "rerender"
     assert "SamePrompt" in repr(paper.convergence)
     assert not paper.method.tell_description
+
+
+@pytest.mark.parametrize(
+    "damage", ["clip lost", "clip cut", "record cut", "record of another kind"]
+)
+def test_what_is_lost_of_a_finished_sample_is_made_again(
+    damage: str, tiny: Path, tmp_path: Path
+) -> None:
+    dot = MovingDot()
+    assert run(PLAN, tiny, tmp_path, dot=dot) == []
+    shots = len(dot.shots)
+    clip = min((tmp_path / "videos" / "loop1-steps4-seed0").iterdir())
+    record = min((tmp_path / "samples").iterdir())
+    whole, said = clip.read_bytes(), record.read_text()
+    if damage == "clip lost":
+        clip.unlink()
+    elif damage == "clip cut":
+        clip.write_bytes(whole[: len(whole) // 2])
+    else:
+        record.write_text(said[:40] if damage == "record cut" else "[]")
+        with pytest.raises(InvalidInputError, match="1 of 2 samples are not finished"):
+            read_records(tmp_path, some(tiny).samples)
+    assert run(PLAN, tiny, tmp_path, dot=dot) == []
+    assert len(dot.shots) == shots  # from the run folder, not generated again
+    assert clip.read_bytes() == whole
+    assert record.read_text() == said
+
+
+def test_an_input_that_breaks_late_does_not_take_the_others(tiny: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(tiny, root)
+    data = evolve(PhysicsIQ.open(root), samples=some(tiny).samples)
+    path = data.conditioning(data.samples[0], FPS)
+    Clip.read(path).write(path)  # its header comes first, so that a cut leaves it whole
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    assert data.missing_inputs(fps=FPS) == []
+    folder = tmp_path / "out"
+    failures = generate(PLAN, data, folder, refiner=lambda at: refiner_of(PLAN, at))
+    assert len(failures) == 1
+    assert "VideoError" in failures[0]
+    assert path.name in failures[0]
+    assert len(list((folder / "samples").iterdir())) == 1

@@ -16,9 +16,10 @@ from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.aggregate import headline
 from phyrefine.physics_iq.dataset import PhysicsIQ
 from phyrefine.physics_iq.evaluate import Provenance
-from phyrefine.physics_iq.generation import read_plan, read_records
+from phyrefine.physics_iq.generation import read_records
 from phyrefine.physics_iq.layout import Edition, RunKey
 from phyrefine.physics_iq.packing import Entry, pack_bench
+from phyrefine.physics_iq.plan import read_plan
 from phyrefine.physics_iq.results import ResultTable
 from phyrefine.physics_iq.scoring import score_bench
 from phyrefine.physics_iq.submission import read_card
@@ -103,6 +104,20 @@ def test_what_is_written(table: TableOne, tiny_bench: Path) -> None:
     assert Provenance(**{**stands, "edition": Edition(stands["edition"])}).official
 
 
+def test_without_full_scores_the_table_says_why_a_row_is_missing(
+    tiny: Path, tiny_bench: Path, tmp_path: Path, cache: Path
+) -> None:
+    bench = tmp_path / "bench"
+    shutil.copytree(tiny_bench, bench, ignore=shutil.ignore_patterns("run", "cache", "table*"))
+    for path in (bench / "samples").iterdir():
+        record = json.loads(path.read_text())
+        del record["selectors"]["judge"]
+        path.write_text(json.dumps(record))
+    table = score_bench(bench, PhysicsIQ.open(tiny), cache=cache, jobs=1)
+    assert table.of_kind("reference-free") == ()
+    assert any(note.startswith("No reference-free row: judge scored") for note in table.notes)
+
+
 def test_the_plots(table: TableOne, tiny_bench: Path) -> None:
     bars = ET.parse(tiny_bench / "table.svg").getroot()
     drawn = [rect for rect in bars.iter(f"{SVG}rect") if rect.get("height") == "16"]
@@ -160,13 +175,15 @@ def test_other_peoples_folders(
     assert (out / "table.json").is_file()
 
 
-def test_an_ensemble_of_one_folder_twice_is_refused(
-    tiny: Path, tiny_bench: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+def test_an_ensemble_of_one_run_twice_is_refused(
+    tiny: Path, tiny_bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = str(tiny_bench / "videos" / "loop1-steps4-seed0")
-    shared = ["--data", str(tiny), "--fps", "8", "--cache", str(cache)]
-    assert main(["ensemble", folder, folder, *shared]) == FAILED
-    assert "stand for the same run loop1-steps4-seed0" in capsys.readouterr().err
+    folder = tiny_bench / "videos" / "loop1-steps4-seed0"
+    copy = tmp_path / "copy" / folder.name
+    shutil.copytree(folder, copy)
+    assert main(["ensemble", str(folder), str(copy), "--data", str(tiny), "--fps", "8"]) == FAILED
+    said = capsys.readouterr().err
+    assert "copy-loop1-steps4-seed0 and videos-loop1-steps4-seed0 stand for the same run" in said
 
 
 # -- packs -----------------------------------------------------------------------------------------

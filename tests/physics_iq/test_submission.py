@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -19,7 +22,9 @@ from phyrefine.physics_iq.results import ResultTable
 from phyrefine.physics_iq.submission import (
     ClipFacts,
     Selection,
+    _prober,
     check_descriptions,
+    check_pack,
     check_run,
     cut_clip,
     read_card,
@@ -129,6 +134,55 @@ def test_a_pack_is_written_and_checked(tmp_path: Path) -> None:
     assert (tmp_path / "pack/runs/run_01/0001_a.mp4").is_file()
     with pytest.raises(InvalidInputError, match="exists"):
         pack(tmp_path / "pack", clip, [evaluation(Edition.VERIFIED)], Selection())
+
+
+def test_what_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
+    clip = moving(40).write(tmp_path / "clip.mp4")
+    folder = tmp_path / "pack"
+    pack(folder, clip, [evaluation(Edition.VERIFIED)], Selection())
+    card = (folder / "submission.yaml").read_text()
+
+    def found() -> list[str]:
+        return [finding.about for finding in check_pack(folder)]
+
+    whole = found()
+    for unread in (b"\xff\xfe", b"a: [", b"- a", b"date: 2026-13-45"):
+        (folder / "submission.yaml").write_bytes(unread)
+        assert {"other:submission.yaml", "public_info.model", "count"} <= set(found())
+    for without in ("a: 1\n", "public_info: none\n"):
+        (folder / "submission.yaml").write_text(without)
+        assert {"public_info.model", "terms.terms_accepted", "count"} <= set(found())
+    (folder / "submission.yaml").write_text(card)
+
+    prompts = (folder / "descriptions.csv").read_bytes()
+    (folder / "descriptions.csv").write_bytes(b"scenario\xff")
+    assert "other:descriptions.csv" in found()
+    (folder / "descriptions.csv").unlink()
+    assert found() == [*whole[:-1], "other:descriptions.csv", whole[-1]]
+    (folder / "descriptions.csv").write_bytes(prompts)
+
+    shutil.rmtree(folder / "runs" / "run_01")
+    assert found() == [*whole[:-1], "other:runs"]
+    shutil.rmtree(folder / "runs")
+    assert found() == [*whole[:-1], "other:runs"]
+    (folder / "submission.yaml").unlink()
+    with pytest.raises(InvalidInputError, match="holds neither"):
+        check_pack(folder)
+
+
+def test_a_rate_is_the_streams_and_not_the_mean_of_rounded_time_stamps(tmp_path: Path) -> None:
+    path, second = tmp_path / "0001_a.mp4", Fraction(1, 1000)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = second
+        for index, pixels in enumerate(moving(120).frames):
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            frame.pts, frame.time_base = round(index / 24 / second), second
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert probe(path).fps != 24
+    assert _prober(tmp_path)(path.name).fps == 24
 
 
 def test_nothing_measured_on_one_edition_enters_the_other(tmp_path: Path) -> None:

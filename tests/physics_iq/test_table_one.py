@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,23 @@ def test_what_is_shown_labels_the_oracle() -> None:
     assert "plain description, 16 steps" in text
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_the_json_is_strict(seeds: int) -> None:
+    table = table_one(attempts(Edition.VERIFIED, seeds=seeds))
+
+    def constant(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    said = json.loads(table.to_json(), parse_constant=constant)
+    assert said["edition"] == "verified"
+    assert said["seeds"] == list(range(seeds))
+    for row, stored in zip(table.rows, said["rows"], strict=True):
+        std = None if seeds == 1 else row.score.std
+        assert stored["score"] == {"mean": row.score.mean, "std": std}
+        assert stored["categories"].keys() == row.categories.keys()
+        assert stored["kind"] == row.kind
+
+
 def test_rows_are_numbered_by_steps_then_loop() -> None:
     results = attempts(Edition.VERIFIED).results
     both = {
@@ -137,6 +155,26 @@ def test_what_does_not_fit_is_refused() -> None:
     torn[keys[0]] = dict(list(torn[keys[0]].items())[1:])
     with pytest.raises(InvalidInputError, match="other samples"):
         Attempts(Edition.VERIFIED, torn)
+
+
+def some(*keys: RunKey) -> Attempts:
+    """Only these runs."""
+    results = attempts(Edition.VERIFIED, seeds=2).results
+    return Attempts(Edition.VERIFIED, {key: results[key] for key in keys})
+
+
+def test_rows_without_a_common_seed_make_no_table() -> None:
+    apart = some(RunKey(1, 16, 0), RunKey(2, 16, 1))
+    with pytest.raises(InvalidInputError, match="loop1-steps16-seed0; loop2-steps16-seed1"):
+        table_one(apart)
+    with pytest.raises(InvalidInputError, match=r"no refined row.*: plain-steps16-seed0, plain-"):
+        table_one(some(RunKey(PLAIN, 16, 0), RunKey(PLAIN, 16, 1)))
+
+
+def test_runs_that_are_left_out_are_told() -> None:
+    table = table_one(some(RunKey(1, 16, 0), RunKey(1, 16, 1), RunKey(2, 16, 0)))
+    assert table.seeds == (0,)
+    assert "their seed: loop1-steps16-seed1." in table.notes[-1]
 
 
 @pytest.mark.parametrize("key", [RunKey(0, 16, 0), RunKey(3), RunKey(2, 32, 5)])

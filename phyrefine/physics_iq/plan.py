@@ -1,0 +1,188 @@
+"""What a benchmark folder is for: one plan, one edition, one set of prompts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from phyrefine.errors import InvalidInputError, RunMismatchError
+from phyrefine.physics_iq.dataset import PhysicsIQ
+from phyrefine.physics_iq.layout import PLAIN, RunKey
+from phyrefine.run.disk import read_json, write_json
+from phyrefine.types import Mode
+
+PLAN_FILE = "bench.json"
+
+
+@attrs.frozen
+class Plan:
+    """What a benchmark run generates; a folder belongs to one plan.
+
+    Attributes:
+        vlm: Registry name.
+        llm: Registry name.
+        generator: Registry name.
+        loops: Loops of every sample.
+        steps: Denoising steps; 0 is the generator's default.
+        seeds: Seeds.
+        chain: ``own``: each step count has its own loop; ``rerender``: one loop, re-rendered.
+        paper: The method verbatim: the loop may stop early, and its last clip stands for the rest.
+        ensemble: Reference-free selector that scores the pool of each sample.
+        mode: ``v2v`` or ``i2v``.
+        fps: Frames per second of the clips.
+        size: (height, width) of the clips, even numbers.
+
+    Raises:
+        InvalidInputError: A value no run can have.
+    """
+
+    vlm: str
+    llm: str
+    generator: str
+    loops: int = 4
+    steps: tuple[int, ...] = (16, 32)
+    seeds: tuple[int, ...] = (0,)
+    chain: Literal["own", "rerender"] = "own"
+    paper: bool = False
+    ensemble: str = "judge"
+    mode: str = Mode.VIDEO.value
+    fps: int = 24
+    size: tuple[int, int] = (720, 1280)
+
+    def __attrs_post_init__(self) -> None:
+        wanted = {
+            "loops": (self.loops >= 1, "1 or more"),
+            "steps": (_distinct(self.steps), "different numbers from 0 on, at least one"),
+            "seeds": (_distinct(self.seeds), "different numbers from 0 on, at least one"),
+            "chain": (self.chain in ("own", "rerender"), "own or rerender"),
+            "mode": (self.mode in ("v2v", "i2v"), "v2v or i2v"),
+            "fps": (self.fps >= 1, "1 or more"),
+            # The clips' chroma has half their size.
+            "size": (all(side >= 2 and side % 2 == 0 for side in self.size), "two even numbers"),
+        }
+        for name, (fine, said) in wanted.items():
+            if not fine:
+                raise InvalidInputError(f"{name} must be {said}, not {getattr(self, name)!r}.")
+
+
+def expected_keys(plan: Plan) -> tuple[RunKey, ...]:
+    """Every run a finished plan has: the plain description and each loop, by steps and seed."""
+    return tuple(
+        RunKey(loop, steps, seed)
+        for steps in plan.steps
+        for loop in range(PLAIN, plan.loops + 1)
+        for seed in plan.seeds
+    )
+
+
+def require_same(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:
+    """See that a folder belongs to a plan, or to nobody yet.
+
+    Raises:
+        RunMismatchError: It belongs to another plan, edition or set of prompts.
+    """
+    there = _read(folder)
+    if there is None:
+        return
+    asked = _entry(plan, dataset)
+    old, new = ({"edition": item["edition"], **item["plan"]} for item in (there, asked))
+    differing = [f"{k}: {old.get(k)!r} there, {v!r} asked" for k, v in new.items()
+                 if old.get(k) != v]  # fmt: skip
+    if differing:
+        raise RunMismatchError(
+            f"{folder} belongs to another benchmark run ({'; '.join(differing)}): use a new folder."
+        )
+    _require_prompts(there, dataset, folder)
+
+
+def claim(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:
+    """Claim a folder that nobody has claimed."""
+    if _read(folder) is None:
+        write_json(folder / PLAN_FILE, _entry(plan, dataset))
+
+
+def note_origin(folder: Path, **facts: str) -> None:
+    """Keep what the run folders say of themselves, as those may be deleted when all is finished.
+
+    Args:
+        folder: Of the benchmark run.
+        **facts: ``date``, ``version`` of phyrefine, ``generator``'s identity.
+    """
+    there = _read(folder)
+    if there is not None and there.get("made") != facts:
+        write_json(folder / PLAN_FILE, {**there, "made": facts})
+
+
+def read_plan(folder: Path, dataset: PhysicsIQ) -> Plan:
+    """The plan of a benchmark folder.
+
+    Args:
+        folder: Of the run.
+        dataset: What it is going to be scored against.
+
+    Raises:
+        InvalidInputError: It is not one, or it was generated for the other edition or from other
+            prompts.
+    """
+    there = _read(folder)
+    if there is None:
+        raise InvalidInputError(f"{folder} is no benchmark folder: it has no {PLAN_FILE}.")
+    if there["edition"] != dataset.edition.value:
+        raise InvalidInputError(
+            f"{folder} was generated for Physics-IQ {there['edition']} and {dataset.root} is "
+            f"{dataset.edition}: nothing of one edition may enter the other."
+        )
+    _require_prompts(there, dataset, folder)
+    return _plan_of(there)
+
+
+def _entry(plan: Plan, dataset: PhysicsIQ) -> dict[str, Any]:
+    entry = {
+        "edition": dataset.edition.value,
+        "plan": attrs.asdict(plan),
+        "prompts": _prompts(dataset),
+    }
+    made: dict[str, Any] = json.loads(json.dumps(entry))
+    return made
+
+
+def _prompts(dataset: PhysicsIQ) -> str:
+    said = [[sample.name, sample.description] for sample in dataset.samples]
+    return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
+
+
+def _require_prompts(there: dict[str, Any], dataset: PhysicsIQ, folder: Path) -> None:
+    if there["prompts"] != _prompts(dataset):
+        raise RunMismatchError(
+            f"{folder} was begun with other samples or descriptions than those of "
+            f"{dataset.descriptions}: pass the file it was begun with, or use a new folder."
+        )
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    path = folder / PLAN_FILE
+    try:
+        there = read_json(path)
+        if there is not None:
+            _plan_of(there)
+            _ = there["edition"], there["prompts"]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidInputError(
+            f"{path} is damaged ({type(error).__name__}: {error}). Delete it and run the command "
+            "that made the folder again: finished clips are kept."
+        ) from error
+    return there
+
+
+def _plan_of(there: dict[str, Any]) -> Plan:
+    values: dict[str, Any] = there["plan"]
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Plan(**{**values, **lists})
+
+
+def _distinct(numbers: tuple[int, ...]) -> bool:
+    return bool(numbers) and len(set(numbers)) == len(numbers) and min(numbers) >= 0
