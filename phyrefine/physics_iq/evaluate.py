@@ -1,7 +1,8 @@
-"""The streaming evaluator: every distinct file is decoded once, frames are never all in memory.
+"""The streaming evaluator: a run decodes every file once, frames are never all in memory.
 
-Real clips become cache entries (quarter-size frames, masks); a generated clip is decoded once and
-compared with both takes on the way, while its masks are made and sent through the mask file.
+Real clips become cache entries (quarter-size frames, masks), which later runs read instead, if they
+are given a folder to lie in; a generated clip is decoded once and compared with both takes on the
+way, while its masks are made and sent through the mask file.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.cache import Cache, Making, RealClip, digest
+from phyrefine.physics_iq.cache import Cache, DamagedError, Making, RealClip, digest
 from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, file_digest, probe
 from phyrefine.physics_iq.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
 from phyrefine.physics_iq.masks import MetricMasks, scale_mask
@@ -84,7 +85,9 @@ class Evaluator:
 
     Args:
         truth: Ground truth of one edition at one rate.
-        cache: Folder for the real side, worth keeping between runs; ``None`` keeps nothing.
+        cache: Folder for the real side, worth keeping between runs. Without it nothing is kept
+            beyond a view, which needs little space, and every :meth:`evaluate` decodes the real
+            side anew: name a folder to score several.
         packed: Compress cached frames.
         lossless: Skip the lossy mask file; the result is not the official number.
         jobs: Views at a time; by default one per core.
@@ -108,6 +111,7 @@ class Evaluator:
         self._jobs = jobs or os.cpu_count() or 1
         self._progress = progress
         self._stop = threading.Event()
+        self._digests: dict[tuple[Path, int, int], str] = {}
 
     def evaluate(
         self, folder: str | Path, *, samples: Iterable[Sample] | None = None, check: bool = True
@@ -159,19 +163,21 @@ class Evaluator:
     def view(self, sample: Sample, clip: str | Path) -> ViewResult:
         """Score one clip; errors as :meth:`evaluate`."""
         clip = Path(clip)
-        with self._cache() as cache:
+
+        def score(cache: Cache) -> ViewResult:
             first, second, variance = self._real_side(cache, sample)
             key = digest("view", first.key, second.key, file_digest(clip), self._settings())
             pairs = cache.value(key, lambda: self._compare_generated(clip, first, second))
-        v1, v2 = (PairMetrics.of(cells) for cells in pairs)
-        return ViewResult(sample.scene, sample.view, v1, v2, variance)
+            v1, v2 = (PairMetrics.of(cells) for cells in pairs)
+            return ViewResult(sample.scene, sample.view, v1, v2, variance)
+
+        return self._with_cache(score)
 
     def prepare(self, samples: Iterable[Sample] | None = None) -> None:
         """Fill the cache with the real side, so that later runs only read it."""
 
         def fill(sample: Sample) -> None:
-            with self._cache() as cache:
-                self._real_side(cache, sample)
+            self._with_cache(lambda cache: self._real_side(cache, sample))
 
         self._each_view(self._truth.dataset.samples if samples is None else tuple(samples), fill)
 
@@ -210,10 +216,18 @@ class Evaluator:
 
     def _real(self, cache: Cache, sample: Sample, take: int, size: tuple[int, int]) -> RealClip:
         video, mask = self._truth.testing(sample, take), self._truth.mask(sample, take)
-        masks = "made" if mask is None else file_digest(mask)
-        key = digest("clip", file_digest(video), masks, size, cache.packed, self._settings())
+        masks = "made" if mask is None else self._digest(mask)
+        key = digest("clip", self._digest(video), masks, size, cache.packed, self._settings())
         begin = self._making if mask is None else partial(self._making_shipped, mask=mask)
         return cache.clip(key, lambda: begin(video, size))
+
+    def _digest(self, path: Path) -> str:
+        """Digest of a real file, which every run asks for; read again only when it has changed."""
+        facts = path.stat()
+        key = path, facts.st_size, facts.st_mtime_ns
+        if key not in self._digests:  # two threads may both read it, to the same end
+            self._digests[key] = file_digest(path)
+        return self._digests[key]
 
     def _making(self, video: Path, size: tuple[int, int]) -> Making:
         masks = MetricMasks(size, self._truth.fps, lossless=self._lossless)
@@ -302,6 +316,16 @@ class Evaluator:
                 pool.shutdown(cancel_futures=True)
                 raise
         return [future.result() for future in futures]
+
+    def _with_cache(self, work: Callable[[Cache], T]) -> T:
+        """Work on one view; again when a take's entry proves damaged while it is read."""
+        with self._cache() as cache:
+            for _ in (1, 2):  # either take's
+                try:
+                    return work(cache)
+                except DamagedError as error:
+                    cache.discard(error)
+            return work(cache)
 
     @contextlib.contextmanager
     def _cache(self) -> Iterator[Cache]:

@@ -1,8 +1,10 @@
-"""The score cache: what a killed process leaves is swept away, what another writes is not."""
+"""The score cache: leftovers of killed processes are swept away, damage is found and made good."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phyrefine.physics_iq.cache import Cache, Making
+from phyrefine.errors import StoreError
+from phyrefine.physics_iq.cache import Cache, DamagedError, Making, Stamp
 from phyrefine.physics_iq.dataset import PhysicsIQ
 from phyrefine.physics_iq.decoding import UInt8
 from phyrefine.physics_iq.evaluate import Evaluator
@@ -89,3 +92,148 @@ def test_scoring_sweeps_its_cache(killed: Path) -> None:
     data = PhysicsIQ.open(DATA / "base")
     Evaluator(GroundTruth(data, 30), cache=killed).prepare(samples=())
     assert not parts(killed)
+
+
+# -- damage ----------------------------------------------------------------------------------------
+
+WIDE = (40, 60)  # a frame of two pages and a rest
+NOISE = np.random.default_rng(0).integers(0, 256, (FRAMES, *WIDE, 3), np.uint8)
+COUNTS = np.arange(WIDE[0] * WIDE[1], dtype=np.uint16).reshape(WIDE)
+BITS = NOISE[:, :, :8, 0]
+
+
+def wide() -> Making:
+    return Making(WIDE, iter(NOISE), lambda: MaskTrack(BITS, COUNTS))
+
+
+def never() -> Making:
+    raise AssertionError("it was there")
+
+
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.fixture(params=[False, True], ids=["raw", "packed"])
+def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Cache:
+    """A cache with one entry, ``a``."""
+    cache = Cache(tmp_path, request.param)
+    cache.clip("a", wide)
+    return cache
+
+
+def test_what_is_read_is_what_was_written(filled: Cache) -> None:
+    clip = filled.clip("a", never)
+    assert np.array_equal(list(clip.read_frames()), NOISE)
+    masks = clip.read_masks()
+    assert np.array_equal(masks.bits, BITS)
+    assert np.array_equal(masks.counts, COUNTS)
+    assert masks.counts.dtype == np.uint16
+
+
+@pytest.mark.parametrize("place", [0, 1, 4095, 4096, 8191, 8192, -1])
+def test_an_altered_byte_of_a_frame_is_found(filled: Cache, place: int) -> None:
+    clip = filled.clip("a", never)
+    flip(clip.folder / "frames.bin", place)
+    with pytest.raises(StoreError, match="is damaged: delete it and score again"):
+        list(clip.read_frames())
+
+
+@pytest.mark.parametrize("place", [0, 4095, -1])
+def test_an_altered_byte_of_the_masks_is_found(filled: Cache, place: int) -> None:
+    clip = filled.clip("a", never)
+    flip(clip.folder / "masks.bin", place)
+    with pytest.raises(DamagedError):
+        clip.read_masks()
+
+
+@pytest.mark.parametrize("place", [0, 5, 1000])
+@pytest.mark.parametrize("length", [1, 4095, 4096, 3 * 4096 + 7])
+def test_stamps_tell_bytes_apart(length: int, place: int) -> None:
+    data = np.random.default_rng(length).integers(0, 256, length, np.uint8)
+    whole = Stamp.of(data.data)
+    assert whole == Stamp.of(data.tobytes())
+    data[min(place, length - 1)] ^= 128
+    assert Stamp.of(data.data) != whole
+
+
+def test_stamps_tell_the_order_of_pages_apart() -> None:
+    data = NOISE[0].tobytes()
+    swapped = data[4096:8192] + data[:4096] + data[8192:]
+    assert Stamp.of(swapped) != Stamp.of(data)
+    assert Stamp.of(bytes(8192)) != Stamp.of(bytes(4096))
+
+
+@pytest.mark.parametrize("name", ["frames.bin", "masks.bin"])
+def test_files_that_vanish_or_shrink_while_an_entry_is_open_are_damage(
+    filled: Cache, name: str
+) -> None:
+    clip = filled.clip("a", never)
+    read = clip.read_masks if name == "masks.bin" else lambda: list(clip.read_frames())
+    os.truncate(clip.folder / name, 0)
+    with pytest.raises(DamagedError):
+        read()
+    shutil.rmtree(clip.folder)
+    with pytest.raises(DamagedError):
+        read()
+
+
+@pytest.mark.parametrize("name", ["entry.json", "frames.bin", "masks.bin"])
+@pytest.mark.parametrize("left", ["nothing", "no bytes", "half", "more"])
+def test_an_entry_with_a_file_cut_off_or_gone_is_made_anew(
+    filled: Cache, name: str, left: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = filled.folder / "clips" / "a" / name
+    data = path.read_bytes()
+    kept = {"no bytes": b"", "half": data[: len(data) // 2], "more": data + b"\0"}
+    path.unlink() if left == "nothing" else path.write_bytes(kept[left])
+    clip = filled.clip("a", wide)
+    assert np.array_equal(list(clip.read_frames()), NOISE)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(clip.folder) in caplog.text
+    assert not parts(filled.folder)
+    filled.clip("a", never)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1, ", "null", "[]", '"seal"', "7", "{}", '{"seal": "", "content": [1]}', "\0"]
+)
+def test_a_value_that_is_not_ours_is_made_anew(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = Cache(tmp_path)
+    made = {"mse": [0.1, 1e-9], "iou": 1.0}
+    cache.value("a", lambda: made)
+    path = tmp_path / "values" / "a.json"
+    path.write_text(text)
+    assert cache.value("a", lambda: made) == made
+    assert str(path) in caplog.text
+    assert cache.value("a", never) == made
+    assert not parts(tmp_path)
+
+
+def test_an_altered_number_or_another_key_is_found(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    cache.value("a", lambda: [0.25])
+    path = tmp_path / "values" / "a.json"
+    path.with_name("b.json").write_bytes(path.read_bytes())
+    assert cache.value("b", lambda: "made") == "made"
+    stored = path.read_text()
+    assert "0.25" in stored
+    path.write_text(stored.replace("0.25", "0.75"))
+    assert cache.value("a", lambda: [0.25]) == [0.25]
+    assert json.loads(path.read_text())["content"] == [0.25]
+
+
+def test_a_value_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "values").write_text("")
+    with pytest.raises(StoreError, match="Cannot write the cache"):
+        Cache(tmp_path).value("a", lambda: 1)
+
+
+def test_damage_that_another_process_deleted_is_no_error(filled: Cache) -> None:
+    clip = filled.clip("a", never)
+    shutil.rmtree(clip.folder)
+    filled.discard(DamagedError(clip.folder))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import os
 import shutil
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -179,3 +182,134 @@ def test_one_view_alone_equals_its_row(cache: Path) -> None:
     view = evaluator.view(sample, next(run.glob(f"{sample.number:04d}_*")))
     table = evaluate(folder, run, cache, fps=8).table
     assert view.cells().items() <= {k: v[0] for k, v in table.columns.items()}.items()
+
+
+# -- a damaged cache -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def kept(tiny: Path, tiny_bench: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache after one view of the tiny data set was scored; copy it."""
+    folder = tmp_path_factory.mktemp("kept")
+    one_view(tiny, tiny_bench, folder)
+    return folder
+
+
+def one_view(tiny: Path, bench: Path, cache: Path, *, loop: int = 1) -> Evaluation:
+    truth = GroundTruth(PhysicsIQ.open(tiny), 8)
+    run = bench / "videos" / f"loop{loop}-steps4-seed0"
+    return Evaluator(truth, cache=cache, jobs=1).evaluate(run, samples=truth.dataset.samples[:1])
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def scramble(path: Path) -> None:
+    path.write_bytes(bytes(byte ^ 0x5A for byte in path.read_bytes()))
+
+
+def flip_last(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def other_json(path: Path) -> None:
+    path.write_text('{"size": [1, 2]}')
+
+
+@pytest.mark.parametrize(
+    ("files", "damage"),
+    [
+        (files, damage)
+        for files in ("values/*.json", "clips/*/entry.json", "clips/*/frames.*", "clips/*/masks.*")
+        for damage in (Path.unlink, cut, scramble, flip_last, other_json)
+        if (files, damage) != ("values/*.json", Path.unlink)  # no damage
+    ],
+)
+def test_a_damaged_cache_is_made_anew(
+    files: str,
+    damage: Callable[[Path], None],
+    kept: Path,
+    tiny: Path,
+    tiny_bench: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache = tmp_path / "cache"
+    shutil.copytree(kept, cache)
+    expected = one_view(tiny, tiny_bench, cache)
+    if files.startswith("clips"):
+        shutil.rmtree(cache / "values")  # or the entries are not read
+    damaged = list(cache.glob(files))
+    assert len(damaged) == 2  # of both takes, or of the real side and the generated one
+    assert not caplog.records
+    for path in damaged:
+        damage(path)
+    assert one_view(tiny, tiny_bench, cache) == expected
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert all("is damaged" in record.message for record in caplog.records)
+    caplog.clear()
+    assert one_view(tiny, tiny_bench, cache) == expected
+    assert not caplog.records
+
+
+def test_damage_met_halfway_through_a_new_clip_is_made_good(
+    kept: Path, tiny: Path, tiny_bench: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = tmp_path / "cache"
+    shutil.copytree(kept, cache)
+    for frames in cache.glob("clips/*/frames.bin"):
+        flip_last(frames)
+    found = one_view(tiny, tiny_bench, cache, loop=2)
+    assert len(caplog.records) == 2
+    assert found == one_view(tiny, tiny_bench, tmp_path / "other", loop=2)
+
+
+def test_preparing_makes_damage_good(
+    kept: Path, tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = tmp_path / "cache"
+    shutil.copytree(kept, cache)
+    shutil.rmtree(cache / "values")
+    frames = next(cache.glob("clips/*/frames.bin"))
+    whole = frames.read_bytes()
+    scramble(frames)
+    truth = GroundTruth(PhysicsIQ.open(tiny), 8)
+    Evaluator(truth, cache=cache, jobs=1).prepare(truth.dataset.samples[:1])
+    assert "is damaged" in caplog.text
+    assert frames.read_bytes() == whole
+
+
+# -- digests ---------------------------------------------------------------------------------------
+
+
+def test_real_files_are_read_for_their_digest_once(
+    tiny: Path, tiny_bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phyrefine.physics_iq import evaluate as module
+
+    seen: Counter[Path] = Counter()
+    file_digest = module.file_digest
+
+    def counting(path: Path) -> str:
+        seen[path] += 1
+        return file_digest(path)
+
+    monkeypatch.setattr(module, "file_digest", counting)
+    data = tmp_path / "data"
+    shutil.copytree(tiny, data)
+    truth = GroundTruth(PhysicsIQ.open(data), 8)
+    evaluator = Evaluator(truth, cache=tmp_path / "cache", jobs=2)
+    rows = [tiny_bench / "videos" / f"loop{loop}-steps4-seed0" for loop in (1, 2)]
+    samples = truth.dataset.samples[:2]
+    for row in rows:
+        evaluator.evaluate(row, samples=samples)
+    real = {path: count for path, count in seen.items() if data in path.parents}
+    assert len(real) == 2 * 2 * 2  # samples, takes, video and mask
+    assert set(real.values()) == {1}
+    changed = truth.testing(samples[0], 1)
+    shutil.copyfile(truth.testing(samples[1], 1), changed)
+    evaluator.evaluate(rows[0], samples=samples)
+    assert seen[changed] == 2
+    assert sum(seen[path] for path in real) == len(real) + 1
