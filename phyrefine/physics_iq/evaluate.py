@@ -223,6 +223,8 @@ class Evaluator:
 
     def _digest(self, path: Path) -> str:
         """Digest of a real file, which every run asks for; read again only when it has changed."""
+        if not path.is_file():
+            raise VideoError(f"No such video: {path}")
         facts = path.stat()
         key = path, facts.st_size, facts.st_mtime_ns
         if key not in self._digests:  # two threads may both read it, to the same end

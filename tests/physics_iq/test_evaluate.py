@@ -313,3 +313,19 @@ def test_real_files_are_read_for_their_digest_once(
     evaluator.evaluate(rows[0], samples=samples)
     assert seen[changed] == 2
     assert sum(seen[path] for path in real) == len(real) + 1
+
+
+@pytest.mark.parametrize("kind", ["take", "mask"])
+def test_a_real_file_that_is_gone_is_named(
+    kind: str, tiny: Path, tiny_bench: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tiny, data)
+    truth = GroundTruth(PhysicsIQ.open(data), 8)
+    sample = truth.dataset.samples[0]
+    lost = truth.testing(sample, 2) if kind == "take" else truth.mask(sample, 1)
+    assert lost is not None
+    lost.unlink()
+    clips = tiny_bench / "videos" / "loop1-steps4-seed0"
+    with pytest.raises(VideoError, match=f"No such video: {lost}"):
+        Evaluator(truth, jobs=1).measure(clips, samples=[sample], check=False)
