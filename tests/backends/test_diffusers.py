@@ -189,6 +189,7 @@ def test_text_only_families_ignore_the_prefix_and_stop_at_one_pass():
 # -- seeds -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_seeds_that_differ_share_calls(pipe):
     shots = [evolve(SHOT, seed=seed) for seed in range(3)]
     alone = [DiffusersVideoGenerator(pipe, steps=2).generate(shot) for shot in shots]
@@ -395,6 +396,7 @@ def test_out_of_memory_names_the_next_mode(tmp_path):
         generator.generate(SHOT)
 
 
+@pytest.mark.slow
 def test_out_of_memory_steps_down_by_option(tmp_path):
     tiny.cogvideox().save_pretrained(tmp_path)
     generator = DiffusersVideoGenerator.from_pretrained(str(tmp_path), steps=1, step_down=True)

@@ -77,6 +77,7 @@ def killed(run_dir, log, kill_at):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a fork of this process")
+@pytest.mark.slow
 def test_a_killed_run_pays_only_for_unfinished_chunks(tmp_path):
     plain = refine(tmp_path / "plain", tmp_path / "plain.log")
     assert len(plain.attempts) == CLIPS

@@ -25,6 +25,7 @@ def example():
     return module
 
 
+@pytest.mark.slow
 def test_rehearsed(example, tmp_path, capsys):
     result = example.main(tmp_path, generator=MovingDot())
     said = capsys.readouterr().out
@@ -34,6 +35,7 @@ def test_rehearsed(example, tmp_path, capsys):
     assert 0 < result.usage.usd < 1
 
 
+@pytest.mark.slow
 def test_with_keys_it_asks_the_services(example, server, tmp_path, monkeypatch):
     monkeypatch.setenv("GOOGLE_GEMINI_BASE_URL", server.url)
     monkeypatch.setenv("OPENAI_BASE_URL", server.openai_url)

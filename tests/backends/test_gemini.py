@@ -221,6 +221,7 @@ def _media(server):
     return [(blob.get("mime_type") or blob.get("mimeType"), blob["data"]) for blob in blobs]
 
 
+@pytest.mark.slow
 def test_35_a_file_that_stays_in_processing(gemini, server, clock):
     server.processing_polls = 10_000
     with pytest.raises(errors.UploadError, match="still processing a file after 300 s"):

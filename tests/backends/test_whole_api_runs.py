@@ -89,7 +89,7 @@ def storm(seed):
     return play
 
 
-@pytest.mark.parametrize("route", ["inline", "files"])
+@pytest.mark.parametrize("route", ["inline", pytest.param("files", marks=pytest.mark.slow)])
 def test_a_storm_of_passing_faults_changes_nothing(calm, pair, server, clock, route):
     server.processing_polls = 1
     server.interfere = storm(seed=4)
@@ -128,6 +128,7 @@ def test_what_it_took_adds_up(pair, server):
     assert result.usage.usd > 0
 
 
+@pytest.mark.slow
 def test_dollars_spent_stop_the_run_and_keep_the_best(pair, server, tmp_path):
     whole = refiner(*pair()).refine(SCENARIO)
     server.requests.clear()
@@ -203,6 +204,7 @@ def test_the_model_that_answered_is_on_record(pair, server, tmp_path):
 # -- a second model ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_second_model_takes_over_for_good_when_a_quota_is_gone(
     gemini, openai, server, tmp_path, caplog
 ):

@@ -23,6 +23,7 @@ def run(name, *arguments, cwd):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_own_backend(tmp_path):
     said = run("02_own_backend.py", "out", cwd=tmp_path)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -75,6 +75,7 @@ assert torch.equal(ahead, torch.nn.functional.linear(x, weight))
 """
 
 
+@pytest.mark.slow
 def test_the_producer_keeps_to_the_callers_number_of_threads():
     """MKL rounds products of this shape otherwise on two threads, as a new thread has them."""
     free = {name: value for name, value in os.environ.items() if "NUM_THREADS" not in name}

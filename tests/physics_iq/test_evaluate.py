@@ -155,6 +155,7 @@ def test_the_same_names_with_other_clips_are_scored_anew(cache: Path, tmp_path: 
     assert evaluate(folder, run, cache).table != first.table
 
 
+@pytest.mark.slow
 def test_without_a_cache_and_packed_the_result_is_the_same(cache: Path, tmp_path: Path) -> None:
     folder = ORIGINAL / "edge/static"
     run = folder / "generated/static"
