@@ -120,7 +120,7 @@ def generate(
             keep(plan, sample, refinement, folder)
         except PhyrefineError as error:
             failures.append(f"{sample.name}: {type(error).__name__}: {error}")
-    _note_origin(folder)
+    note_origin(folder)
     return failures
 
 
@@ -221,18 +221,6 @@ def _finished(plan: Plan, sample: Sample, folder: Path) -> bool:
 def _size(path: Path) -> int:
     """Bytes of a file; -1 if it is not there."""
     return path.stat().st_size if path.is_file() else -1
-
-
-def _note_origin(folder: Path) -> None:
-    for path in sorted(folder.glob("run*/manifest.json")):
-        manifest = json.loads(path.read_bytes())
-        note_origin(
-            folder,
-            date=str(manifest["created"])[:10],
-            version=manifest["environment"]["versions"]["phyrefine"],
-            generator=manifest["spec"]["backends"]["generator"],
-        )
-        return
 
 
 def _require_inputs(plan: Plan, dataset: PhysicsIQ, samples: Sequence[Sample]) -> None:

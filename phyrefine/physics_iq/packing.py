@@ -6,7 +6,6 @@ selector whose scores were stored while generating, which cannot open ground tru
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,19 +15,18 @@ import attrs
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.aggregate import MOST_RUNS
-from phyrefine.physics_iq.attempts import Picks, picks_by
+from phyrefine.physics_iq.attempts import Attempts, Picks, picks_by
 from phyrefine.physics_iq.card import Finding
 from phyrefine.physics_iq.dataset import PhysicsIQ
 from phyrefine.physics_iq.decoding import probe
 from phyrefine.physics_iq.evaluate import Evaluation
 from phyrefine.physics_iq.generation import VIDEOS, read_records
 from phyrefine.physics_iq.layout import Edition, RunKey
-from phyrefine.physics_iq.plan import PLAN_FILE, Plan, expected_keys, read_plan
+from phyrefine.physics_iq.plan import Plan, expected_keys, origin, read_plan
 from phyrefine.physics_iq.scoring import complete_selectors, measure_bench
 from phyrefine.physics_iq.submission import Selection, require_clean, require_new, write_pack
 from phyrefine.physics_iq.table_one import SelectorScores
 from phyrefine.physics_iq.truth import GroundTruth
-from phyrefine.run.disk import read_json
 
 
 @attrs.frozen
@@ -81,10 +79,7 @@ def pack_bench(
     require_new(out)
     plan = read_plan(folder, dataset)
     rows = _rows_of(entry, plan)
-    # The oracle is not among the stored selectors; asking for it gets the reason, not a lookup.
-    oracle = entry.selector == "oracle"
-    used = frozenset({dataset.edition}) if oracle else frozenset()
-    selection = Selection(entry.selector or "none", oracle=oracle, used=used)
+    selection = _selection(entry, dataset.edition)
     require_clean(selection, dataset.edition)
     entered = attrs.evolve(plan, seeds=_seeds_of(entry, plan))
     scores = _scores_of(entry, folder, dataset, entered)
@@ -95,12 +90,7 @@ def pack_bench(
     runs: dict[str, dict[str, Path]] = {}
     evaluations = []
     for number, seed in enumerate(entered.seeds, start=1):
-        pool = [RunKey(*attempts.rows[row - 1], seed) for row in rows]
-        picks: Picks = (
-            dict.fromkeys(attempts.samples, pool[0])
-            if scores is None
-            else picks_by(scores, attempts.samples, pool)
-        )
+        picks = _picks(attempts, [RunKey(*attempts.rows[row - 1], seed) for row in rows], scores)
         name = f"{_slug(plan.generator)}-{plan.mode}-run_{number:02d}"
         runs[name] = {
             f"{sample}.mp4": folder / VIDEOS / key.name / f"{sample}.mp4"
@@ -131,7 +121,7 @@ def public_info(
         pool: Clips each delivered one was chosen from.
         clip: One of the delivered clips.
     """
-    made = _origin(folder)
+    made = origin(folder)
     facts = probe(clip)
     steps = ", ".join(str(step) if step else "default" for step in plan.steps)
     others = "" if tuple(seeds) == plan.seeds else f" of {_listed(plan.seeds)}"
@@ -158,18 +148,17 @@ def public_info(
     }
 
 
-def _origin(folder: Path) -> dict[str, str]:
-    """``date``, ``version`` and ``generator`` by a manifest, or as noted when there was one."""
-    for path in sorted(folder.glob("run*/manifest.json")):
-        manifest = json.loads(path.read_bytes())
-        said = {
-            "date": str(manifest.get("created", ""))[:10],
-            "version": manifest.get("environment", {}).get("versions", {}).get("phyrefine", ""),
-            "generator": manifest.get("spec", {}).get("backends", {}).get("generator", ""),
-        }
-        return {name: str(value) for name, value in said.items() if value}
-    noted: dict[str, str] = (read_json(folder / PLAN_FILE) or {}).get("made", {})
-    return noted
+def _selection(entry: Entry, edition: Edition) -> Selection:
+    # The oracle is not among the stored selectors; asking for it gets the reason, not a lookup.
+    oracle = entry.selector == "oracle"
+    used = frozenset({edition}) if oracle else frozenset()
+    return Selection(entry.selector or "none", oracle=oracle, used=used)
+
+
+def _picks(attempts: Attempts, pool: list[RunKey], scores: SelectorScores | None) -> Picks:
+    if scores is None:
+        return dict.fromkeys(attempts.samples, pool[0])
+    return picks_by(scores, attempts.samples, pool)
 
 
 def _rows_of(entry: Entry, plan: Plan) -> tuple[int, ...]:

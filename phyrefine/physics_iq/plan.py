@@ -105,16 +105,28 @@ def claim(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:
         write_json(folder / PLAN_FILE, _entry(plan, dataset))
 
 
-def note_origin(folder: Path, **facts: str) -> None:
-    """Keep what the run folders say of themselves, as those may be deleted when all is finished.
+def origin(folder: Path) -> dict[str, str]:
+    """``date``, ``version`` of phyrefine and ``generator``'s identity, as far as they are known.
 
-    Args:
-        folder: Of the benchmark run.
-        **facts: ``date``, ``version`` of phyrefine, ``generator``'s identity.
+    By the manifest of a run folder, or as noted when there was one.
     """
-    there = _read(folder)
-    if there is not None and there.get("made") != facts:
-        write_json(folder / PLAN_FILE, {**there, "made": facts})
+    for path in sorted(folder.glob("run*/manifest.json")):
+        manifest = json.loads(path.read_bytes())
+        said = {
+            "date": str(manifest.get("created", ""))[:10],
+            "version": manifest.get("environment", {}).get("versions", {}).get("phyrefine", ""),
+            "generator": manifest.get("spec", {}).get("backends", {}).get("generator", ""),
+        }
+        return {name: str(value) for name, value in said.items() if value}
+    noted: dict[str, str] = (_read(folder) or {}).get("made", {})
+    return noted
+
+
+def note_origin(folder: Path) -> None:
+    """Keep what the run folders say of themselves, as those may be deleted when all is finished."""
+    there, made = _read(folder), origin(folder)
+    if there is not None and there.get("made", {}) != made:
+        write_json(folder / PLAN_FILE, {**there, "made": made})
 
 
 def read_plan(folder: Path, dataset: PhysicsIQ) -> Plan:

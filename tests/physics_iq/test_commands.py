@@ -12,9 +12,10 @@ import pytest
 
 from phyrefine.cli import FAILED, INTERRUPTED, STOPPED_EARLY, USAGE, main
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq import packing, submission
+from phyrefine.physics_iq import submission
 from phyrefine.physics_iq.commands import run_names
 from phyrefine.physics_iq.evaluate import Evaluator
+from phyrefine.physics_iq.plan import origin
 from phyrefine.physics_iq.results import ResultTable
 from phyrefine.physics_iq.submission import read_card
 
@@ -318,9 +319,9 @@ def test_the_card_tells_the_clips_size_and_where_they_come_from(
 ) -> None:
     """The plan's size may be another than the generator's, and ``run/`` may be deleted."""
     change(bench, size=[64, 96])
-    origin = packing._origin(bench)
-    assert set(origin) == {"date", "version", "generator"}
-    assert origin["generator"] == "moving-dot"
+    known = origin(bench)
+    assert set(known) == {"date", "version", "generator"}
+    assert known["generator"] == "moving-dot"
     shutil.rmtree(bench / "run")
     said = json.loads((bench / "bench.json").read_text())
     noted = {"date": "2026-01-02", "version": "9.8", "generator": "dot-3"}

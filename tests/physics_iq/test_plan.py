@@ -79,5 +79,5 @@ def test_where_clips_come_from_outlives_the_run_folder(tiny: Path, tiny_bench: P
 
 
 def test_notes_of_nobodys_folder_are_not_kept(tmp_path: Path) -> None:
-    note_origin(tmp_path, date="2026-01-01")
+    note_origin(tmp_path)
     assert list(tmp_path.iterdir()) == []
