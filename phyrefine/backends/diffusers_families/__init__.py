@@ -1,1 +1,0 @@
-"""The rows of :mod:`phyrefine.backends.families`, one file per kin."""
