@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from phyrefine import Scenario, SelfRefiner
+from phyrefine.backends.calling.models import GEMINI_DEFAULT, OPENAI_DEFAULT
 from phyrefine.backends.gemini import GeminiVLM
 from phyrefine.backends.loopback import Loopback
-from phyrefine.backends.models import GEMINI_DEFAULT, OPENAI_DEFAULT
+from phyrefine.backends.loopback.rehearsal import rehearse
 from phyrefine.backends.openai import OpenAILLM, OpenAIVLM
-from phyrefine.backends.rehearsal import rehearse
 from phyrefine.refine.convergence import MaxLoops
 from phyrefine.testing import MovingDot, moving_clip
 

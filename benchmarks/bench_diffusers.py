@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from phyrefine.backends.diffusers import CogVideoXGenerator
-from phyrefine.backends.diffusers_tiny import tiny_cogvideox
+from phyrefine.backends.diffusers.tiny import tiny_cogvideox
 from phyrefine.testing import moving_clip
 from phyrefine.types import Prompt, Shot
 from phyrefine.video.clip import Clip

@@ -5,7 +5,7 @@
 A case is a folder with config_{base,distill,v2v}.json, inference_weight/, inputs.safetensors and
 official_{base,distill,v2v}.safetensors, against which every float32 result is checked. Without one
 the same shape is drawn from a seed, and the savings are checked against the plain run. In float32
-the plain run also makes its products as torch does by itself (see phyrefine/magi/products.py). Each
+the plain run also makes its products as torch does by itself (see phyrefine/magi/model/products.py). Each
 measurement is a process of its own with one thread: seconds are the process's CPU time over the
 sampler alone, memory is the process's peak. What transfers to a GPU is in magi_counts.py.
 """
@@ -38,8 +38,8 @@ def seeded_case(folder: Path) -> None:
     from safetensors.torch import save_file
 
     from phyrefine.magi.config import MagiConfig, SamplingConfig, config_sections
-    from phyrefine.magi.names import original_name
-    from phyrefine.magi.transformer import MagiTransformer3DModel
+    from phyrefine.magi.model.transformer import MagiTransformer3DModel
+    from phyrefine.magi.weights.names import original_name
 
     torch.manual_seed(0)
     shape = MagiConfig(6, 256, 1024, 16, 8, 16, caption_channels=256, caption_max_length=128)
@@ -69,11 +69,11 @@ def prepare(case: Path, mode: str, dtype: str, savings: dict[str, bool]) -> tupl
     import torch
     from safetensors.torch import load_file
 
-    from phyrefine.magi.captions import TextOptions, chunk_caption, null_caption, pack
-    from phyrefine.magi.checkpoint import load_transformer
     from phyrefine.magi.config import parse_config
-    from phyrefine.magi.sampler import Sampler, Savings
-    from phyrefine.magi.schedule import chunk_count
+    from phyrefine.magi.sampling.sampler import Sampler, Savings
+    from phyrefine.magi.sampling.schedule import chunk_count
+    from phyrefine.magi.text.captions import TextOptions, chunk_caption, null_caption, pack
+    from phyrefine.magi.weights.checkpoint import load_transformer
 
     sections = json.loads((case / f"config_{mode}.json").read_text(encoding="utf-8"))
     found = parse_config(sections)
@@ -114,7 +114,7 @@ def measure(case: Path, mode: str, dtype: str, variant: str) -> dict:
     import torch
     from safetensors.torch import load_file
 
-    from phyrefine.magi import products
+    from phyrefine.magi.model import products
 
     torch.set_num_threads(1)
     if variant == "plain" and dtype == "float32":

@@ -25,7 +25,7 @@ from typing import Any, Self
 import numpy as np
 
 from phyrefine.backends.loopback import Loopback
-from phyrefine.backends.rehearsal import rehearse
+from phyrefine.backends.loopback.rehearsal import rehearse
 from phyrefine.types import Question
 from phyrefine.video.clip import Clip
 

@@ -34,14 +34,14 @@ import av
 import cv2
 import numpy as np
 
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.decoding import BgrReader, decode
-from phyrefine.physics_iq.evaluate import Evaluator
-from phyrefine.physics_iq.layout import VIEWS, Edition, Sample
-from phyrefine.physics_iq.masks import MaskFile, MotionMasker
-from phyrefine.physics_iq.original import original_score
-from phyrefine.physics_iq.synthetic import write_mask_file
-from phyrefine.physics_iq.truth import GroundTruth
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.decoding import BgrReader, decode
+from phyrefine.physics_iq.data.layout import VIEWS, Edition, Sample
+from phyrefine.physics_iq.metrics.masks import MaskFile, MotionMasker
+from phyrefine.physics_iq.scoring.evaluate import Evaluator
+from phyrefine.physics_iq.scoring.original import original_score
+from phyrefine.physics_iq.scoring.truth import GroundTruth
+from phyrefine.physics_iq.synthetic.dataset import write_mask_file
 
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4k": (2160, 3840)}
 FPS, FRAMES = 30, 150

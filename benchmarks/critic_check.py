@@ -3,7 +3,7 @@
     python benchmarks/critic_check.py --scenes 8 --scene-seed 1300000
 
 Every scene is judged through the loop's own critique step (prefix and description included): once
-as it truly goes on, and once with each mistake of ``phyrefine.world.truth.mistakes`` that its kind
+as it truly goes on, and once with each mistake of ``phyrefine.world.truth.physics.mistakes`` that its kind
 has. Continuations are rendered at the generator's 64 x 48 pixels and 8 fps. The critic's thresholds
 were set on scenes 1100000-1199999, so other seeds from 1000000 on are fair.
 """
@@ -24,7 +24,7 @@ from phyrefine.types import Scenario, Violation
 from phyrefine.video.clip import Clip
 from phyrefine.video.delivery import deliver
 from phyrefine.world.eye import WorldVLM
-from phyrefine.world.truth.mistakes import MISTAKES, can_err
+from phyrefine.world.truth.physics.mistakes import MISTAKES, can_err
 from phyrefine.world.truth.scenes import (
     KINDS,
     SEAM_SECONDS,

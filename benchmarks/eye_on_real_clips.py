@@ -24,9 +24,9 @@ from phyrefine.refine.stages import Method, critique
 from phyrefine.select.judge import Judge
 from phyrefine.types import Scenario
 from phyrefine.video.clip import Clip
-from phyrefine.world.case import Case, Motion
 from phyrefine.world.eye import WorldVLM
-from phyrefine.world.flight import is_flight
+from phyrefine.world.eye.checking.flight import is_flight
+from phyrefine.world.eye.measuring.case import Case, Motion
 
 PIXELS = 640
 SEAM_SECONDS, WINDOW_SECONDS = 3.0, 8.0

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 import torch
 from attrs import evolve, frozen
 
-from phyrefine.magi.cache import Captions, ChunkCache
 from phyrefine.magi.config import MagiConfig, SamplingConfig, variant_named
-from phyrefine.magi.layout import Row
-from phyrefine.magi.sampler import Sampler, Savings
-from phyrefine.magi.schedule import Schedule, Step
+from phyrefine.magi.model.cache import Captions, ChunkCache
+from phyrefine.magi.model.layout import Row
+from phyrefine.magi.sampling.sampler import Sampler, Savings
+from phyrefine.magi.sampling.schedule import Schedule, Step
 
 PREFIX_LATENTS, FRAMES = 18, 120
 PROMPT_TOKENS, NULL_TOKENS = 120, 50

@@ -32,7 +32,7 @@ def write(root: Path) -> int:
     import torch
 
     from phyrefine.magi.config import config_sections, variant_named
-    from phyrefine.magi.names import parameter_shapes
+    from phyrefine.magi.weights.names import parameter_shapes
 
     variant = variant_named(VARIANT)
     folder = root / "ckpt" / "magi" / VARIANT
@@ -82,9 +82,9 @@ def load(root: Path) -> dict:
     """Load the checkpoint in this process and run one chunk."""
     import torch
 
-    from phyrefine.magi.cache import Captions
-    from phyrefine.magi.checkpoint import find_layout, load_transformer
-    from phyrefine.magi.layout import Row
+    from phyrefine.magi.model.cache import Captions
+    from phyrefine.magi.model.layout import Row
+    from phyrefine.magi.weights.checkpoint import find_layout, load_transformer
 
     torch.set_num_threads(1)
     imported = peak()
@@ -122,7 +122,7 @@ def main() -> None:
         print(json.dumps(load(Path(sys.argv[2]))))
         return
     from phyrefine.magi.config import variant_named
-    from phyrefine.magi.names import parameter_shapes
+    from phyrefine.magi.weights.names import parameter_shapes
 
     for name, count in COUNTS.items():
         shapes = parameter_shapes(variant_named(name).model)

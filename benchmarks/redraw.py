@@ -28,8 +28,8 @@ def measure(kind: str, scene_seed: int, variant: str, loops: int) -> dict[str, A
     from phyrefine.cli.demo_scenes import make_sample, true_score
     from phyrefine.refine.convergence import MaxLoops
     from phyrefine.refine.loop import Loop
-    from phyrefine.run.store import MemoryStore
-    from phyrefine.run.stored import StoredAsker, StoredGenerator
+    from phyrefine.run.store.store import MemoryStore
+    from phyrefine.run.store.stored import StoredAsker, StoredGenerator
     from phyrefine.select.named import ensemble
     from phyrefine.types import Attempt, Candidates, Prompt
     from phyrefine.world.eye import WorldVLM

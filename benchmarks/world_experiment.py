@@ -3,7 +3,7 @@
     python benchmarks/world_experiment.py --scenes 96 --seeds 3 --scene-seed 1200000
 
 Every arm makes clips of the same held-out scenes with the same noise seeds; scores are
-Physics-IQ-style against the true continuation (``phyrefine.physics_iq.plain``), which no arm but
+Physics-IQ-style against the true continuation (``phyrefine.physics_iq.metrics.plain``), which no arm but
 the oracle sees. Scene seeds from 1000000 on and the "held out" wordings were never trained on; the
 critic's thresholds were set on scenes 1100000-1199999, so other scene seeds are fair.
 
@@ -38,13 +38,13 @@ def measure(kind: str, scene_seed: int, seed: int, variant: str, loops: int) -> 
     from phyrefine.cli.demo_scenes import make_sample
     from phyrefine.refine.convergence import MaxLoops
     from phyrefine.refine.loop import Loop
-    from phyrefine.run.store import MemoryStore
-    from phyrefine.run.stored import StoredAsker, StoredGenerator
+    from phyrefine.run.store.store import MemoryStore
+    from phyrefine.run.store.stored import StoredAsker, StoredGenerator
     from phyrefine.types import Attempt, Prompt
     from phyrefine.world.eye import WorldVLM
     from phyrefine.world.generator import WorldGenerator
     from phyrefine.world.rewriter import WorldLLM
-    from phyrefine.world.truth.captions import all_cues, filler_only
+    from phyrefine.world.truth.captions.captions import all_cues, filler_only
 
     store = MemoryStore()
     vlm = StoredAsker(WorldVLM(), store)
@@ -134,8 +134,8 @@ class Judging:
     """Scores against the truth of one scene."""
 
     def __init__(self, sample: Any) -> None:
-        from phyrefine.world.truth.evaluate import backdrop
         from phyrefine.world.truth.scenes import simulate
+        from phyrefine.world.truth.training.evaluate import backdrop
 
         self.sample = sample
         self.background = backdrop(simulate(sample.scene, fps=8.0))
@@ -162,7 +162,7 @@ class Judging:
         """By the truth: the objects' places overlap less than half as well as a second take's,
         or what should be there at the end is gone.
         """
-        from phyrefine.world.truth.evaluate import measure as against
+        from phyrefine.world.truth.training.evaluate import measure as against
 
         scene, background = self.sample.scene, self.background
         takes = [np.asarray(take.frames) for take in (self.sample.take1, self.sample.take2)]

@@ -19,8 +19,8 @@ import numpy as np
 from phyrefine import Budget, Clip, Refinement, Scenario, SelfRefiner
 from phyrefine.backends.gemini import GeminiVLM
 from phyrefine.backends.loopback import Loopback
+from phyrefine.backends.loopback.rehearsal import rehearse
 from phyrefine.backends.openai import OpenAILLM
-from phyrefine.backends.rehearsal import rehearse
 
 GEMINI, GPT = "gemini-3.8-flash", "gpt-4o"
 # US dollars per million tokens, from a price list of 2026-11-22: check yours before you trust it.

@@ -19,7 +19,7 @@ import numpy as np
 
 from phyrefine import Clip, Refinement, Scenario, SelfRefiner, report
 from phyrefine.backends.diffusers import CogVideoXGenerator
-from phyrefine.backends.diffusers_tiny import tiny_cogvideox
+from phyrefine.backends.diffusers.tiny import tiny_cogvideox
 
 MODEL = "THUDM/CogVideoX-5b-I2V"
 

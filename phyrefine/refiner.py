@@ -19,12 +19,17 @@ from phyrefine.refine import dialect, prompts
 from phyrefine.refine.convergence import default_policy, paper_policy
 from phyrefine.refine.loop import Loop
 from phyrefine.refine.stages import PAPER, Method
-from phyrefine.run.budget import Meter
+from phyrefine.run.budget.meter import Meter
+from phyrefine.run.budget.prices import PriceTable
 from phyrefine.run.endings import reason, stopped_by, where
-from phyrefine.run.foreign import TellingAsker, TellingGenerator, name_of, ours
+from phyrefine.run.error_translation import (
+    ErrorTranslatingAsker,
+    ErrorTranslatingGenerator,
+    name_of,
+    ours,
+)
 from phyrefine.run.journal import tell
 from phyrefine.run.many import Outcome, run_many
-from phyrefine.run.prices import PriceTable
 from phyrefine.run.runner import Run, open_run
 from phyrefine.run.spec import RunSpec
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
@@ -252,15 +257,17 @@ class _Session:
             if asked.chain == "own"
             else [asked]
         )
-        vlm = TellingAsker(self.wrap(refiner.vlm), f"VLM {name_of(refiner.vlm)}")
-        llm = TellingAsker(self.wrap(refiner.llm), f"LLM {name_of(refiner.llm)}")
+        vlm = ErrorTranslatingAsker(self.wrap(refiner.vlm), f"VLM {name_of(refiner.vlm)}")
+        llm = ErrorTranslatingAsker(self.wrap(refiner.llm), f"LLM {name_of(refiner.llm)}")
         wrapped = wrap_generator(
             refiner.generator,
             store=self.run.store,
             meter=self.run.meter,
             listeners=self.listeners,
         )
-        generator = TellingGenerator(wrapped, f"video generator {name_of(refiner.generator)}")
+        generator = ErrorTranslatingGenerator(
+            wrapped, f"video generator {name_of(refiner.generator)}"
+        )
         scorers = tuple(with_models(scorer, self.wrap) for scorer in refiner.scorers)
         count = dialect.token_counter(refiner.generator)
         return tuple(

@@ -23,12 +23,12 @@ COMMANDS = {
     "doctor": ("phyrefine.cli.doctor:doctor", "Check packages, GPU, keys, codecs and disk."),
     "generators": ("phyrefine.cli.generators:generators", "List the video generators."),
     "bench": (
-        "phyrefine.physics_iq.bench_command:bench",
+        "phyrefine.physics_iq.commands.bench:bench",
         "Run a benchmark, resumable, to its table.",
     ),
-    "score": ("phyrefine.physics_iq.commands:score", "Score folders of generated videos."),
-    "ensemble": ("phyrefine.physics_iq.commands:ensemble", "Ensembles over scored folders."),
-    "pack": ("phyrefine.physics_iq.commands:pack", "Write a leaderboard's submission pack."),
+    "score": ("phyrefine.physics_iq.commands.scores:score", "Score folders of generated videos."),
+    "ensemble": ("phyrefine.physics_iq.commands.scores:ensemble", "Ensembles over scored folders."),
+    "pack": ("phyrefine.physics_iq.commands.scores:pack", "Write a leaderboard's submission pack."),
 }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from phyrefine.physics_iq.plain import PlainScore, plain_score
+from phyrefine.physics_iq.metrics.plain import PlainScore, plain_score
 from phyrefine.select.pool import entries
 from phyrefine.types import Refinement, Scenario
 from phyrefine.video.clip import Clip

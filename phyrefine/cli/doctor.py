@@ -146,7 +146,7 @@ def _backends() -> Iterator[Check]:
 def _estimate(generator: str) -> None:
     from rich.table import Table
 
-    from phyrefine.backends.estimates import estimate_memory
+    from phyrefine.backends.diffusers.estimates import estimate_memory
     from phyrefine.cli.tables import console
 
     name, _, path = generator.partition(":")

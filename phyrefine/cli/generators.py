@@ -8,7 +8,7 @@ from rich.text import Text
 
 def generators() -> int:
     """List the video generators: families, context frames, licences, what was verified on what."""
-    from phyrefine.backends.families import list_families
+    from phyrefine.backends.diffusers.families.table import list_families
     from phyrefine.cli.tables import console
 
     screen = console()
@@ -43,7 +43,7 @@ def _backends() -> Table:
 
 
 def _families() -> Table:
-    from phyrefine.backends.families import facts, list_families
+    from phyrefine.backends.diffusers.families.table import facts, list_families
 
     rows = [facts(spec) for spec in list_families()]
     table = Table(title="Families behind diffusers:PATH_OR_ID")
@@ -55,7 +55,7 @@ def _families() -> Table:
 
 
 def _verified() -> dict[str, list[str]]:
-    from phyrefine.backends.families import list_families
+    from phyrefine.backends.diffusers.families.table import list_families
 
     found: dict[str, list[str]] = {}
     for spec in list_families():

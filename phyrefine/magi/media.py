@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.magi.vae import AutoencoderKLMagi
+from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
 from phyrefine.video.frames import resize
 
 UInt8Array = NDArray[np.uint8]

@@ -15,7 +15,23 @@ import torch
 from torch import Tensor
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.captions import (
+from phyrefine.magi.config import SamplingConfig, Variant, check_passes, config_sections
+from phyrefine.magi.media import (
+    Quirks,
+    UInt8Array,
+    decode_frames,
+    encode_prefix,
+    prefix_frames,
+)
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.request import Request, VideoChunk
+from phyrefine.magi.sampling.noise import chunk_noise
+from phyrefine.magi.sampling.overlap import run_ahead
+from phyrefine.magi.sampling.prefixes import PrefixMemory, digest_frames
+from phyrefine.magi.sampling.sampler import FinishedChunk, Sampler
+from phyrefine.magi.sampling.schedule import Step, chunk_count, step_intervals, step_size
+from phyrefine.magi.sampling.state import pack_state, unpack_state
+from phyrefine.magi.text.captions import (
     Caption,
     SpecialTokens,
     TextOptions,
@@ -24,7 +40,9 @@ from phyrefine.magi.captions import (
     null_caption,
     pack,
 )
-from phyrefine.magi.checkpoint import (
+from phyrefine.magi.text.encoder import TextEncoder
+from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
+from phyrefine.magi.weights.checkpoint import (
     PIPELINE_FILE,
     SPECIAL_TOKENS,
     Layout,
@@ -33,26 +51,8 @@ from phyrefine.magi.checkpoint import (
     load_transformer,
     load_vae,
 )
-from phyrefine.magi.config import SamplingConfig, Variant, check_passes, config_sections
-from phyrefine.magi.fingerprint import fingerprint
-from phyrefine.magi.media import (
-    Quirks,
-    UInt8Array,
-    decode_frames,
-    encode_prefix,
-    prefix_frames,
-)
-from phyrefine.magi.memory import Memory, Preset, memory_named, stream_blocks
-from phyrefine.magi.noise import chunk_noise
-from phyrefine.magi.overlap import run_ahead
-from phyrefine.magi.prefixes import PrefixMemory, digest_frames
-from phyrefine.magi.request import Request, VideoChunk
-from phyrefine.magi.sampler import FinishedChunk, Sampler
-from phyrefine.magi.schedule import Step, chunk_count, step_intervals, step_size
-from phyrefine.magi.state import pack_state, unpack_state
-from phyrefine.magi.text import TextEncoder
-from phyrefine.magi.transformer import MagiTransformer3DModel
-from phyrefine.magi.vae import AutoencoderKLMagi
+from phyrefine.magi.weights.fingerprint import fingerprint
+from phyrefine.magi.weights.memory import Memory, Preset, memory_named, stream_blocks
 
 _SIZE_MULTIPLE = 16
 _RELEASE_TEXT = TextOptions()

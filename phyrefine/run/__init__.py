@@ -1,15 +1,15 @@
 """Durability: what is finished stays finished, and nothing is paid for twice."""
 
-from phyrefine.run.budget import Meter
+from phyrefine.run.budget.meter import Meter
+from phyrefine.run.budget.prices import PriceTable
 from phyrefine.run.fallback import FallingBack
 from phyrefine.run.journal import Journal
 from phyrefine.run.many import Outcome, RunInterrupted, run_many, shard
-from phyrefine.run.prices import PriceTable
 from phyrefine.run.replay import replay
 from phyrefine.run.results import read_refinement, refinement_folders
 from phyrefine.run.runner import Run, open_run, read_manifest
 from phyrefine.run.spec import Manifest, RunSpec, as_settings
-from phyrefine.run.store import FolderStore, MemoryStore
+from phyrefine.run.store.store import FolderStore, MemoryStore
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
 
 __all__ = [

@@ -25,7 +25,7 @@ def ours(error: Exception) -> PhyrefineError:
 
 
 @frozen
-class TellingAsker:
+class ErrorTranslatingAsker:
     """A VLM or an LLM whose foreign exceptions come as :class:`~phyrefine.errors.BackendError`.
 
     It stands outside of everything that treats faults, so that a bug is neither tried again nor
@@ -50,7 +50,7 @@ class TellingAsker:
 
 
 @frozen
-class TellingGenerator:
+class ErrorTranslatingGenerator:
     """A video generator whose foreign exceptions come as generation errors.
 
     Attributes:

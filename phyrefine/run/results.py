@@ -13,8 +13,8 @@ from attrs import evolve
 from phyrefine._secrets import scrub_json
 from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.protocols import Store
-from phyrefine.run.disk import read_json, write_json, writing
-from phyrefine.run.store import FolderStore
+from phyrefine.run.store.disk import read_json, write_json, writing
+from phyrefine.run.store.store import FolderStore
 from phyrefine.serialize import canonical, from_json, to_json
 from phyrefine.types import JSON, Refinement, Scenario, Usage
 from phyrefine.video.clip import Clip

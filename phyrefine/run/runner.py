@@ -12,12 +12,12 @@ from attrs import define, field
 from phyrefine.errors import InvalidInputError, RunMismatchError, StoreError
 from phyrefine.protocols import Listener, Store
 from phyrefine.run import results
-from phyrefine.run.budget import Meter
-from phyrefine.run.disk import read_json, write_json, writing
+from phyrefine.run.budget.meter import Meter
 from phyrefine.run.journal import Journal, tell
-from phyrefine.run.lock import RunLock
 from phyrefine.run.spec import Environment, Manifest, RunSpec
-from phyrefine.run.store import FolderStore, MemoryStore
+from phyrefine.run.store.disk import read_json, write_json, writing
+from phyrefine.run.store.lock import RunLock
+from phyrefine.run.store.store import FolderStore, MemoryStore
 from phyrefine.serialize import from_json, to_json
 from phyrefine.types import Refinement, Scenario
 

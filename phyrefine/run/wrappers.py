@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from phyrefine.protocols import LLM, VLM, Listener, Store, VideoGenerator
-from phyrefine.run.budget import Meter
+from phyrefine.run.budget.meter import Meter
+from phyrefine.run.budget.metered import MeteredAsker, MeteredGenerator
 from phyrefine.run.fallback import FallingBack
-from phyrefine.run.keys import warn_if_nameless
 from phyrefine.run.limited import LimitedAsker, PooledGenerator
-from phyrefine.run.metered import MeteredAsker, MeteredGenerator
-from phyrefine.run.store import FolderStore
-from phyrefine.run.stored import StoredAsker, StoredGenerator
+from phyrefine.run.store.keys import warn_if_nameless
+from phyrefine.run.store.store import FolderStore
+from phyrefine.run.store.stored import StoredAsker, StoredGenerator
 
 # Enough to hide the latency of a service, few enough for the rate limits of a first-tier key.
 MAX_CONCURRENCY = 8

@@ -77,16 +77,20 @@ class Clip:
         Raises:
             VideoError: Missing, empty, truncated, audio only, or not a video.
         """
-        from phyrefine.video.files import read_clip
+        from phyrefine.video.files import read_footage
 
-        return read_clip(Path(path), fps=fps)
+        path = Path(path)
+        read = read_footage(path, fps=fps)
+        clip = cls(read.frames, read.fps, source=read.source)
+        return clip if fps is None or path.is_dir() else clip.resample(fps)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, source: str = "bytes") -> Clip:
         """Read an encoded video held in memory; errors as :meth:`read`."""
-        from phyrefine.video.files import decode_clip
+        from phyrefine.video.files import decode_footage
 
-        return decode_clip(data, source=source)
+        read = decode_footage(data, source=source)
+        return cls(read.frames, read.fps, source=read.source)
 
     @classmethod
     def from_array(cls, frames: Any, fps: float, *, source: str | None = None) -> Clip:
@@ -251,15 +255,17 @@ class Clip:
         Raises:
             VideoError: Unknown suffix.
         """
-        from phyrefine.video.files import write_clip
+        from phyrefine.video.files import Footage, write_footage
 
-        return write_clip(self, Path(path), lossless=lossless, quality=quality)
+        footage = Footage(self.frames, self.fps, self.source)
+        return write_footage(footage, Path(path), lossless=lossless, quality=quality)
 
     def to_bytes(self, format: str = "mp4", *, lossless: bool = False, quality: int = 18) -> bytes:  # noqa: A002 - PyAV's and PIL's word
         """Encode in memory; see :meth:`write`."""
-        from phyrefine.video.files import encode_clip
+        from phyrefine.video.files import Footage, encode_footage
 
-        return encode_clip(self, format, lossless=lossless, quality=quality)
+        footage = Footage(self.frames, self.fps, self.source)
+        return encode_footage(footage, format, lossless=lossless, quality=quality)
 
     def to_images(self) -> list[Image]:
         """PIL images, one per frame."""

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from phyrefine._atomic import written_aside
 from phyrefine.errors import VideoError
-from phyrefine.video.clip import Clip
 from phyrefine.video.collecting import Stack
 from phyrefine.video.frames import as_rgb
 
@@ -30,6 +29,15 @@ UNEVEN = 0.3
 # A file may promise this much more than it holds before it counts as cut off.
 MISSING_SECONDS = 0.5
 MAX_FPS = 240.0
+
+
+@frozen
+class Footage:
+    """Frames as a file holds them: uint8 [T, H, W, 3], frames per second, a name for messages."""
+
+    frames: UInt8Array
+    fps: float
+    source: str | None
 
 
 @frozen
@@ -71,26 +79,25 @@ def _encoding(suffix: str, quality: int) -> _Encoding:
 # -- reading -----------------------------------------------------------------------------------
 
 
-def read_clip(path: Path, *, fps: float | None = None) -> Clip:
-    """Read a file or a folder of images; see :meth:`Clip.read`."""
+def read_footage(path: Path, *, fps: float | None = None) -> Footage:
+    """Read a file, or a folder of images at ``fps``; see :meth:`Clip.read`."""
     if not path.exists():
         raise VideoError(f"No such video: {path}")
     if path.is_dir():
         return _read_folder(path, fps)
     if path.stat().st_size == 0:
         raise VideoError(f"{path} is empty (0 bytes).")
-    clip = _decode(str(path), source=path.name)
-    return clip if fps is None else clip.resample(fps)
+    return _decode(str(path), source=path.name)
 
 
-def decode_clip(data: bytes, *, source: str = "bytes") -> Clip:
+def decode_footage(data: bytes, *, source: str = "bytes") -> Footage:
     """Read an encoded video in memory; see :meth:`Clip.from_bytes`."""
     if not data:
         raise VideoError(f"{source} is empty (0 bytes).")
     return _decode(io.BytesIO(data), source=source)
 
 
-def _decode(file: str | IO[bytes], *, source: str) -> Clip:
+def _decode(file: str | IO[bytes], *, source: str) -> Footage:
     try:
         with av.open(file) as container:
             if not container.streams.video:
@@ -174,25 +181,25 @@ def _promised_seconds(stream: Any, container: Any) -> float | None:
     return container.duration / av.time_base if only_video and container.duration else None
 
 
-def _on_even_grid(stack: UInt8Array, times: list[float], nominal: float, source: str) -> Clip:
+def _on_even_grid(stack: UInt8Array, times: list[float], nominal: float, source: str) -> Footage:
     """Variable frame rate becomes constant, by time; constant stays frame for frame."""
     at = np.asarray(times) - times[0]
     if len(stack) == 1 or not np.isfinite(at).all():
-        return Clip(stack, nominal or 24.0, source=source)
+        return Footage(stack, nominal or 24.0, source)
     mean = (len(at) - 1) / at[-1] if at[-1] > 0 else nominal or 24.0
     if np.abs(at * mean - np.arange(len(at))).max() <= UNEVEN:
         # The container's own fraction (30000/1001) is more exact than measured times.
         rate = nominal if nominal and abs(nominal - mean) < 0.02 * mean else mean
-        return Clip(stack, rate, source=source)
+        return Footage(stack, rate, source)
     steps = np.diff(at)
     rate = min(MAX_FPS, 1.0 / float(np.median(steps[steps > 0])))
     end = at[-1] + float(np.median(steps))
     ticks = np.arange(max(1, round(end * rate))) / rate
     shown = np.searchsorted(at, ticks + 1e-6, side="right") - 1
-    return Clip(stack[shown], rate, source=source)
+    return Footage(stack[shown], rate, source)
 
 
-def _read_folder(path: Path, fps: float | None) -> Clip:
+def _read_folder(path: Path, fps: float | None) -> Footage:
     files = sorted(
         (item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES),
         key=lambda item: [
@@ -206,25 +213,27 @@ def _read_folder(path: Path, fps: float | None) -> Clip:
     images = [_decode(str(file), source=file.name).frames[0] for file in files]
     if len({image.shape for image in images}) > 1:
         raise VideoError(f"The images in {path} differ in size.")
-    return Clip(np.stack(images), fps, source=path.name)
+    return Footage(np.stack(images), fps, path.name)
 
 
 # -- writing -----------------------------------------------------------------------------------
 
 
-def write_clip(clip: Clip, path: Path, *, lossless: bool = False, quality: int = 18) -> Path:
+def write_footage(
+    footage: Footage, path: Path, *, lossless: bool = False, quality: int = 18
+) -> Path:
     """Write a file or a folder of images; see :meth:`Clip.write`."""
     if not path.suffix:
-        return _write_folder(clip, path)
+        return _write_folder(footage, path)
     suffix = path.suffix[1:].lower()
     how = _how(suffix, lossless=lossless, quality=quality)
     with written_aside(path) as aside:
-        _encode(clip, str(aside), suffix, how)
+        _encode(footage, str(aside), suffix, how)
     return path
 
 
-def encode_clip(
-    clip: Clip,
+def encode_footage(
+    footage: Footage,
     format: str,  # noqa: A002 - PyAV's and PIL's word
     *,
     lossless: bool = False,
@@ -232,7 +241,7 @@ def encode_clip(
 ) -> bytes:
     """Encode in memory; see :meth:`Clip.to_bytes`."""
     buffer = io.BytesIO()
-    _encode(clip, buffer, format, _how(format, lossless=lossless, quality=quality))
+    _encode(footage, buffer, format, _how(format, lossless=lossless, quality=quality))
     return buffer.getvalue()
 
 
@@ -243,9 +252,9 @@ def _how(suffix: str, *, lossless: bool, quality: int) -> _Encoding:
     return LOSSLESS if lossless else how
 
 
-def _encode(clip: Clip, target: str | IO[bytes], suffix: str, how: _Encoding) -> None:
-    frames = _even_size(clip.frames) if how.pixels == "yuv420p" else clip.frames
-    rate = Fraction(clip.fps).limit_denominator(100_000)
+def _encode(footage: Footage, target: str | IO[bytes], suffix: str, how: _Encoding) -> None:
+    frames = _even_size(footage.frames) if how.pixels == "yuv420p" else footage.frames
+    rate = Fraction(footage.fps).limit_denominator(100_000)
     # The index goes to the front, so that a file plays while it loads; it takes a second pass
     # over the file, which memory does not offer.
     options = {"movflags": "+faststart"} if suffix == "mp4" and isinstance(target, str) else {}
@@ -303,13 +312,13 @@ def _palette(frames: UInt8Array, rate: Fraction) -> Iterator[Any]:
         yield graph.pull()
 
 
-def _write_folder(clip: Clip, path: Path) -> Path:
+def _write_folder(footage: Footage, path: Path) -> Path:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise VideoError(f"{path} exists and is not an empty folder: choose another name.")
     aside = path.with_name(f".{path.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    for index, frame in enumerate(clip.frames):
+    for index, frame in enumerate(footage.frames):
         (aside / f"{index:05d}.png").write_bytes(encode_png(frame))
     if path.exists():
         path.rmdir()

@@ -20,8 +20,8 @@ from pathlib import Path
 from phyrefine import Scenario, SelfRefiner
 from phyrefine.backends.gemini import GeminiVLM
 from phyrefine.backends.loopback import Loopback
+from phyrefine.backends.loopback.rehearsal import rehearse
 from phyrefine.backends.openai import OpenAILLM
-from phyrefine.backends.rehearsal import rehearse
 from phyrefine.testing import moving_clip
 from phyrefine.world.generator import WorldGenerator
 

@@ -3,9 +3,9 @@
 import pytest
 from faulty_server import FakeClock
 
-from phyrefine.backends.gate import forget_gates
+from phyrefine.backends.calling.pacing import forget_pacers
 from phyrefine.backends.loopback import Loopback
-from phyrefine.backends.rehearsal import rehearse
+from phyrefine.backends.loopback.rehearsal import rehearse
 
 KEY = "key-0123456789-do-not-tell"
 
@@ -19,7 +19,7 @@ def shared_server():
 @pytest.fixture
 def server(shared_server):
     """The shared server, as new."""
-    forget_gates()
+    forget_pacers()
     shared_server.reply, shared_server.interfere = rehearse, lambda _: None
     shared_server.processing_polls, shared_server.failed = 0, None
     shared_server.requests.clear()

@@ -14,7 +14,7 @@ import tiny_pipelines as tiny
 from attrs import field, frozen
 
 from phyrefine.backends.diffusers import DiffusersVideoGenerator
-from phyrefine.backends.diffusers_families.native import framepack
+from phyrefine.backends.diffusers.families.native import framepack
 
 SHORT = {"max_sequence_length": 16}
 

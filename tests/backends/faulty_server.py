@@ -9,7 +9,7 @@ import time
 from attrs import define, field
 
 from phyrefine.backends.loopback import Loopback, Request, Response, Sender
-from phyrefine.backends.rehearsal import rehearse
+from phyrefine.backends.loopback.rehearsal import rehearse
 
 
 class FakeClock:

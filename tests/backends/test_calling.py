@@ -1,4 +1,4 @@
-"""The retry layer and the gate that all workers of a model share, without any network."""
+"""The retry layer and the pacer that all workers of a model share, without any network."""
 
 import signal
 import threading
@@ -8,8 +8,9 @@ import pytest
 from faulty_server import FakeClock
 
 from phyrefine import errors
-from phyrefine.backends.calling import Caller, Fault, FaultSignalError, OverdueError, Policy, within
-from phyrefine.backends.gate import Gate
+from phyrefine.backends.calling.caller import Caller, within
+from phyrefine.backends.calling.pacing import Pacer
+from phyrefine.backends.calling.policy import Fault, FaultSignalError, OverdueError, Policy
 from phyrefine.types import Usage
 
 
@@ -34,12 +35,12 @@ class Line:
         return play
 
 
-def caller(gate=None, clock=None, jitter=0.0, **policy):
+def caller(pacer=None, clock=None, jitter=0.0, **policy):
     def classify(raised):
         return Fault(errors.ServerFaultError(f"{raised}", provider="p", model="m"))
 
     return Caller(
-        gate or Gate(), classify, Policy(**policy), clock or FakeClock(), jitter=lambda: jitter
+        pacer or Pacer(), classify, Policy(**policy), clock or FakeClock(), jitter=lambda: jitter
     )
 
 
@@ -51,18 +52,18 @@ class TestCircuit:
         assert clock.waits == [0.5, 1, 2, 4]
 
     def test_an_outage_pauses_the_call_and_does_not_fail_it(self, caplog):
-        gate, clock, line = Gate(), FakeClock(), Line("ok", *[fault()] * 7, "back")
-        client = caller(gate, clock, trip_after=3, jitter=0.5)
+        pacer, clock, line = Pacer(), FakeClock(), Line("ok", *[fault()] * 7, "back")
+        client = caller(pacer, clock, trip_after=3, jitter=0.5)
         assert client.call(line).value == "ok"
         done = client.call(line)
         assert (done.value, done.tries) == ("back", 8)
-        # Two waits of its own, then the gate's probes at growing intervals.
+        # Two waits of its own, then the pacer's probes at growing intervals.
         assert clock.waits == pytest.approx([0.5, 1, *(1.05 * t for t in (15, 30, 60, 120, 240))])
         assert "failed 3 times in a row" in caplog.text
 
     def test_an_outage_that_lasts_ends_in_the_fault(self):
-        gate, clock = Gate(), FakeClock()
-        client = caller(gate, clock, trip_after=3, outage=100)
+        pacer, clock = Pacer(), FakeClock()
+        client = caller(pacer, clock, trip_after=3, outage=100)
         client.call(Line("ok"))
         line = Line(fault())
         with pytest.raises(errors.OverloadedError) as caught:
@@ -72,8 +73,8 @@ class TestCircuit:
         assert clock.now() - 1000 >= 100
 
     def test_after_an_outage_calls_fail_at_once_but_for_probes(self):
-        gate, clock = Gate(), FakeClock()
-        client = caller(gate, clock, trip_after=3, outage=100, max_retries=0)
+        pacer, clock = Pacer(), FakeClock()
+        client = caller(pacer, clock, trip_after=3, outage=100, max_retries=0)
         client.call(Line("ok"))
         line = Line(fault())
         for _ in range(3):
@@ -88,28 +89,28 @@ class TestCircuit:
         assert client.call(Line("and again")).value == "and again"
 
     def test_an_interrupted_probe_leaves_the_gate_to_others(self):
-        gate, clock = Gate(), FakeClock()
-        client = caller(gate, clock, trip_after=1, outage=100, max_retries=0)
+        pacer, clock = Pacer(), FakeClock()
+        client = caller(pacer, clock, trip_after=1, outage=100, max_retries=0)
         client.call(Line("ok"))
-        gate.fault(clock, fault().fault.error, True, client.policy)
-        assert gate._open_since is not None
+        pacer.fault(clock, fault().fault.error, True, client.policy)
+        assert pacer._open_since is not None
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("phyrefine.backends.calling.within", _interrupted)
+            patch.setattr("phyrefine.backends.calling.caller.within", _interrupted)
             with pytest.raises(KeyboardInterrupt):
                 client.call(Line("never asked"))
         assert client.call(Line("ok")).value == "ok"
-        assert gate._open_since is None
+        assert pacer._open_since is None
 
     def test_one_worker_probes_while_the_others_wait(self):
-        gate, clock = Gate(), FakeClock()
+        pacer, clock = Pacer(), FakeClock()
         policy = Policy(trip_after=1)
-        gate.answered()
-        gate.fault(clock, fault().fault.error, True, policy)
+        pacer.answered()
+        pacer.fault(clock, fault().fault.error, True, policy)
         clock.time += 20
-        assert gate._next_wait(clock.now(), 300, 900) == (0.0, True)
-        assert gate._next_wait(clock.now(), 300, 900) == (1.0, True)
-        gate.answered()
-        assert gate._next_wait(clock.now(), 300, 900) == (0.0, False)
+        assert pacer._next_wait(clock.now(), 300, 900) == (0.0, True)
+        assert pacer._next_wait(clock.now(), 300, 900) == (1.0, True)
+        pacer.answered()
+        assert pacer._next_wait(clock.now(), 300, 900) == (0.0, False)
 
 
 def _interrupted(*_):
@@ -118,17 +119,17 @@ def _interrupted(*_):
 
 class TestRateLimit:
     def test_a_429_holds_every_worker_of_the_model(self):
-        gate, clock = Gate(), FakeClock()
-        hit = caller(gate, clock)
+        pacer, clock = Pacer(), FakeClock()
+        hit = caller(pacer, clock)
         hit.call(Line(fault(errors.RateLimitedError, retry_after=17), "ok"))
         assert clock.waits == [17]
-        gate.pause(clock, 17, errors.RateLimitedError("slow.", provider="p", model="m"))
-        other = caller(gate, clock, jitter=0.5)
+        pacer.pause(clock, 17, errors.RateLimitedError("slow.", provider="p", model="m"))
+        other = caller(pacer, clock, jitter=0.5)
         other.call(Line("ok"))
         assert clock.waits[1:] == pytest.approx([17 * 1.05])
 
     def test_real_threads_wait_too_and_do_not_come_back_together(self):
-        gate, sent, lock = Gate(), [], threading.Lock()
+        pacer, sent, lock = Pacer(), [], threading.Lock()
         first = threading.Event()
 
         def send(limit):
@@ -141,7 +142,7 @@ class TestRateLimit:
             return "ok"
 
         def work(jitter):
-            Caller(gate, lambda _: None, Policy(), jitter=lambda: jitter).call(send)
+            Caller(pacer, lambda _: None, Policy(), jitter=lambda: jitter).call(send)
 
         leader = threading.Thread(target=work, args=(0.0,))
         leader.start()
@@ -156,11 +157,11 @@ class TestRateLimit:
         assert min(sent[1:]) - sent[0] >= 0.29
 
     def test_a_pause_longer_than_the_budget_is_no_wait(self):
-        gate, clock = Gate(), FakeClock()
-        gate.pause(clock, 1000, errors.RateLimitedError("slow.", provider="p", model="m"))
+        pacer, clock = Pacer(), FakeClock()
+        pacer.pause(clock, 1000, errors.RateLimitedError("slow.", provider="p", model="m"))
         line = Line("ok")
         with pytest.raises(errors.RateLimitedError, match="paused for 1000 s more"):
-            caller(gate, clock).call(line)
+            caller(pacer, clock).call(line)
         assert (line.sent, clock.waits) == (0, [])
 
 
@@ -207,8 +208,8 @@ class TestCtrlC:
                 raise plays[where]
             hold.wait(60)
 
-        gate = Gate()
-        client = Caller(gate, lambda _: None, Policy())
+        pacer = Pacer()
+        client = Caller(pacer, lambda _: None, Policy())
         press = (threading.main_thread().ident, signal.SIGINT)
         alarm = threading.Timer(0.3, signal.pthread_kill, press)
         began = time.monotonic()

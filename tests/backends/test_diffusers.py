@@ -15,9 +15,14 @@ import torch
 from attrs import evolve
 
 from phyrefine import registry
-from phyrefine.backends import passes, pipelines
-from phyrefine.backends.diffusers import CogVideoXGenerator, DiffusersVideoGenerator
-from phyrefine.backends.family_spec import Window
+from phyrefine.backends.continuing.fingerprint import fingerprint
+from phyrefine.backends.diffusers import (
+    CogVideoXGenerator,
+    DiffusersVideoGenerator,
+    passes,
+    pipelines,
+)
+from phyrefine.backends.diffusers.families.spec import Window
 from phyrefine.errors import (
     GenerationError,
     GeneratorMemoryError,
@@ -344,14 +349,14 @@ def test_identity_follows_weights_and_settings(pipe):
 
 def test_switches_and_adapter_strengths_are_part_of_the_identity():
     wan = tiny.wan_22()
-    plain = pipelines.fingerprint(wan)
+    plain = fingerprint(wan)
     wan.transformer.blocks[0].scaling = {"style": 0.5}  # as PEFT keeps it
-    half = pipelines.fingerprint(wan)
+    half = fingerprint(wan)
     wan.transformer.blocks[0].scaling["style"] = 1.0
-    assert len({plain, half, pipelines.fingerprint(wan)}) == 3
+    assert len({plain, half, fingerprint(wan)}) == 3
     del wan.transformer.blocks[0].scaling
     wan.register_to_config(boundary_ratio=0.5)
-    assert pipelines.fingerprint(wan) != plain
+    assert fingerprint(wan) != plain
 
 
 # -- stopping and failing ----------------------------------------------------------------------

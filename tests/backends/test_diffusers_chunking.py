@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from phyrefine.backends import chunking, families
-from phyrefine.backends.diffusers_families.native import framepack
+from phyrefine.backends.continuing import chunking
+from phyrefine.backends.diffusers.context import prefix_frames
+from phyrefine.backends.diffusers.families import table as families
+from phyrefine.backends.diffusers.families.native import framepack
 from phyrefine.errors import InvalidInputError
 from phyrefine.testing import moving_clip
 from phyrefine.types import FrameGrid, Prompt, Shot
@@ -92,16 +94,16 @@ def test_given_seeds_and_prompts_win_chunk_by_chunk():
 def test_the_context_is_the_end_of_the_prefix():
     prefix = moving_clip(72, (32, 32), 24.0)
     spec = evolve(families.named("cosmos-predict2"), fps=8.0)
-    frames = chunking.prefix_frames(spec, prefix)
+    frames = prefix_frames(spec, prefix)
     np.testing.assert_array_equal(frames[-1], prefix.frames[-1])
     np.testing.assert_array_equal(frames[-5:], prefix.frames[[59, 62, 65, 68, 71]])
 
 
 def test_missing_and_short_prefixes_are_refused():
     with pytest.raises(InvalidInputError, match="has no prefix"):
-        chunking.prefix_frames(families.named("cogvideox-i2v"), None)
+        prefix_frames(families.named("cogvideox-i2v"), None)
     with pytest.raises(InvalidInputError, match=r"gives 3 frames at 24 fps; skyreels.* at least 5"):
-        chunking.prefix_frames(families.named("skyreels-v2-df"), moving_clip(3, (32, 32), 24.0))
+        prefix_frames(families.named("skyreels-v2-df"), moving_clip(3, (32, 32), 24.0))
 
 
 def test_colour_match_moves_mean_and_spread_and_says_so():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from phyrefine.backends.families import facts, list_families
+from phyrefine.backends.diffusers.families.table import facts, list_families
 
 PAGE = Path(__file__).parents[2] / "docs" / "backends" / "diffusers.md"
 

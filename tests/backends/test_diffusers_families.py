@@ -13,7 +13,8 @@ import pytest
 import torch
 from attrs import evolve
 
-from phyrefine.backends import families, passes
+from phyrefine.backends.diffusers import passes
+from phyrefine.backends.diffusers.families import table as families
 from phyrefine.errors import InvalidInputError
 from phyrefine.testing import check_generator, moving_clip
 from phyrefine.types import Prompt, Shot

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from phyrefine.backends.fitting import Fit, model_size
+from phyrefine.backends.continuing.fitting import Fit, model_size
 from phyrefine.errors import InvalidInputError
 from phyrefine.video.clip import Clip
 from phyrefine.video.frames import resize

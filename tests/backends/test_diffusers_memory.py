@@ -7,8 +7,8 @@ import tiny_pipelines as tiny
 import torch
 from attrs import evolve
 
-from phyrefine.backends import estimates, families, memory
-from phyrefine.backends.diffusers import DiffusersVideoGenerator
+from phyrefine.backends.diffusers import DiffusersVideoGenerator, estimates, memory
+from phyrefine.backends.diffusers.families import table as families
 from phyrefine.errors import InvalidInputError
 from phyrefine.testing import moving_clip
 from phyrefine.types import Prompt, Shot

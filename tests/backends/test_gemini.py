@@ -14,7 +14,7 @@ from faulty_server import Cut, HangUp, Script, asks
 
 from phyrefine import errors
 from phyrefine.backends.gemini import GeminiLLM, GeminiVLM
-from phyrefine.backends.gemini_request import thinking_config
+from phyrefine.backends.gemini.request import thinking_config
 from phyrefine.backends.loopback import Response, gemini_body, google_error
 from phyrefine.testing import check_llm, check_vlm, moving_clip
 from phyrefine.types import Question

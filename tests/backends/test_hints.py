@@ -4,10 +4,10 @@ import datetime as dt
 
 import pytest
 
-from phyrefine.backends import models
-from phyrefine.backends.excerpt import excerpt, shown, tidy, without_thoughts
-from phyrefine.backends.hints import wait_hint
-from phyrefine.backends.service import Service, hide_headers
+from phyrefine.backends.calling.caller import models
+from phyrefine.backends.calling.excerpt import excerpt, shown, tidy, without_thoughts
+from phyrefine.backends.calling.hints import wait_hint
+from phyrefine.backends.calling.service import Service, hide_headers
 
 NOW = dt.datetime(2026, 11, 25, 12, 0, tzinfo=dt.UTC)
 INFO = "type.googleapis.com/google.rpc.RetryInfo"

@@ -6,8 +6,8 @@ import pytest
 from faulty_server import Script, asks
 
 from phyrefine import errors
+from phyrefine.backends.calling.models import SERVERS
 from phyrefine.backends.loopback import Response, chat_body, openai_error, responses_body
-from phyrefine.backends.models import SERVERS
 from phyrefine.backends.openai import OpenAILLM, OpenAIVLM
 from phyrefine.testing import check_llm, check_vlm, moving_clip
 from phyrefine.types import Question
@@ -208,7 +208,7 @@ def test_video_url_where_a_server_takes_it(openai, server):
 
 
 def test_a_second_question_on_a_video_needs_no_second_encoding(openai, server, monkeypatch):
-    from phyrefine.backends import openai_request
+    from phyrefine.backends.openai import request as openai_request
 
     made, encoded = [], openai_request.encoded
     monkeypatch.setattr(

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from phyrefine.backends.media import (
+from phyrefine.backends.calling.media import (
     Recent,
     chosen_frames,
     encoded,

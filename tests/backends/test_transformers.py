@@ -16,7 +16,7 @@ pytest.importorskip("transformers")
 from tiny_models import NO_SYSTEM, TURNS, gemma3, gguf_llama, internvl, llama, qwen2_5_vl, qwen3_vl
 
 from phyrefine.backends.transformers import TransformersLLM, TransformersVLM
-from phyrefine.backends.transformers_loading import load_processor
+from phyrefine.backends.transformers.loading import load_processor
 
 SCHEMA = {"type": "object", "properties": {"score": {"type": "number"}}}
 SMALL = {"max_tokens": 6, "max_frames": 4, "side": 56, "device": "cpu"}
@@ -232,7 +232,7 @@ def test_quantization_reaches_from_pretrained(tiny, monkeypatch):
     with pytest.raises(errors.MissingDependencyError, match="pip install bitsandbytes"):
         TransformersLLM(tiny(llama), quantization="8bit")
     given = []
-    monkeypatch.setattr("phyrefine.backends.transformers_loading.installed", lambda _: True)
+    monkeypatch.setattr("phyrefine.backends.transformers.loading.installed", lambda _: True)
     monkeypatch.setattr(
         transformers.AutoModelForCausalLM,
         "from_pretrained",
@@ -307,7 +307,7 @@ def test_a_broken_torchvision_is_named(tiny, tmp_path, monkeypatch):
 def test_images_only_is_known(tiny):
     import transformers
 
-    from phyrefine.backends.transformers_loading import Source
+    from phyrefine.backends.transformers.loading import Source
 
     for build in (gemma3, qwen2_5_vl):
         _, images_only = load_processor(transformers, Source(tiny(build)))

@@ -13,8 +13,8 @@ from faulty_server import Cut, HangUp, Script, asks
 
 from phyrefine import Budget, Scenario, SelfRefiner, errors
 from phyrefine.backends.loopback import Response, gemini_body, google_error, openai_error
+from phyrefine.backends.loopback.rehearsal import rehearse
 from phyrefine.backends.openai import OpenAILLM, OpenAIVLM
-from phyrefine.backends.rehearsal import rehearse
 from phyrefine.run import FallingBack
 from phyrefine.run.journal import read_journal
 from phyrefine.testing import MovingDot, moving_clip

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import torch
 
-from phyrefine.backends.diffusers_tiny import tiny_cogvideox
-from phyrefine.backends.diffusers_tiny import tiny_t5 as t5
-from phyrefine.backends.diffusers_tiny import tiny_t5_encoder as t5_encoder
+from phyrefine.backends.diffusers.tiny import tiny_cogvideox
+from phyrefine.backends.diffusers.tiny import tiny_t5 as t5
+from phyrefine.backends.diffusers.tiny import tiny_t5_encoder as t5_encoder
 
 
 def cogvideox(**options):

@@ -3,7 +3,7 @@
 import pytest
 
 from phyrefine.__main__ import main
-from phyrefine.backends.families import facts, list_families, named
+from phyrefine.backends.diffusers.families.table import facts, list_families, named
 
 
 def test_every_family_is_listed_with_context_licence_and_what_was_run(capsys):

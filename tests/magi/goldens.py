@@ -8,14 +8,20 @@ import attrs
 import torch
 from safetensors.torch import load_file
 
-from phyrefine.magi import embeddings
-from phyrefine.magi.cache import Captions, cache_state
-from phyrefine.magi.captions import SpecialTokens, TextOptions, chunk_caption, null_caption, pack
-from phyrefine.magi.checkpoint import load_transformer
 from phyrefine.magi.config import parse_config
-from phyrefine.magi.layout import Row
-from phyrefine.magi.sampler import Sampler, Savings
-from phyrefine.magi.schedule import step_size
+from phyrefine.magi.model import embeddings
+from phyrefine.magi.model.cache import Captions, cache_state
+from phyrefine.magi.model.layout import Row
+from phyrefine.magi.sampling.sampler import Sampler, Savings
+from phyrefine.magi.sampling.schedule import step_size
+from phyrefine.magi.text.captions import (
+    SpecialTokens,
+    TextOptions,
+    chunk_caption,
+    null_caption,
+    pack,
+)
+from phyrefine.magi.weights.checkpoint import load_transformer
 
 DATA = Path(__file__).parent.parent / "data" / "magi"
 MODELS = ("dit_a", "dit_b")

@@ -10,7 +10,7 @@ from torch import distributed
 
 from magi.goldens import Call, error, read_tensors, sampler, transformer
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.cache import ChunkCache
+from phyrefine.magi.model.cache import ChunkCache
 
 
 def errors(network):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.cache import Captions, ChunkCache, cache_state
+from phyrefine.magi.model.cache import Captions, ChunkCache, cache_state
 
 CPU = torch.device("cpu")
 

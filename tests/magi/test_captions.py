@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.captions import (
+from phyrefine.magi.text.captions import (
     MissingSpecialTokensWarning,
     SpecialTokens,
     TextOptions,

@@ -11,13 +11,6 @@ import zstandard
 from safetensors.torch import load_file, save_file
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.checkpoint import (
-    PIPELINE_FILE,
-    find_layout,
-    load_transformer,
-    load_vae,
-    parse_vae_config,
-)
 from phyrefine.magi.config import (
     VARIANTS,
     MagiConfig,
@@ -26,9 +19,16 @@ from phyrefine.magi.config import (
     read_config,
     variant_named,
 )
-from phyrefine.magi.names import kept_in_float32, original_name, parameter_shapes
-from phyrefine.magi.tensors import read_tensors, tensor_shapes, weight_files
-from phyrefine.magi.transformer import MagiTransformer3DModel
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.weights.checkpoint import (
+    PIPELINE_FILE,
+    find_layout,
+    load_transformer,
+    load_vae,
+    parse_vae_config,
+)
+from phyrefine.magi.weights.names import kept_in_float32, original_name, parameter_shapes
+from phyrefine.magi.weights.tensors import read_tensors, tensor_shapes, weight_files
 
 from .goldens import DATA, MODELS, Call, error, read_json, transformer, variant
 from .test_linears import quantized_network

@@ -6,9 +6,9 @@ import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.models.attention_dispatch import attention_backend
 
-from phyrefine.magi.cache import ChunkCache
-from phyrefine.magi.names import kept_in_float32
-from phyrefine.magi.transformer import MagiTransformer3DModel
+from phyrefine.magi.model.cache import ChunkCache
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.weights.names import kept_in_float32
 
 from .goldens import FORWARD, MODELS, Call, cached, error, transformer
 

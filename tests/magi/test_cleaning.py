@@ -2,7 +2,7 @@
 
 import pytest
 
-from phyrefine.magi.cleaning import clean_caption
+from phyrefine.magi.text.cleaning import clean_caption
 
 from .goldens import read_json
 

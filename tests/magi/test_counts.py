@@ -7,10 +7,10 @@ import attrs
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
-from phyrefine.magi import products
 from phyrefine.magi.config import variant_named
-from phyrefine.magi.layout import Row
-from phyrefine.magi.transformer import MagiTransformer3DModel
+from phyrefine.magi.model import products
+from phyrefine.magi.model.layout import Row
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
 
 from .goldens import MODELS, Call, transformer
 

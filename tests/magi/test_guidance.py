@@ -2,10 +2,10 @@ import attrs
 import pytest
 import torch
 
-from phyrefine.magi.cache import Captions, ChunkCache
 from phyrefine.magi.config import SamplingConfig
-from phyrefine.magi.guidance import guidance_scales, plan_step, refresh_row
-from phyrefine.magi.schedule import Step, Turn, step_size
+from phyrefine.magi.model.cache import Captions, ChunkCache
+from phyrefine.magi.sampling.guidance import guidance_scales, plan_step, refresh_row
+from phyrefine.magi.sampling.schedule import Step, Turn, step_size
 
 from .goldens import (
     FORWARD,

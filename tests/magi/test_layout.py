@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.layout import Query, Row, Span, layout_of
+from phyrefine.magi.model.layout import Query, Row, Span, layout_of
 
 
 def test_one_group_with_history():

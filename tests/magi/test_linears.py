@@ -4,9 +4,9 @@ import attrs
 import pytest
 import torch
 
-from phyrefine.magi.linears import Fp8Linear, FullLinear, StreamLinear, projection
-from phyrefine.magi.schedule import step_size
-from phyrefine.magi.transformer import MagiTransformer3DModel
+from phyrefine.magi.model.linears import Fp8Linear, FullLinear, StreamLinear, projection
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.sampling.schedule import step_size
 
 from .goldens import Call, read_tensors, transformer
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.memory import Memory, memory_named, spread, stream_blocks
-from phyrefine.magi.transformer import MagiTransformer3DModel
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.weights.memory import Memory, memory_named, spread, stream_blocks
 
 from .goldens import FORWARD, Call, error, transformer
 

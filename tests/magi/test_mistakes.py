@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from phyrefine.magi import attention, embeddings, guidance, norms, schedule
-from phyrefine.magi.sampler import Savings
-from phyrefine.magi.transformer import MagiTransformer3DModel
+from phyrefine.magi.model import attention, embeddings, norms
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.sampling import guidance, schedule
+from phyrefine.magi.sampling.sampler import Savings
 
 from .goldens import FORWARD, SAMPLER, Call, error, read_tensors, sampler, transformer
 
@@ -101,7 +102,7 @@ def _scales_one_step_late(patch):
 def _refresh_without_null_token(patch):
     exact = guidance.refresh_row
     patch.setattr(
-        "phyrefine.magi.sampler.refresh_row",
+        "phyrefine.magi.sampling.sampler.refresh_row",
         lambda turn, config: attrs.evolve(exact(turn, config), null=False),
     )
 

@@ -1,6 +1,6 @@
 import torch
 
-from phyrefine.magi.noise import chunk_noise
+from phyrefine.magi.sampling.noise import chunk_noise
 
 SHAPE = (6, 4, 4)
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from phyrefine.magi.overlap import run_ahead
+from phyrefine.magi.sampling.overlap import run_ahead
 
 
 def test_items_come_in_order_and_the_next_is_made_meanwhile():
@@ -66,7 +66,7 @@ def test_nothing_is_made_before_it_is_asked_for():
 
 ON_ONE_THREAD = """
 import torch
-from phyrefine.magi.overlap import run_ahead
+from phyrefine.magi.sampling.overlap import run_ahead
 
 torch.set_num_threads(1)
 x, weight = torch.randn(7, 31), torch.randn(64, 31)

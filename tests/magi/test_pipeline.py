@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.magi.captions import MissingSpecialTokensWarning, TextOptions
 from phyrefine.magi.media import Quirks, fps_indices, prefix_frames
 from phyrefine.magi.pipeline import MagiPipeline
 from phyrefine.magi.request import Request
+from phyrefine.magi.text.captions import MissingSpecialTokensWarning, TextOptions
 from phyrefine.testing import moving_clip
 
 VIDEO = moving_clip(96, (32, 48), 24.0).frames

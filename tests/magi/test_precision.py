@@ -3,14 +3,14 @@
 import pytest
 import torch
 
-from phyrefine.magi.checkpoint import load_transformer
-from phyrefine.magi.names import kept_in_float32
-from phyrefine.magi.precision import (
+from phyrefine.magi.model.precision import (
     normed_value_scale,
     power_of_two_above,
     scaled_linear,
     stream_dtype,
 )
+from phyrefine.magi.weights.checkpoint import load_transformer
+from phyrefine.magi.weights.names import kept_in_float32
 
 from .goldens import DATA, MODELS, Call, error, transformer, variant
 

@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from phyrefine.magi.cache import ChunkCache
-from phyrefine.magi.prefixes import PrefixMemory, digest_frames
+from phyrefine.magi.model.cache import ChunkCache
+from phyrefine.magi.sampling.prefixes import PrefixMemory, digest_frames
 
 
 def test_a_prefix_is_encoded_and_shown_once():

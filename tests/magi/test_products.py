@@ -7,9 +7,9 @@ import torch
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from phyrefine.magi import products
-from phyrefine.magi.linears import FullLinear, StreamLinear
-from phyrefine.magi.transformer import MagiTransformer3DModel
+from phyrefine.magi.model import products
+from phyrefine.magi.model.linears import FullLinear, StreamLinear
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
 
 
 class Operators(TorchDispatchMode):
@@ -85,10 +85,10 @@ def test_an_operator_that_went_or_changed_is_left_alone(fault, monkeypatch):
 
 
 def test_groups_on_a_cpu_change_nothing_but_rounding(monkeypatch):
-    from phyrefine.magi import transformer as module
-    from phyrefine.magi.cache import Captions
     from phyrefine.magi.config import MagiConfig
-    from phyrefine.magi.layout import Row
+    from phyrefine.magi.model import transformer as module
+    from phyrefine.magi.model.cache import Captions
+    from phyrefine.magi.model.layout import Row
 
     torch.manual_seed(0)
     shape = MagiConfig(3, 64, 128, 8, 8, 8, caption_channels=16, caption_max_length=8)

@@ -2,10 +2,10 @@ import attrs
 import pytest
 import torch
 
-from phyrefine.magi.cache import cache_state
-from phyrefine.magi.sampler import Savings
-from phyrefine.magi.schedule import Schedule
-from phyrefine.magi.state import pack_state, unpack_state
+from phyrefine.magi.model.cache import cache_state
+from phyrefine.magi.sampling.sampler import Savings
+from phyrefine.magi.sampling.schedule import Schedule
+from phyrefine.magi.sampling.state import pack_state, unpack_state
 
 from .goldens import SAMPLER, SCENARIOS, error, read_json, read_tensors, sampler
 

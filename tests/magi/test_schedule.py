@@ -4,8 +4,14 @@ import pytest
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.magi.config import SamplingConfig
-from phyrefine.magi.guidance import guidance_scales
-from phyrefine.magi.schedule import Schedule, chunk_count, step_intervals, step_size, time_grid
+from phyrefine.magi.sampling.guidance import guidance_scales
+from phyrefine.magi.sampling.schedule import (
+    Schedule,
+    chunk_count,
+    step_intervals,
+    step_size,
+    time_grid,
+)
 
 from .goldens import read_json
 

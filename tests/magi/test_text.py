@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.text import TextEncoder
+from phyrefine.magi.text.encoder import TextEncoder
 
 from .goldens import DATA, error, read_json, read_tensors
 
@@ -101,7 +101,7 @@ def test_other_weights_under_the_same_name_read_no_features_from_disk(tmp_path):
 
 
 def test_memory_is_bounded(encoder, monkeypatch):
-    monkeypatch.setattr("phyrefine.magi.text._KEPT_PROMPTS", 2)
+    monkeypatch.setattr("phyrefine.magi.text.encoder._KEPT_PROMPTS", 2)
     for text in ("one ball", "two balls", "three balls"):
         encoder.encode(text)
     before = encoder.encoded

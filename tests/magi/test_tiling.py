@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from phyrefine.magi.tiling import Tiling, blend, decode_pieces, encode_pieces
+from phyrefine.magi.vae.tiling import Tiling, blend, decode_pieces, encode_pieces
 
 TILING = Tiling(size=16, frames=12, overlap=0.25)
 

@@ -2,10 +2,10 @@ import attrs
 import pytest
 import torch
 
-from phyrefine.magi.cache import Captions, ChunkCache
-from phyrefine.magi.layout import Row
-from phyrefine.magi.schedule import step_size
-from phyrefine.magi.transformer import MagiTransformer3DModel
+from phyrefine.magi.model.cache import Captions, ChunkCache
+from phyrefine.magi.model.layout import Row
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.sampling.schedule import step_size
 
 from .goldens import (
     FORWARD,

@@ -7,11 +7,11 @@ import torch
 from diffusers import ConfigMixin, ModelMixin
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.checkpoint import load_vae
 from phyrefine.magi.media import decode_frames, encode_prefix, to_frames, to_pixels
-from phyrefine.magi.tiling import Tiling
-from phyrefine.magi.vae import AutoencoderKLMagi
-from phyrefine.magi.vae_blocks import VaeShape
+from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
+from phyrefine.magi.vae.blocks import VaeShape
+from phyrefine.magi.vae.tiling import Tiling
+from phyrefine.magi.weights.checkpoint import load_vae
 
 from .goldens import DATA, error, read_json, read_tensors
 

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import save_file
 
 from phyrefine.magi.config import MagiConfig, SamplingConfig, config_sections
-from phyrefine.magi.names import original_name
-from phyrefine.magi.transformer import MagiTransformer3DModel
-from phyrefine.magi.vae import AutoencoderKLMagi
-from phyrefine.magi.vae_blocks import VaeShape
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
+from phyrefine.magi.vae.blocks import VaeShape
+from phyrefine.magi.weights.names import original_name
 
 from .goldens import DATA
 

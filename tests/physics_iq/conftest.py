@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from phyrefine.physics_iq.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def tiny_bench(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from attrs import evolve
     from piq_helpers import PLAN, refiner_of
 
-    from phyrefine.physics_iq.generation import generate
+    from phyrefine.physics_iq.generation.generating import generate
 
     folder = tmp_path_factory.mktemp("bench")
     plan = evolve(PLAN, seeds=(0, 1))

@@ -57,8 +57,8 @@ class Watch:
 def main(data: Path, out: Path) -> None:
     from piq_helpers import PLAN, refiner_of
 
-    from phyrefine.physics_iq.dataset import PhysicsIQ
-    from phyrefine.physics_iq.generation import generate
+    from phyrefine.physics_iq.data.dataset import PhysicsIQ
+    from phyrefine.physics_iq.generation.generating import generate
 
     dataset = PhysicsIQ.open(data)
     watch = Watch([dataset.root / "split-videos" / "testing", dataset.root / "video-masks"])
@@ -67,7 +67,7 @@ def main(data: Path, out: Path) -> None:
         raise SystemExit(str(failures))
     seen = {"generating": watch.taken(), "clips": len(list((out / "videos").rglob("*.mp4")))}
 
-    from phyrefine.physics_iq.scoring import score_bench
+    from phyrefine.physics_iq.tables.scoring import score_bench
 
     score_bench(out, dataset, jobs=1)
     seen["scoring"] = watch.taken()

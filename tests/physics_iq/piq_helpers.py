@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from phyrefine import Candidates, SelfRefiner
-from phyrefine.physics_iq.generation import Refiner
-from phyrefine.physics_iq.layout import VIEWS, Edition
-from phyrefine.physics_iq.plan import Plan
-from phyrefine.physics_iq.synthetic import SceneText, Take, build_dataset
+from phyrefine.physics_iq.data.layout import VIEWS, Edition
+from phyrefine.physics_iq.generation.generating import Refiner
+from phyrefine.physics_iq.generation.plan import Plan
+from phyrefine.physics_iq.synthetic.dataset import SceneText, Take, build_dataset
 from phyrefine.refine.convergence import MaxLoops
 from phyrefine.testing import MovingDot
 from phyrefine.types import Answer, Question, Usage

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.aggregate import aggregate, aggregate_tables
-from phyrefine.physics_iq.evaluate import Evaluation, Provenance
-from phyrefine.physics_iq.layout import Edition
-from phyrefine.physics_iq.report import score_table
-from phyrefine.physics_iq.results import ResultTable
+from phyrefine.physics_iq.data.layout import Edition
+from phyrefine.physics_iq.scoring.aggregate import aggregate, aggregate_tables
+from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
+from phyrefine.physics_iq.scoring.report import score_table
+from phyrefine.physics_iq.scoring.results import ResultTable
 
 VERIFIED = Path(__file__).parents[1] / "data" / "physics_iq_verified"
 CASES: dict[str, Any] = json.loads((VERIFIED / "csv" / "aggregate.json").read_text())

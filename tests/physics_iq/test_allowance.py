@@ -10,11 +10,12 @@ from attrs import evolve
 from piq_helpers import PLAN, refiner_of
 
 from phyrefine.cli import STOPPED_EARLY, main
-from phyrefine.physics_iq import generation, scoring
-from phyrefine.physics_iq.allowance import Allowance
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.generation import generate
-from phyrefine.physics_iq.plan import Plan
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.generation.allowance import Allowance
+from phyrefine.physics_iq.generation.generating import generate
+from phyrefine.physics_iq.generation.generating import generating as generation
+from phyrefine.physics_iq.generation.plan import Plan
+from phyrefine.physics_iq.tables import scoring
 from phyrefine.types import Budget, Usage
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from phyrefine.cli import main
-from phyrefine.physics_iq import generation, world_set
-from phyrefine.physics_iq.layout import Edition
-from phyrefine.physics_iq.world_set import made_world_dataset
+from phyrefine.physics_iq.data.layout import Edition
+from phyrefine.physics_iq.generation.generating import generating as generation
+from phyrefine.physics_iq.synthetic.dataset import world_set
+from phyrefine.physics_iq.synthetic.world_set import made_world_dataset
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from phyrefine.errors import StoreError
-from phyrefine.physics_iq.cache import Cache, DamagedError, Making, Stamp
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.decoding import UInt8
-from phyrefine.physics_iq.evaluate import Evaluator
-from phyrefine.physics_iq.pairs import MaskTrack
-from phyrefine.physics_iq.truth import GroundTruth
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.decoding import UInt8
+from phyrefine.physics_iq.metrics.pairs import MaskTrack
+from phyrefine.physics_iq.scoring.cache import Cache, DamagedError, Making, Stamp
+from phyrefine.physics_iq.scoring.evaluate import Evaluator
+from phyrefine.physics_iq.scoring.truth import GroundTruth
 
 SIZE, FRAMES = (4, 6), 3
 DATA = Path(__file__).parents[1] / "data" / "physics_iq"
@@ -30,7 +30,7 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 from phyrefine._atomic import written_aside
-from phyrefine.physics_iq.cache import Cache, Making
+from phyrefine.physics_iq.scoring.cache import Cache, Making
 
 def frames():
     yield np.zeros((4, 6, 3), np.uint8)

@@ -12,12 +12,12 @@ import pytest
 
 from phyrefine.cli import FAILED, INTERRUPTED, STOPPED_EARLY, USAGE, main
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq import submission
-from phyrefine.physics_iq.commands import run_names
-from phyrefine.physics_iq.evaluate import Evaluator
-from phyrefine.physics_iq.plan import origin
-from phyrefine.physics_iq.results import ResultTable
-from phyrefine.physics_iq.submission import read_card
+from phyrefine.physics_iq.commands.scores import run_names
+from phyrefine.physics_iq.generation.plan import origin
+from phyrefine.physics_iq.scoring.evaluate import Evaluator
+from phyrefine.physics_iq.scoring.results import ResultTable
+from phyrefine.physics_iq.submission.making import making as submission
+from phyrefine.physics_iq.submission.making import read_card
 
 ROWS = ("loop1-steps4-seed0", "loop2-steps4-seed0")
 

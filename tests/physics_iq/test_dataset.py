@@ -9,9 +9,9 @@ import attrs
 import pytest
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.dataset import PhysicsIQ, read_descriptions
-from phyrefine.physics_iq.layout import Edition, Sample
-from phyrefine.physics_iq.truth import GroundTruth
+from phyrefine.physics_iq.data.dataset import PhysicsIQ, read_descriptions
+from phyrefine.physics_iq.data.layout import Edition, Sample
+from phyrefine.physics_iq.scoring.truth import GroundTruth
 from phyrefine.video.clip import Clip
 
 HEAD = "scenario,description,category,generated_video_name\n"

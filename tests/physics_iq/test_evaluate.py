@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.evaluate import Evaluation, Evaluator
-from phyrefine.physics_iq.layout import Edition
-from phyrefine.physics_iq.original import original_score
-from phyrefine.physics_iq.results import ResultTable
-from phyrefine.physics_iq.truth import GroundTruth
-from phyrefine.physics_iq.verified import verified_score
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.layout import Edition
+from phyrefine.physics_iq.scoring.evaluate import Evaluation, Evaluator
+from phyrefine.physics_iq.scoring.original import original_score
+from phyrefine.physics_iq.scoring.results import ResultTable
+from phyrefine.physics_iq.scoring.truth import GroundTruth
+from phyrefine.physics_iq.scoring.verified import verified_score
 
 DATA = Path(__file__).parents[1] / "data"
 ORIGINAL, VERIFIED = DATA / "physics_iq", DATA / "physics_iq_verified"
@@ -125,7 +125,7 @@ def test_too_few_frames_are_an_error(cache: Path) -> None:
 def test_a_second_run_reads_only_the_cache(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from phyrefine.physics_iq import evaluate as module
+    from phyrefine.physics_iq.tables.scoring import evaluate as module
 
     folder = ORIGINAL / "edge/static"
     first = evaluate(folder, folder / "generated/static", tmp_path)
@@ -288,7 +288,7 @@ def test_preparing_makes_damage_good(
 def test_real_files_are_read_for_their_digest_once(
     tiny: Path, tiny_bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from phyrefine.physics_iq import evaluate as module
+    from phyrefine.physics_iq.tables.scoring import evaluate as module
 
     seen: Counter[Path] = Counter()
     file_digest = module.file_digest

@@ -71,7 +71,7 @@ def test_that_test_can_fail() -> None:
 
 def test_the_generating_side_does_not_even_import_the_scoring_side() -> None:
     code = (
-        "import sys, phyrefine.physics_iq.generation, phyrefine.refiner\n"
+        "import sys, phyrefine.physics_iq.generation.generating, phyrefine.refiner\n"
         "print([m for m in sys.modules if m.startswith('phyrefine.physics_iq.') and "
         "m.split('.')[-1] in ('truth', 'evaluate', 'scoring', 'cache', 'metrics', 'attempts')])"
     )

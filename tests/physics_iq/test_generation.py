@@ -12,11 +12,11 @@ from attrs import evolve
 from piq_helpers import FPS, PLAN, SIZE, Watcher, refiner_of
 
 from phyrefine.errors import GenerationError, InvalidInputError, RunMismatchError
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.generation import generate, make_refiner, read_records
-from phyrefine.physics_iq.layout import Edition
-from phyrefine.physics_iq.plan import Plan, expected_keys, read_plan
-from phyrefine.physics_iq.truth import find_run, run_rate
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.layout import Edition
+from phyrefine.physics_iq.generation.generating import generate, make_refiner, read_records
+from phyrefine.physics_iq.generation.plan import Plan, expected_keys, read_plan
+from phyrefine.physics_iq.scoring.truth import find_run, run_rate
 from phyrefine.testing import MovingDot
 from phyrefine.video.clip import Clip
 

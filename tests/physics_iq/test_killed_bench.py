@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.results import ResultTable
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.scoring.results import ResultTable
 
 KILLS = 2
 PATIENCE = 900  # seconds; only a limit for a hung process

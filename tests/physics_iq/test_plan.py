@@ -11,9 +11,9 @@ from attrs import evolve
 from piq_helpers import FPS, PLAN, refiner_of
 
 from phyrefine.errors import InvalidInputError, RunMismatchError, UnknownBackendError
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.generation import generate
-from phyrefine.physics_iq.plan import Plan, claim, note_origin, read_plan, require_same
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.generation.generating import generate
+from phyrefine.physics_iq.generation.plan import Plan, claim, note_origin, read_plan, require_same
 
 
 @pytest.mark.parametrize(

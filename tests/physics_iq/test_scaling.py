@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from phyrefine.physics_iq import scaling
-from phyrefine.physics_iq.decoding import BgrReader, planes
-from phyrefine.physics_iq.scaling import GreyReader, SmallReader, scale, to_grey
+from phyrefine.physics_iq.data.decoding import BgrReader, planes
+from phyrefine.physics_iq.metrics.measures import scaling
+from phyrefine.physics_iq.metrics.scaling import GreyReader, SmallReader, scale, to_grey
 
 BT709, UNTAGGED = 1, 2
 LIMITED, FULL = 1, 2

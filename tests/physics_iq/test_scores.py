@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.original import original_score
-from phyrefine.physics_iq.results import ResultTable
-from phyrefine.physics_iq.verified import METRICS, verified_score
+from phyrefine.physics_iq.scoring.original import original_score
+from phyrefine.physics_iq.scoring.results import ResultTable
+from phyrefine.physics_iq.scoring.verified import METRICS, verified_score
 
 DATA = Path(__file__).parents[1] / "data"
 VERIFIED = DATA / "physics_iq_verified"

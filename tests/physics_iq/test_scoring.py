@@ -13,17 +13,17 @@ from attrs import evolve
 
 from phyrefine.cli import FAILED, STOPPED_EARLY, main
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.aggregate import headline
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.evaluate import Provenance
-from phyrefine.physics_iq.generation import read_records
-from phyrefine.physics_iq.layout import Edition, RunKey
-from phyrefine.physics_iq.packing import Entry, pack_bench
-from phyrefine.physics_iq.plan import read_plan
-from phyrefine.physics_iq.results import ResultTable
-from phyrefine.physics_iq.scoring import score_bench
-from phyrefine.physics_iq.submission import read_card
-from phyrefine.physics_iq.table_one import TableOne
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.layout import Edition, RunKey
+from phyrefine.physics_iq.generation.generating import read_records
+from phyrefine.physics_iq.generation.plan import read_plan
+from phyrefine.physics_iq.scoring.aggregate import headline
+from phyrefine.physics_iq.scoring.evaluate import Provenance
+from phyrefine.physics_iq.scoring.results import ResultTable
+from phyrefine.physics_iq.submission.making import read_card
+from phyrefine.physics_iq.submission.packing import Entry, pack_bench
+from phyrefine.physics_iq.tables.scoring import score_bench
+from phyrefine.physics_iq.tables.table_one import TableOne
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.card import check_card, valid_run_id
-from phyrefine.physics_iq.decoding import probe
-from phyrefine.physics_iq.evaluate import Evaluation, Provenance
-from phyrefine.physics_iq.layout import Edition
-from phyrefine.physics_iq.results import ResultTable
-from phyrefine.physics_iq.submission import (
+from phyrefine.physics_iq.data.decoding import probe
+from phyrefine.physics_iq.data.layout import Edition
+from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
+from phyrefine.physics_iq.scoring.results import ResultTable
+from phyrefine.physics_iq.submission.card import check_card, valid_run_id
+from phyrefine.physics_iq.submission.making import (
     ClipFacts,
     Selection,
     _prober,

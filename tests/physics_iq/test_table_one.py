@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.aggregate import headline
-from phyrefine.physics_iq.attempts import Attempts, oracle_picks
-from phyrefine.physics_iq.layout import PLAIN, VIEWS, Edition, RunKey
-from phyrefine.physics_iq.metrics import PairMetrics
-from phyrefine.physics_iq.results import ResultTable, ViewResult
-from phyrefine.physics_iq.table_one import table_one
+from phyrefine.physics_iq.data.layout import PLAIN, VIEWS, Edition, RunKey
+from phyrefine.physics_iq.metrics.measures import PairMetrics
+from phyrefine.physics_iq.scoring.aggregate import headline
+from phyrefine.physics_iq.scoring.results import ResultTable, ViewResult
+from phyrefine.physics_iq.tables.attempts import Attempts, oracle_picks
+from phyrefine.physics_iq.tables.table_one import table_one
 
 
 def pair(rng: np.random.Generator, low: float, high: float, frames: int = 6) -> PairMetrics:

@@ -7,8 +7,8 @@ import pytest
 from run_helpers import Clock
 
 from phyrefine.errors import BudgetExceededError, InvalidInputError
-from phyrefine.run.budget import Meter
-from phyrefine.run.prices import PriceTable
+from phyrefine.run.budget.meter import Meter
+from phyrefine.run.budget.prices import PriceTable
 from phyrefine.types import Budget, Usage
 
 

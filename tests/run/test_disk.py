@@ -8,8 +8,8 @@ from run_helpers import KEY, noise
 
 from phyrefine.errors import PhyrefineError, StoreError
 from phyrefine.run import Meter, RunSpec, open_run, wrap_generator
-from phyrefine.run.disk import write_json
-from phyrefine.run.store import FolderStore
+from phyrefine.run.store.disk import write_json
+from phyrefine.run.store.store import FolderStore
 from phyrefine.testing import MovingDot
 from phyrefine.types import Prompt, Shot
 

@@ -8,7 +8,7 @@ from attrs import evolve
 from run_helpers import noise
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.run.keys import Turns, request_key
+from phyrefine.run.store.keys import Turns, request_key
 from phyrefine.testing import MovingDot, ScriptedAsker, moving_clip
 from phyrefine.types import Prompt, Question, Shot
 

@@ -10,10 +10,10 @@ import sys
 import pytest
 
 from phyrefine.errors import RunLockedError
-from phyrefine.run.lock import RunLock
+from phyrefine.run.store.lock import RunLock
 
 HOLD = (
-    "import sys, time; from phyrefine.run.lock import RunLock\n"
+    "import sys, time; from phyrefine.run.store.lock import RunLock\n"
     "lock = RunLock(sys.argv[1]).acquire(); print('held', flush=True); time.sleep(60)\n"
 )
 

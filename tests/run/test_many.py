@@ -8,7 +8,7 @@ import time
 import pytest
 
 from phyrefine.errors import InvalidInputError, OverloadedError
-from phyrefine.run.budget import Meter
+from phyrefine.run.budget.meter import Meter
 from phyrefine.run.many import RunInterrupted, run_many, shard
 
 

@@ -6,7 +6,7 @@ import types
 import pytest
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.run.prices import PriceTable
+from phyrefine.run.budget.prices import PriceTable
 
 TOKENS = {"input": 1_000_000, "output": 500_000}
 TABLE = {"gpt-4o": {"input": 2.5, "output": 10.0}, "gpt-4o-mini": {"input": 0.15, "output": 0.6}}

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from phyrefine.errors import StoreError
 from phyrefine.run import results
-from phyrefine.run.store import FolderStore
+from phyrefine.run.store.store import FolderStore
 from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import (
     Attempt,

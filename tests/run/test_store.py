@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from run_helpers import KEY, noise
 
 from phyrefine.errors import InvalidInputError, StoreError
-from phyrefine.run.store import FolderStore, MemoryStore
+from phyrefine.run.store.store import FolderStore, MemoryStore
 from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import Prompt, Shot
 
@@ -198,7 +198,7 @@ class TestFolderStore:
     def test_processes(self, tmp_path):
         script = (
             "import sys; from run_helpers import noise, KEY\n"
-            "from phyrefine.run.store import FolderStore\n"
+            "from phyrefine.run.store.store import FolderStore\n"
             "store = FolderStore(sys.argv[1])\n"
             "for turn in range(12):\n"
             "    clip = noise(seed=turn % 3)\n"

@@ -7,10 +7,10 @@ from attrs import evolve
 from run_helpers import Clock
 
 from phyrefine.errors import GenerationError, OverloadedError
-from phyrefine.run.budget import Meter
-from phyrefine.run.metered import MeteredAsker, MeteredGenerator
-from phyrefine.run.store import FolderStore, MemoryStore
-from phyrefine.run.stored import StoredAsker, StoredGenerator
+from phyrefine.run.budget.meter import Meter
+from phyrefine.run.budget.metered import MeteredAsker, MeteredGenerator
+from phyrefine.run.store.store import FolderStore, MemoryStore
+from phyrefine.run.store.stored import StoredAsker, StoredGenerator
 from phyrefine.testing import MovingDot, ScriptedAsker, StreamingDot
 from phyrefine.types import Answer, Prompt, Question, Shot, Usage
 

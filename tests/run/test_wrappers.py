@@ -16,12 +16,12 @@ from phyrefine.errors import (
     QuotaExceededError,
 )
 from phyrefine.protocols import LLM, VLM, StreamingGenerator, VideoGenerator, identity
-from phyrefine.run.budget import Meter
+from phyrefine.run.budget.meter import Meter
+from phyrefine.run.budget.metered import MeteredAsker, MeteredGenerator
+from phyrefine.run.budget.prices import PriceTable
 from phyrefine.run.fallback import FallingBack
 from phyrefine.run.limited import LimitedAsker, PooledGenerator
-from phyrefine.run.metered import MeteredAsker, MeteredGenerator
-from phyrefine.run.prices import PriceTable
-from phyrefine.run.store import FolderStore, MemoryStore
+from phyrefine.run.store.store import FolderStore, MemoryStore
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
 from phyrefine.testing import (
     MovingDot,

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from phyrefine.world.network import NetworkConfig, VideoNetwork  # noqa: E402
+from phyrefine.world.generator.network import NetworkConfig, VideoNetwork  # noqa: E402
 
 WORDS = ("ball", "bounces", "falls", "the")
 

@@ -8,9 +8,9 @@ import functools
 import numpy as np
 
 from phyrefine.video.clip import Clip
-from phyrefine.world.case import open_case
-from phyrefine.world.laws import check
-from phyrefine.world.tracking import look
+from phyrefine.world.eye.checking.laws import check
+from phyrefine.world.eye.measuring.case import open_case
+from phyrefine.world.eye.measuring.tracking import look
 from phyrefine.world.wordings import read_cues
 
 SIZE = (96, 128)  # height, width
@@ -104,7 +104,7 @@ def swinging(times, *, pivot=(64.0, 88.0), length=50.0, angle=0.5, period=1.5, d
 @functools.lru_cache(maxsize=64)
 def world_clip(kind, seed, mistake="", fps=24.0, size=(64, 48)):
     """A rendered scene: (scene, whole clip of 8 s whose made part begins at 3 s)."""
-    from phyrefine.world.truth.mistakes import MISTAKES
+    from phyrefine.world.truth.physics.mistakes import MISTAKES
     from phyrefine.world.truth.scenes import render, sample_scene, simulate
 
     scene = sample_scene(kind, seed)

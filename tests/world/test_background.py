@@ -3,7 +3,7 @@
 import numpy as np
 from filmed import FPS, RED, WALL, fall, paint, seconds, wall
 
-from phyrefine.world.background import find_background
+from phyrefine.world.eye.measuring.background import find_background
 
 
 def test_the_wall_behind_a_moving_disc_comes_back():

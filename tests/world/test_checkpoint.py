@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.world.checkpoint import (
+from phyrefine.world.generator.checkpoint import (
     WEIGHTS,
     file_digest,
     load_network,

@@ -14,8 +14,8 @@ from phyrefine.testing import check_vlm
 from phyrefine.types import Question, Scenario
 from phyrefine.video.clip import Clip
 from phyrefine.world.eye import WorldVLM
-from phyrefine.world.truth.captions import describe
-from phyrefine.world.truth.mistakes import MISTAKES, can_err
+from phyrefine.world.truth.captions.captions import describe
+from phyrefine.world.truth.physics.mistakes import MISTAKES, can_err
 from phyrefine.world.wordings import read_cues
 
 EYE = WorldVLM()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from filmed import FLOOR, RED, examine, fall, paint, seconds, topics
 
-from phyrefine.world.flight import falls, own_gravity
+from phyrefine.world.eye.checking.flight import falls, own_gravity
 
 TIMES = seconds(3.2)
 HERE = np.full(len(TIMES), 64.0)

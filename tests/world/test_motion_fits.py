@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 from filmed import RED, fall, paint, seconds, see
 
-from phyrefine.world.motion import contacts, jitter, stretches
+from phyrefine.world.eye.measuring.motion import contacts, jitter, stretches
 
 TIMES = seconds(2.0)
 HERE = np.full(len(TIMES), 50.0)

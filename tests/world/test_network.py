@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.world.network import FRAMES, Tokenizer, check_size, words_of
+from phyrefine.world.generator.network import FRAMES, Tokenizer, check_size, words_of
 
 
 def _inputs(batch=2, height=16, width=24):

@@ -5,8 +5,8 @@ import re
 import pytest
 from test_phrases import SENTENCES
 
-from phyrefine.world.paraphrase import paraphrase
-from phyrefine.world.phrases import say
+from phyrefine.world.eye.describing.phrases import say
+from phyrefine.world.rewriter.paraphrase import paraphrase
 
 TOLD = [say(template, "the red ball", "the blue ball") for template in SENTENCES]
 DENIES = re.compile(r"\b(?:not|never|no|nothing|without|smoothly|stopped at its surface|stays on "

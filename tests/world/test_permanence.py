@@ -5,7 +5,7 @@ import pytest
 from filmed import BLUE, FLOOR, GREEN, RED, WALL, examine, paint, seconds, topics, wall
 
 from phyrefine.video.clip import Clip
-from phyrefine.world.permanence import moves
+from phyrefine.world.eye.checking.permanence import moves
 
 TIMES = seconds(3.2)
 LOW = np.full(len(TIMES), FLOOR + 5.0)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from phyrefine.world.phrases import FAULTS, PLAIN, STORIES, STRESSED, say
+from phyrefine.world.eye.describing.phrases import FAULTS, PLAIN, STORIES, STRESSED, say
 from phyrefine.world.rewriter import choose
 
 A, B = "the red ball", "the blue ball"

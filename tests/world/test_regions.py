@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phyrefine.world.regions import label_image, label_stack, shrink, spread
+from phyrefine.world.eye.measuring.regions import label_image, label_stack, shrink, spread
 
 
 def flood(classes, reach):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.world.network import FRAMES, Tokenizer
-from phyrefine.world.sampler import (
+from phyrefine.world.generator.network import FRAMES, Tokenizer
+from phyrefine.world.generator.sampler import (
     Sampling,
     chunk_noise,
     chunk_seed,

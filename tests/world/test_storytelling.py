@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from filmed import FLOOR, RED, examine, fall, paint, seconds, swinging
 
-from phyrefine.world import storytelling
-from phyrefine.world.case import Finding
-from phyrefine.world.phrases import FAULTS, STRESSED, say
+from phyrefine.world.eye.describing import sentences as storytelling
+from phyrefine.world.eye.describing.phrases import FAULTS, STRESSED, say
+from phyrefine.world.eye.measuring.case import Finding
 from phyrefine.world.wordings import read_cues
 
 RUBBER = "A red rubber ball is dropped above the floor."

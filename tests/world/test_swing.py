@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from filmed import RED, examine, fall, paint, seconds, swinging, topics
 
-from phyrefine.world.swing import fit_circle
+from phyrefine.world.eye.measuring.swing import fit_circle
 
 FPS = 12.0
 TIMES = seconds(5.5, FPS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from phyrefine.world.truth.captions import describe
+from phyrefine.world.truth.captions.captions import describe
 from phyrefine.world.truth.scenes import sample_scene
 from phyrefine.world.wordings import COLOURS, colour_name, part, read_cues
 

@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen, validators
 
-from phyrefine.backends.calling import Caller, Clock, Done, Fault, Policy, SystemClock
-from phyrefine.backends.excerpt import ANSWER_CHARS, tidy, without_thoughts
-from phyrefine.backends.faults import Reply
-from phyrefine.backends.gate import gate_of
-from phyrefine.backends.models import is_same_model, substituted
-from phyrefine.backends.service import Service
-from phyrefine.errors import BadRequestError, InvalidInputError
+from phyrefine.backends.calling.caller import Caller
+from phyrefine.backends.calling.excerpt import ANSWER_CHARS, tidy, without_thoughts
+from phyrefine.backends.calling.faults import Reply
+from phyrefine.backends.calling.models import is_same_model, substituted
+from phyrefine.backends.calling.pacing import pacer_of
+from phyrefine.backends.calling.policy import Clock, Done, Fault, Policy, SystemClock
+from phyrefine.backends.calling.service import Service
+from phyrefine.errors import BadRequestError, InvalidInputError, TruncatedError
 from phyrefine.types import Answer, Usage
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Patience:
     clock: Clock = field(factory=SystemClock)
 
     def caller(self, service: Service, classify: Callable[[Exception], Fault]) -> Caller:
-        """A caller at the gate that all clients of the model share.
+        """A caller at the pacer that all clients of the model share.
 
         Raises:
             InvalidInputError: A value out of range.
@@ -66,8 +67,8 @@ class Patience:
             retry_budget=self.retry_budget,
             outage=self.outage,
         )
-        gate = gate_of(service.provider, service.endpoint, service.model)
-        return Caller(gate, classify, policy, self.clock)
+        pacer = pacer_of(service.provider, service.endpoint, service.model)
+        return Caller(pacer, classify, policy, self.clock)
 
 
 def identity(service: Service, usual_endpoint: bool, *settings: Mapping[str, Any]) -> str:
@@ -133,6 +134,19 @@ class Observed:
         if not is_same_model(service.model, model):
             text = substituted(service.provider, service.model, service.words(model))
             warnings.warn(text, UserWarning, stacklevel=3)
+
+
+def truncated(service: Service, text: str, usage: Usage, limit: int) -> Fault:
+    """The output limit cut the answer, or thinking used all of it."""
+    if text.strip():
+        what = f"{service.title}'s answer was cut at max_tokens={limit}: raise it, or ask for less."
+    else:
+        what = (
+            f"all {limit} output tokens went to thinking, none to the answer: raise max_tokens, "
+            "or lower thinking."
+        )
+    error = service.error(TruncatedError, what, partial=plain_text(text, service))
+    return Fault(error, retries=1, change="longer", usage=usage)
 
 
 def parameter_fault(reply: Reply, fault: Fault, sent: Mapping[str, str], service: Service) -> Fault:

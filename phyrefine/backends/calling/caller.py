@@ -2,7 +2,7 @@
 
 A *call* is what the caller waits for; a *try* is one request. Each try has a deadline of its own
 (``timeout``), a call has a budget of retries and seconds, and all workers that use one model share
-a :class:`~phyrefine.backends.gate.Gate`.
+a :class:`~phyrefine.backends.calling.pacing.Pacer`.
 """
 
 from __future__ import annotations
@@ -10,122 +10,28 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from attrs import define, field, frozen, validators
+from attrs import define, field
 
-from phyrefine.backends.excerpt import shown
-from phyrefine.backends.gate import Gate
+from phyrefine.backends.calling.excerpt import shown
+from phyrefine.backends.calling.pacing import Pacer
+from phyrefine.backends.calling.policy import (
+    Clock,
+    Done,
+    Fault,
+    FaultSignalError,
+    OverdueError,
+    Policy,
+    SystemClock,
+)
 from phyrefine.errors import BackendError, BackendTimeoutError, RateLimitedError
 from phyrefine.types import Usage
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-Change = Literal["smaller", "longer", "parameter", "seed", "file"]
-
-
-class Clock(Protocol):
-    """Time for waits between tries; tests bring their own."""
-
-    def now(self) -> float:
-        """Seconds on a clock that never goes back."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait; Ctrl-C ends it at once."""
-        ...
-
-
-class SystemClock:
-    """The computer's monotonic clock."""
-
-    def now(self) -> float:
-        """Seconds since some moment."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
-
-
-@frozen
-class Policy:
-    """How patient a client is.
-
-    Attributes:
-        timeout: Seconds one try may take, from first to last byte.
-        max_retries: Retries after the first try, for faults that may pass.
-        retry_budget: Seconds one call may take, tries and waits together.
-        first_wait: Longest first wait without a hint from the server; it doubles every time.
-        longest_wait: Longest wait without a hint.
-        trip_after: Faults in a row, over all workers of a model that did answer before, after
-            which the service counts as down and the run pauses.
-        outage: Longest such pause in seconds; 0 never pauses.
-    """
-
-    timeout: float = field(default=120.0, validator=validators.gt(0))
-    max_retries: int = field(default=4, validator=validators.ge(0))
-    retry_budget: float = field(default=300.0, validator=validators.gt(0))
-    first_wait: float = field(default=1.0, validator=validators.ge(0))
-    longest_wait: float = field(default=60.0, validator=validators.ge(0))
-    trip_after: int = field(default=5, validator=validators.ge(1))
-    outage: float = field(default=900.0, validator=validators.ge(0))
-
-
-@frozen
-class Fault:
-    """One failed try, and what it is worth to try again.
-
-    Attributes:
-        error: What the caller gets when trying ends here.
-        retries: Most retries for this kind of fault; ``None`` for the policy's.
-        at_once: The first retry need not wait.
-        change: The request must change in this way before it is sent again.
-        detail: What to change, for ``parameter``: its name.
-        unwell: It says that the service is down; such faults in a row open the circuit.
-        sent: The request reached the service, so that it may be billed.
-        usage: What the failed try took, where that is known: services do not bill what they
-            reject.
-    """
-
-    error: BackendError
-    retries: int | None = None
-    at_once: bool = False
-    change: Change | None = None
-    detail: str = ""
-    unwell: bool = False
-    sent: bool = True
-    usage: Usage = field(factory=Usage)
-
-
-class FaultSignalError(Exception):
-    """Carries a :class:`Fault` out of a try; never leaves this package."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(str(fault.error))
-        self.fault = fault
-
-
-class OverdueError(Exception):
-    """A try passed its deadline and was abandoned; never leaves this package."""
-
-
-@frozen
-class Done(Generic[T]):
-    """What a call gave, and what it took.
-
-    Attributes:
-        value: The result of the try that succeeded.
-        tries: Requests made.
-        usage: What the failed tries took; ``calls`` counts those that reached the service.
-    """
-
-    value: T
-    tries: int
-    usage: Usage
 
 
 def _never(_: Fault) -> bool:
@@ -137,14 +43,14 @@ class Caller:
     """Makes calls to one model of one service.
 
     Attributes:
-        gate: Shared by all workers of the model.
+        pacer: Shared by all workers of the model.
         classify: Turns any exception of a try into a fault.
         policy: How patient to be.
         clock: For the waits.
         jitter: Random number in 0..1.
     """
 
-    gate: Gate
+    pacer: Pacer
     classify: Callable[[Exception], Fault]
     policy: Policy = field(factory=Policy)
     clock: Clock = field(factory=SystemClock)
@@ -180,10 +86,10 @@ class Caller:
                 if not call.may_go_on(fault, amend):
                     _raise(fault.error, raised)
             except BaseException:  # Ctrl-C
-                self.gate.left()
+                self.pacer.left()
                 raise
             else:
-                self.gate.answered()
+                self.pacer.answered()
                 return Done(value, call.tries, call.usage)
 
     def _fault(self, raised: Exception) -> Fault:
@@ -231,10 +137,10 @@ class _Call:
     kinds: Counter[tuple[str, str, str]] = field(factory=Counter)
 
     def enter(self) -> None:
-        """Wait at the gate, then count a try."""
+        """Wait at the pacer, then count a try."""
         caller = self.caller
         try:
-            self.excluded += caller.gate.enter(
+            self.excluded += caller.pacer.enter(
                 caller.clock,
                 patience=self.patience(),
                 outage=caller.policy.outage,
@@ -263,7 +169,7 @@ class _Call:
         kind = (type(fault.error).__name__, fault.change or "", fault.detail)
         seen = self.kinds[kind]
         self.kinds[kind] += 1
-        if caller.gate.fault(caller.clock, fault.error, fault.unwell, policy):
+        if caller.pacer.fault(caller.clock, fault.error, fault.unwell, policy):
             return True
         most = policy.max_retries if fault.retries is None else fault.retries
         if fault.change is not None:
@@ -281,7 +187,7 @@ class _Call:
     def _wait(self, fault: Fault) -> float:
         policy, hint = self.caller.policy, fault.error.retry_after
         if hint is not None and isinstance(fault.error, RateLimitedError):
-            return hint  # the gate adds the jitter, for every worker its own
+            return hint  # the pacer adds the jitter, for every worker its own
         if hint is not None:
             return hint * (1 + 0.1 * self.caller.jitter())
         if fault.at_once and self.retries == 1:
@@ -294,7 +200,7 @@ class _Call:
         why = "rate limited" if isinstance(fault.error, RateLimitedError) else str(fault.error)
         logger.info("%s: %s, waiting %.0f s (%d/%d)", name, why, wait, self.retries, most)
         if isinstance(fault.error, RateLimitedError):
-            self.caller.gate.pause(self.caller.clock, wait, fault.error)
+            self.caller.pacer.pause(self.caller.clock, wait, fault.error)
         elif wait > 0:
             self.caller.clock.sleep(wait)
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from phyrefine.backends.calling import Fault, OverdueError
-from phyrefine.backends.hints import error_details, wait_hint
-from phyrefine.backends.models import alternatives
-from phyrefine.backends.service import Service
+from phyrefine.backends.calling.hints import error_details, wait_hint
+from phyrefine.backends.calling.models import alternatives
+from phyrefine.backends.calling.policy import Fault, OverdueError
+from phyrefine.backends.calling.service import Service
 from phyrefine.errors import (
     AuthError,
     BackendTimeoutError,

@@ -5,14 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from attrs import define, field
 
+from phyrefine.backends.calling.policy import Clock, Policy
 from phyrefine.errors import BackendError
-
-if TYPE_CHECKING:
-    from phyrefine.backends.calling import Clock, Policy
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +18,7 @@ LONGEST_COOL = 240.0
 
 
 @define
-class Gate:
+class Pacer:
     """Lets requests to one model pass, or holds all of them.
 
     Two things hold them: a 429 answered to any worker, until its wait is over; and an open
@@ -55,7 +52,7 @@ class Gate:
             Seconds waited for an open circuit, which are not the call's own.
 
         Raises:
-            BackendError: The wait would be too long; it is the fault that closed the gate.
+            BackendError: The wait would be too long; it is the fault that closed the pacer.
         """
         began, held = clock.now(), 0.0
         while True:
@@ -144,17 +141,17 @@ def _again(error: BackendError, why: str) -> BackendError:
     )
 
 
-_gates: dict[tuple[str, str, str], Gate] = {}
+_gates: dict[tuple[str, str, str], Pacer] = {}
 _gates_lock = threading.Lock()
 
 
-def gate_of(provider: str, endpoint: str, model: str) -> Gate:
-    """The gate that all clients of one model at one endpoint share in this process."""
+def pacer_of(provider: str, endpoint: str, model: str) -> Pacer:
+    """The pacer that all clients of one model at one endpoint share in this process."""
     with _gates_lock:
-        return _gates.setdefault((provider, endpoint, model), Gate())
+        return _gates.setdefault((provider, endpoint, model), Pacer())
 
 
-def forget_gates() -> None:
+def forget_pacers() -> None:
     """Start afresh, as a new process would."""
     with _gates_lock:
         _gates.clear()

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 from attrs import field, frozen
 
 from phyrefine._secrets import hide, is_secret_name, scrub
-from phyrefine.backends.excerpt import excerpt
+from phyrefine.backends.calling.excerpt import excerpt
 from phyrefine.errors import AuthError, BackendError
 
 

@@ -13,11 +13,8 @@ import numpy as np
 from attrs import asdict, frozen
 from numpy.typing import NDArray
 
-from phyrefine.backends.family_spec import FamilySpec
 from phyrefine.errors import InvalidInputError
 from phyrefine.types import Prompt, Shot
-from phyrefine.video.clip import Clip
-from phyrefine.video.prefix import context
 
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
@@ -102,37 +99,6 @@ def chunk_prompt(shot: Shot, index: int) -> Prompt:
     if not shot.chunk_prompts:
         return shot.prompt
     return shot.chunk_prompts[min(index, len(shot.chunk_prompts) - 1)]
-
-
-def prefix_frames(spec: FamilySpec, prefix: Clip | None) -> UInt8Array | None:
-    """uint8 [T, H, W, 3]: the newest frames of the prefix at the model's rate.
-
-    As many as the family can use, and enough to take colours from; ``None`` for a text-only
-    family.
-
-    Raises:
-        InvalidInputError: The family needs a prefix, or a longer one.
-    """
-    most = max(spec.contexts)
-    if most == 0:
-        return None
-    if prefix is None:
-        raise InvalidInputError(
-            f"{spec.name} continues an image or a video; this shot has no prefix. Use a "
-            "text-to-video pipeline, or give the scenario a prefix."
-        )
-    frames = context(prefix, fps=spec.fps, frames=max(most, COLOUR_FRAMES)).frames
-    if len(frames) < min(spec.contexts):
-        raise InvalidInputError(
-            f"The prefix of {prefix.duration:.2f} s gives {len(frames)} frames at {spec.fps:g} "
-            f"fps; {spec.name} needs at least {min(spec.contexts)}. Pass a longer prefix."
-        )
-    return frames
-
-
-def context_count(spec: FamilySpec, available: int) -> int:
-    """The best number of context frames that ``available`` frames allow."""
-    return next(count for count in spec.contexts if count <= available)
 
 
 def colour_match(

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from phyrefine.backends import chunking, fitting, passes
-from phyrefine.backends.family_spec import FamilySpec, UInt8Array, Window
+from phyrefine.backends.continuing import chunking, fitting
+from phyrefine.backends.diffusers import passes
+from phyrefine.backends.diffusers.context import context_count, prefix_frames
+from phyrefine.backends.diffusers.families.spec import FamilySpec, UInt8Array, Window
 from phyrefine.errors import GenerationError, InvalidInputError
 from phyrefine.types import JSON, Chunk, Shot
 from phyrefine.video.clip import Clip
@@ -101,7 +103,7 @@ class Continuation:
         return fitting.Fit.of(picture, size, self.fit)
 
     def _start(self, shot: Shot, fit: fitting.Fit) -> UInt8Array:
-        frames = chunking.prefix_frames(self.spec, shot.prefix)
+        frames = prefix_frames(self.spec, shot.prefix)
         if frames is None:
             if shot.prefix is not None:
                 log.info("%s reads text only: the prefix is ignored.", self.spec.name)
@@ -130,7 +132,7 @@ class Continuation:
         remaining: int,
     ) -> tuple[list[UInt8Array], list[chunking.Record]]:
         spec, first = self.spec, shots[0]
-        count = chunking.context_count(spec, len(histories[0])) if len(histories[0]) else 0
+        count = context_count(spec, len(histories[0])) if len(histories[0]) else 0
         length = spec.length(remaining, count)
         seeds = [chunking.chunk_seed(shot, index) for shot in shots]
         windows, colours = [], []

@@ -11,8 +11,8 @@ from typing import Any
 
 from attrs import frozen
 
-from phyrefine.backends import families
-from phyrefine.backends.family_spec import FamilySpec
+from phyrefine.backends.diffusers.families import table as families
+from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.errors import InvalidInputError
 
 GIB = 2**30

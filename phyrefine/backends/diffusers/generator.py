@@ -16,11 +16,14 @@ from typing import Any, Self
 
 from attrs import define, evolve, field
 
-from phyrefine.backends import continuation, families, fitting, memory, passes, pipelines
-from phyrefine.backends.estimates import estimate_memory
-from phyrefine.backends.families import list_families
-from phyrefine.backends.family_spec import FamilySpec
-from phyrefine.backends.memory import choose_device
+from phyrefine.backends.continuing import fitting
+from phyrefine.backends.continuing.fingerprint import fingerprint
+from phyrefine.backends.diffusers import continuation, memory, passes, pipelines
+from phyrefine.backends.diffusers.estimates import estimate_memory
+from phyrefine.backends.diffusers.families import table as families
+from phyrefine.backends.diffusers.families.spec import FamilySpec
+from phyrefine.backends.diffusers.families.table import list_families
+from phyrefine.backends.diffusers.memory import choose_device
 from phyrefine.errors import InvalidInputError
 from phyrefine.registry import Backend
 from phyrefine.types import JSON, Chunk, GeneratorProfile, Shot
@@ -53,7 +56,7 @@ class DiffusersVideoGenerator:
         steps: Denoising steps when the shot names none.
         guidance_scale: Guidance; by default the family's.
         fit: How the prefix's picture fills the model's frame: ``"pad"``, ``"stretch"``, ``"crop"``
-            (see :class:`~phyrefine.backends.fitting.Fit`).
+            (see :class:`~phyrefine.backends.continuing.fitting.Fit`).
         colour_match: 0 to 1: how far the context of later chunks is moved to the prefix's colours.
             It never changes a delivered frame itself.
         crossfade: New frames over which the decoder's offset at each join is faded out.
@@ -129,7 +132,7 @@ class DiffusersVideoGenerator:
             device: By default CUDA, else Apple's GPU, else the CPU.
             revision: Hub revision.
             memory: ``"fast"``, ``"balanced"`` or ``"tight"``, see
-                :func:`~phyrefine.backends.memory.apply_mode`.
+                :func:`~phyrefine.backends.diffusers.memory.apply_mode`.
             fp8: Keep the denoiser's weights in 8-bit floats.
             load_options: Further arguments of diffusers' ``from_pretrained``, for example
                 ``quantization_config``, ``variant`` or ``safety_checker``.
@@ -195,7 +198,7 @@ class DiffusersVideoGenerator:
             "memory": [self.memory_mode, self.step_down],
             "options": dict(self.options),
         }
-        weights = pipelines.fingerprint(self.pipe)
+        weights = fingerprint(self.pipe)
         return f"diffusers:{spec.name}:{weights}:{json.dumps(settings, sort_keys=True)}"
 
     def _own_spec(self, spec: FamilySpec) -> FamilySpec:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from phyrefine.backends.family_spec import FamilySpec
+from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.errors import InvalidInputError
 
 MemoryMode = Literal["fast", "balanced", "tight"]

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from attrs import define, field
 
-from phyrefine.backends import memory, pipelines
-from phyrefine.backends.chunking import FloatArray
-from phyrefine.backends.family_spec import FamilySpec
+from phyrefine.backends.continuing.chunking import FloatArray
+from phyrefine.backends.continuing.memory_faults import is_out_of_memory
+from phyrefine.backends.diffusers import memory, pipelines
+from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.errors import (
     GenerationError,
     GeneratorMemoryError,
@@ -223,15 +224,3 @@ class Runner:
             torch.cuda.empty_cache()
         memory.apply_mode(self.twin, mode, self.device, size=self.size)
         self.mode = mode
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of torch says that memory is used up."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text
-    )

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import hashlib
 import inspect
-import json
 import threading
 import weakref
 from collections import OrderedDict
@@ -16,13 +15,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from phyrefine._optional import require
-from phyrefine.backends import families, memory
-from phyrefine.backends.family_spec import FamilySpec
+from phyrefine.backends.diffusers import memory
+from phyrefine.backends.diffusers.families import table as families
+from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.errors import InvalidInputError, MissingDependencyError, ModelNotFoundError
 
 PROMPTS_KEPT = 64
 ENCODINGS_KEPT = 8
-SAMPLES_PER_TENSOR = 8
 
 _loaded: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 _locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
@@ -58,11 +57,11 @@ def load(
 
     Args:
         model: Hub id or folder.
-        dtype: Anything :func:`~phyrefine.backends.memory.choose_dtype` takes.
+        dtype: Anything :func:`~phyrefine.backends.diffusers.memory.choose_dtype` takes.
         device: A ``torch.device``.
         revision: Hub revision.
         mode: Memory mode.
-        fp8: See :func:`~phyrefine.backends.memory.apply_mode`.
+        fp8: See :func:`~phyrefine.backends.diffusers.memory.apply_mode`.
         size: (height, width) it will work at; by default the family's.
         spec: Row of a family that is not in the table.
         options: Further arguments of ``from_pretrained`` (``quantization_config``, ``variant``,
@@ -274,59 +273,6 @@ def _key(value: Any) -> str:
         digest = hashlib.blake2b(data.tobytes(), digest_size=16).hexdigest()
         return f"{value.dtype} {tuple(value.shape)} {value.device} {digest}"
     return repr(value)
-
-
-# -- identity ----------------------------------------------------------------------------------
-
-
-def fingerprint(pipe: Any) -> str:
-    """Digest of a pipeline's components: configurations and a sample of every weight.
-
-    The same files give the same digest in every process; other weights, a LoRA or another
-    scheduler give another one.
-    """
-    import torch
-
-    digest = hashlib.blake2b(digest_size=16)
-    # What is no component is a switch, such as Wan's boundary_ratio.
-    switches = {key: value for key, value in pipe.config.items() if key not in pipe.components}
-    digest.update(_canonical(switches).encode())
-    for name, part in sorted(pipe.components.items()):
-        digest.update(f"\n{name} {type(part).__name__} {_config_of(part)}".encode())
-        if not isinstance(part, torch.nn.Module):
-            continue
-        for key, tensor in sorted(part.state_dict().items()):
-            digest.update(f"{key} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            if tensor.device.type != "meta" and tensor.numel():
-                flat = tensor.detach().reshape(-1)
-                picked = flat[:: max(1, flat.numel() // SAMPLES_PER_TENSOR)]
-                digest.update(picked.to("cpu").contiguous().view(torch.uint8).numpy().tobytes())
-        digest.update(_strengths(part).encode())
-    return digest.hexdigest()
-
-
-def _strengths(part: Any) -> str:
-    """How strongly each adapter acts: PEFT keeps that beside the weights."""
-    return repr(
-        [
-            (name, sorted(module.scaling.items()), getattr(module, "active_adapters", None))
-            for name, module in part.named_modules()
-            if isinstance(getattr(module, "scaling", None), dict)
-        ]
-    )
-
-
-def _config_of(part: Any) -> str:
-    config = getattr(part, "config", None)
-    if config is None:
-        return ""
-    return _canonical(config.to_dict() if hasattr(config, "to_dict") else dict(config))
-
-
-def _canonical(items: Mapping[str, Any]) -> str:
-    kept = {key: value for key, value in items.items() if not key.startswith("_")}
-    kept.pop("transformers_version", None)
-    return json.dumps(kept, sort_keys=True, default=lambda value: type(value).__name__)
 
 
 def source_of(pipe: Any) -> str:

@@ -11,8 +11,7 @@ from typing import Any, Self
 from attrs import asdict, evolve
 
 from phyrefine._optional import require
-from phyrefine.backends import gemini_reply
-from phyrefine.backends.asking import (
+from phyrefine.backends.calling.asking import (
     Observed,
     Patience,
     Sampling,
@@ -21,14 +20,15 @@ from phyrefine.backends.asking import (
     identity,
     parameter_fault,
 )
-from phyrefine.backends.calling import Fault, FaultSignalError
-from phyrefine.backends.faults import from_reply
-from phyrefine.backends.gemini_files import Uploads
-from phyrefine.backends.gemini_request import BUDGETS, Draft, Looking, Route
-from phyrefine.backends.media import Recent, encoded, frame_count, stills
-from phyrefine.backends.models import GEMINI_DEFAULT
-from phyrefine.backends.service import Service, check_key, find_key, hide_headers
-from phyrefine.backends.wording import still_label, stills_label, video_label
+from phyrefine.backends.calling.faults import from_reply
+from phyrefine.backends.calling.media import Recent, encoded, frame_count, stills
+from phyrefine.backends.calling.models import GEMINI_DEFAULT
+from phyrefine.backends.calling.policy import Fault, FaultSignalError
+from phyrefine.backends.calling.service import Service, check_key, find_key, hide_headers
+from phyrefine.backends.calling.wording import still_label, stills_label, video_label
+from phyrefine.backends.gemini import reply as gemini_reply
+from phyrefine.backends.gemini.files import Uploads
+from phyrefine.backends.gemini.request import BUDGETS, Draft, Looking, Route
 from phyrefine.errors import InvalidInputError, UploadError
 from phyrefine.registry import Backend
 from phyrefine.types import Answer, Question
@@ -72,7 +72,7 @@ class GeminiVLM:
         processing_seconds: How long an uploaded file may stay in processing.
         client: A ready ``genai.Client``; its own retries should be off.
         **patience: ``timeout``, ``max_retries``, ``retry_budget``, ``outage`` (seconds; see
-            :class:`~phyrefine.backends.calling.Policy`) and ``clock``.
+            :class:`~phyrefine.backends.calling.caller.Policy`) and ``clock``.
 
     Raises:
         AuthError: No key.

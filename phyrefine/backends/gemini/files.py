@@ -9,10 +9,11 @@ from typing import Any
 
 from attrs import define, field
 
-from phyrefine.backends.calling import Caller, Clock, Fault
-from phyrefine.backends.gemini_reply import classify
-from phyrefine.backends.media import Recent
-from phyrefine.backends.service import Service
+from phyrefine.backends.calling.caller import Caller
+from phyrefine.backends.calling.media import Recent
+from phyrefine.backends.calling.policy import Clock, Fault
+from phyrefine.backends.calling.service import Service
+from phyrefine.backends.gemini.reply import classify
 from phyrefine.errors import (
     AuthError,
     BackendError,

@@ -8,9 +8,8 @@ from typing import Any
 
 from attrs import evolve
 
-from phyrefine.backends.asking import plain_text
-from phyrefine.backends.calling import Fault, FaultSignalError
-from phyrefine.backends.faults import (
+from phyrefine.backends.calling.asking import plain_text, truncated
+from phyrefine.backends.calling.faults import (
     Reply,
     cut_answer,
     empty_answer,
@@ -18,8 +17,9 @@ from phyrefine.backends.faults import (
     from_exception,
     from_reply,
 )
-from phyrefine.backends.service import Service
-from phyrefine.errors import BadOutputError, BlockedError, TruncatedError
+from phyrefine.backends.calling.policy import Fault, FaultSignalError
+from phyrefine.backends.calling.service import Service
+from phyrefine.errors import BadOutputError, BlockedError
 from phyrefine.types import Answer, Usage
 
 BLOCKING = frozenset(
@@ -88,19 +88,6 @@ def _fault(
         error = service.error(BadOutputError, message, raw=text)
         return Fault(error, retries=2, change="seed", usage=usage)
     return None if text.strip() else evolve(empty_answer(service), usage=usage)
-
-
-def truncated(service: Service, text: str, usage: Usage, limit: int) -> Fault:
-    """The output limit cut the answer, or thinking used all of it."""
-    if text.strip():
-        what = f"{service.title}'s answer was cut at max_tokens={limit}: raise it, or ask for less."
-    else:
-        what = (
-            f"all {limit} output tokens went to thinking, none to the answer: raise max_tokens, "
-            "or lower thinking."
-        )
-    error = service.error(TruncatedError, what, partial=plain_text(text, service))
-    return Fault(error, retries=1, change="longer", usage=usage)
 
 
 def _blocked_prompt(service: Service, reason: str, usage: Usage) -> Fault:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from attrs import define, evolve, field, frozen, validators
 
-from phyrefine.backends.asking import Observed, Sampling
-from phyrefine.backends.calling import Fault
-from phyrefine.backends.service import Service
-from phyrefine.backends.wording import schema_request
+from phyrefine.backends.calling.asking import Observed, Sampling
+from phyrefine.backends.calling.policy import Fault
+from phyrefine.backends.calling.service import Service
+from phyrefine.backends.calling.wording import schema_request
 from phyrefine.types import Question
 
 Route = Literal["auto", "inline", "files", "frames"]

@@ -5,10 +5,10 @@ machine. Gemini's Files API is there too, with a count of the files left alive. 
 estimates by the services' published rules.
 """
 
-from phyrefine.backends.loopback.gemini import StoredFile, gemini_body, google_error
+from phyrefine.backends.loopback.gemini import gemini_body, google_error
 from phyrefine.backends.loopback.openai import chat_body, openai_error, responses_body
 from phyrefine.backends.loopback.server import Loopback
-from phyrefine.backends.loopback.wire import Asked, Request, Response, Sender
+from phyrefine.backends.loopback.wire import Asked, Request, Response, Sender, StoredFile
 
 __all__ = [
     "Asked",

@@ -4,38 +4,24 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from attrs import define
+from typing import Any
 
 from phyrefine.backends.loopback.wire import (
     CHARS_PER_TOKEN,
     TOKENS_PER_FRAME,
     Asked,
+    Host,
     Request,
     Response,
     Sender,
+    StoredFile,
     spelled,
     tokens,
 )
 from phyrefine.types import JSON
 
-if TYPE_CHECKING:
-    from phyrefine.backends.loopback.server import Loopback
 
-
-@define
-class StoredFile:
-    """A file of the Files API."""
-
-    name: str
-    mime_type: str
-    data: bytes = b""
-    state: str = "UPLOADING"
-    polls: int = 0
-
-
-def _generate(server: Loopback, request: Request, model: str) -> Sender:
+def _generate(server: Host, request: Request, model: str) -> Sender:
     try:
         asked = _asked_gemini(server, request.json, model)
     except KeyError as error:
@@ -70,7 +56,7 @@ def google_error(
     return Response({"error": error}, status, headers or {})
 
 
-def _asked_gemini(server: Loopback, body: Any, model: str) -> Asked:
+def _asked_gemini(server: Host, body: Any, model: str) -> Asked:
     texts, media, fps = [], [], 1.0
     for content in body["contents"]:
         for part in content["parts"]:
@@ -102,7 +88,7 @@ def _asked_gemini(server: Loopback, body: Any, model: str) -> Asked:
     )
 
 
-def _start_upload(server: Loopback, request: Request) -> Sender:
+def _start_upload(server: Host, request: Request) -> Sender:
     wanted = request.json["file"]
     name = (wanted.get("name") or f"files/loop-{len(server.files)}").removeprefix("files/")
     server.files[name] = StoredFile(name, wanted.get("mime_type") or wanted.get("mimeType"))
@@ -110,7 +96,7 @@ def _start_upload(server: Loopback, request: Request) -> Sender:
     return Response({}, headers={"x-goog-upload-url": url, "x-goog-upload-status": "active"})
 
 
-def _upload_chunk(server: Loopback, request: Request, name: str) -> Sender:
+def _upload_chunk(server: Host, request: Request, name: str) -> Sender:
     file = server.files[name]
     file.data += request.body
     if "finalize" not in request.headers.get("x-goog-upload-command", ""):
@@ -120,7 +106,7 @@ def _upload_chunk(server: Loopback, request: Request, name: str) -> Sender:
     return Response({"file": _file_body(server, file)}, headers={"x-goog-upload-status": "final"})
 
 
-def _file_body(server: Loopback, file: StoredFile) -> JSON:
+def _file_body(server: Host, file: StoredFile) -> JSON:
     body: dict[str, JSON] = {
         "name": f"files/{file.name}",
         "uri": f"{server.url}/v1/files/{file.name}",
@@ -133,7 +119,7 @@ def _file_body(server: Loopback, file: StoredFile) -> JSON:
     return body
 
 
-def _get_file(server: Loopback, _: Request, name: str) -> Sender:
+def _get_file(server: Host, _: Request, name: str) -> Sender:
     file = server.files.get(name)
     if file is None:
         return google_error(403, "PERMISSION_DENIED", f"no access to the File {name}")
@@ -143,7 +129,7 @@ def _get_file(server: Loopback, _: Request, name: str) -> Sender:
     return Response(_file_body(server, file))
 
 
-def _delete_file(server: Loopback, _: Request, name: str) -> Sender:
+def _delete_file(server: Host, _: Request, name: str) -> Sender:
     if server.files.pop(name, None) is None:
         return google_error(404, "NOT_FOUND", f"no File {name}")
     return Response({})

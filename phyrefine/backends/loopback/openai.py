@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from phyrefine.backends.loopback.wire import (
     CHARS_PER_TOKEN,
     Asked,
+    Host,
     Request,
     Response,
     Sender,
@@ -17,14 +18,11 @@ from phyrefine.backends.loopback.wire import (
 )
 from phyrefine.types import JSON
 
-if TYPE_CHECKING:
-    from phyrefine.backends.loopback.server import Loopback
-
 # OpenAI's documented count for an image at detail "low".
 TOKENS_PER_IMAGE = 85
 
 
-def _chat(server: Loopback, request: Request) -> Sender:
+def _chat(server: Host, request: Request) -> Sender:
     body = request.json
     asked = _asked_openai(body, body["messages"], spelled(body, "response_format"))
     return Response(chat_body(server.reply(asked), asked.model, asked))
@@ -57,7 +55,7 @@ def openai_error(
     return Response({"error": error}, status, headers or {}, kind="application/json")
 
 
-def _responses(server: Loopback, request: Request) -> Sender:
+def _responses(server: Host, request: Request) -> Sender:
     body = request.json
     form = (body.get("text") or {}).get("format") or {}
     asked = _asked_openai(body, body["input"], {"json_schema": form} if form else None)
@@ -112,7 +110,7 @@ def _asked_openai(body: Any, messages: list[Any], form: Any) -> Asked:
     return Asked(body["model"], "\n".join(texts), system, schema, tuple(media), limit=limit)
 
 
-def _models(_: Loopback, __: Request) -> Sender:
+def _models(_: Host, __: Request) -> Sender:
     return Response({"object": "list", "data": [{"id": "loopback", "object": "model"}]})
 
 

@@ -11,8 +11,7 @@ from typing import Self
 from attrs import define, field
 
 from phyrefine.backends.loopback import gemini, openai
-from phyrefine.backends.loopback.gemini import StoredFile
-from phyrefine.backends.loopback.wire import Asked, Request, Response, Sender
+from phyrefine.backends.loopback.wire import Asked, Request, Response, Sender, StoredFile
 
 ROUTES: tuple[tuple[str, str, Callable[..., Sender]], ...] = (*gemini.ROUTES, *openai.ROUTES)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import http.server
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import av
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from phyrefine.types import JSON
 
@@ -87,6 +87,31 @@ class Asked:
     media: tuple[tuple[str, bytes], ...]
     fps: float = 1.0
     limit: int = 0
+
+
+@define
+class StoredFile:
+    """A file of the Files API."""
+
+    name: str
+    mime_type: str
+    data: bytes = b""
+    state: str = "UPLOADING"
+    polls: int = 0
+
+
+class Host(Protocol):
+    """What the routes of a wire format need of the server they run on."""
+
+    reply: Callable[[Asked], str]
+    processing_polls: int
+    failed: str | None
+    files: dict[str, StoredFile]
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        ...
 
 
 def spelled(value: Mapping[str, Any], *names: str) -> Any:

@@ -22,9 +22,10 @@ from attrs import asdict, define, field
 from numpy.typing import NDArray
 
 from phyrefine._optional import require
-from phyrefine.backends import fitting, pipelines
-from phyrefine.backends.chunking import frames_needed
-from phyrefine.backends.passes import is_out_of_memory
+from phyrefine.backends.continuing import fitting
+from phyrefine.backends.continuing.chunking import frames_needed
+from phyrefine.backends.continuing.fingerprint import fingerprint
+from phyrefine.backends.continuing.memory_faults import is_out_of_memory
 from phyrefine.errors import (
     GenerationError,
     GeneratorMemoryError,
@@ -83,7 +84,7 @@ class MagiGenerator:
         steps: Denoising steps per chunk when the shot names none; by default the variant's.
         prefix_frames: Longest prefix the model sees, in frames at 24 fps; a multiple of 4.
         fit: How the prefix's picture fills the model's frame: ``"pad"``, ``"stretch"``, ``"crop"``
-            (see :class:`~phyrefine.backends.fitting.Fit`).
+            (see :class:`~phyrefine.backends.continuing.fitting.Fit`).
         options: Sampling settings for every call; a shot's ``options`` go before them.
         cancel: Set this event to stop after the current denoising step. Clear it to go on.
         steps_done: Denoising steps of all calls so far.
@@ -138,9 +139,9 @@ class MagiGenerator:
             dtype: ``"bfloat16"``, ``"float16"``, ``"float32"`` or a ``torch.dtype``; by default
                 bfloat16 on a GPU and float32 on the CPU.
             device: By default CUDA, else the CPU.
-            memory: ``fast``, ``balanced``, ``low``, or a `phyrefine.magi.memory.Memory`.
+            memory: ``fast``, ``balanced``, ``low``, or a `phyrefine.magi.weights.memory.Memory`.
             special_tokens: ``special_tokens.npz`` of the release, if not beside the weights.
-            text: `phyrefine.magi.captions.TextOptions`; by default the release's.
+            text: `phyrefine.magi.text.captions.TextOptions`; by default the release's.
             quirks: `phyrefine.magi.media.Quirks`, or ``"original"`` for all of them.
             text_dtype: Dtype of the text encoder.
             text_device: Where it runs.
@@ -157,9 +158,9 @@ class MagiGenerator:
         _require_packages()
         import torch
 
-        from phyrefine.magi.captions import TextOptions
         from phyrefine.magi.media import Quirks
         from phyrefine.magi.pipeline import MagiPipeline
+        from phyrefine.magi.text.captions import TextOptions
 
         where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         default = torch.float32 if where.type == "cpu" else torch.bfloat16
@@ -233,7 +234,7 @@ class MagiGenerator:
             "special_tokens": None if tokens is None else tokens.digest,
             "tiling": repr(pipe.vae.tiling),
         }
-        weights = pipelines.fingerprint(SimpleNamespace(config=switches, components=parts))
+        weights = fingerprint(SimpleNamespace(config=switches, components=parts))
         settings = {
             "size": self.size,
             "steps": self.steps,
@@ -378,7 +379,7 @@ class MagiGenerator:
         return {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
 
     def _check_accepted(self, shot: Shot, fit: fitting.Fit) -> None:
-        from phyrefine.magi.state import finished_chunks
+        from phyrefine.magi.sampling.state import finished_chunks
 
         if not shot.accepted:
             return

@@ -13,8 +13,7 @@ from typing import Any, Self
 from attrs import asdict, evolve
 
 from phyrefine._optional import require
-from phyrefine.backends import openai_reply
-from phyrefine.backends.asking import (
+from phyrefine.backends.calling.asking import (
     Observed,
     Patience,
     Sampling,
@@ -23,12 +22,13 @@ from phyrefine.backends.asking import (
     identity,
     parameter_fault,
 )
-from phyrefine.backends.calling import Fault, FaultSignalError
-from phyrefine.backends.faults import from_reply
-from phyrefine.backends.media import Recent
-from phyrefine.backends.models import OPENAI_DEFAULT, SERVERS, Server
-from phyrefine.backends.openai_request import Api, Clips, Draft, Looking
-from phyrefine.backends.service import Service, check_key, find_key, hide_headers
+from phyrefine.backends.calling.faults import from_reply
+from phyrefine.backends.calling.media import Recent
+from phyrefine.backends.calling.models import OPENAI_DEFAULT, SERVERS, Server
+from phyrefine.backends.calling.policy import Fault, FaultSignalError
+from phyrefine.backends.calling.service import Service, check_key, find_key, hide_headers
+from phyrefine.backends.openai import reply as openai_reply
+from phyrefine.backends.openai.request import Api, Clips, Draft, Looking
 from phyrefine.errors import BadOutputError, InvalidInputError, RefusedError
 from phyrefine.registry import Backend
 from phyrefine.types import Answer, Question
@@ -45,7 +45,7 @@ class OpenAIVLM:
     """An OpenAI-style model watching clips as still frames, dense around motion.
 
     Args:
-        model: Model id; ``SERVER/MODEL`` asks one of ``phyrefine.backends.models.SERVERS``.
+        model: Model id; ``SERVER/MODEL`` asks one of ``phyrefine.backends.calling.models.SERVERS``.
         api_key: Else ``OPENAI_API_KEY`` (or the server's own variable). Local servers need none.
         base_url: Another server; else ``OPENAI_BASE_URL``.
         headers: Sent with every request.
@@ -62,7 +62,7 @@ class OpenAIVLM:
         thinking: Reasoning effort in words, sent only when given.
         client: A ready ``openai.OpenAI``; its own retries should be off.
         **patience: ``timeout``, ``max_retries``, ``retry_budget``, ``outage`` (seconds; see
-            :class:`~phyrefine.backends.calling.Policy`) and ``clock``.
+            :class:`~phyrefine.backends.calling.caller.Policy`) and ``clock``.
 
     Raises:
         AuthError: No key.

@@ -6,10 +6,9 @@ import json
 import re
 from typing import Any
 
-from phyrefine.backends.asking import plain_text
-from phyrefine.backends.calling import Fault, FaultSignalError
-from phyrefine.backends.excerpt import without_thoughts
-from phyrefine.backends.faults import (
+from phyrefine.backends.calling.asking import plain_text, truncated
+from phyrefine.backends.calling.excerpt import without_thoughts
+from phyrefine.backends.calling.faults import (
     Reply,
     cut_answer,
     empty_answer,
@@ -18,8 +17,8 @@ from phyrefine.backends.faults import (
     from_reply,
     not_an_answer,
 )
-from phyrefine.backends.gemini_reply import truncated
-from phyrefine.backends.service import Service
+from phyrefine.backends.calling.policy import Fault, FaultSignalError
+from phyrefine.backends.calling.service import Service
 from phyrefine.errors import BlockedError, RefusedError
 from phyrefine.types import Answer, Usage
 

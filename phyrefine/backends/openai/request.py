@@ -10,11 +10,16 @@ from typing import Any, Literal
 from attrs import define, evolve, frozen, validators
 from attrs import field as attrs_field
 
-from phyrefine.backends.asking import Observed, Sampling
-from phyrefine.backends.calling import Fault
-from phyrefine.backends.media import Recent, encoded, frame_count, stills
-from phyrefine.backends.service import Service
-from phyrefine.backends.wording import schema_request, still_label, stills_label, video_label
+from phyrefine.backends.calling.asking import Observed, Sampling
+from phyrefine.backends.calling.media import Recent, encoded, frame_count, stills
+from phyrefine.backends.calling.policy import Fault
+from phyrefine.backends.calling.service import Service
+from phyrefine.backends.calling.wording import (
+    schema_request,
+    still_label,
+    stills_label,
+    video_label,
+)
 from phyrefine.types import JSON, Question
 
 Api = Literal["chat", "responses"]

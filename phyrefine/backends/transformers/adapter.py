@@ -16,17 +16,22 @@ from typing import Any, Literal
 from attrs import evolve, field, frozen, validators
 
 from phyrefine._optional import require
-from phyrefine.backends.asking import checked
-from phyrefine.backends.excerpt import excerpt, tidy, without_thoughts
-from phyrefine.backends.media import frame_count, shown_frames
-from phyrefine.backends.transformers_loading import (
+from phyrefine.backends.calling.asking import checked
+from phyrefine.backends.calling.excerpt import excerpt, tidy, without_thoughts
+from phyrefine.backends.calling.media import frame_count, shown_frames
+from phyrefine.backends.calling.wording import (
+    schema_request,
+    still_label,
+    stills_label,
+    video_label,
+)
+from phyrefine.backends.transformers.loading import (
     FEATURE,
     Loaded,
     Source,
     load_llm,
     load_vlm,
 )
-from phyrefine.backends.wording import schema_request, still_label, stills_label, video_label
 from phyrefine.errors import (
     BackendError,
     ContextTooLongError,

@@ -10,12 +10,12 @@ from diffusers.models.attention import AttentionModuleMixin
 from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 from torch import Tensor, nn
 
-from phyrefine.magi.embeddings import rotate
-from phyrefine.magi.layout import Layout
-from phyrefine.magi.linears import Fp8Linear, StreamLinear, projection
-from phyrefine.magi.norms import ZeroCentredLayerNorm
-from phyrefine.magi.parallel import heads_to_tokens, tokens_to_heads
-from phyrefine.magi.precision import normed_value_scale, operand_dtype, power_of_two_above
+from phyrefine.magi.model.embeddings import rotate
+from phyrefine.magi.model.layout import Layout
+from phyrefine.magi.model.linears import Fp8Linear, StreamLinear, projection
+from phyrefine.magi.model.norms import ZeroCentredLayerNorm
+from phyrefine.magi.model.parallel import heads_to_tokens, tokens_to_heads
+from phyrefine.magi.model.precision import normed_value_scale, operand_dtype, power_of_two_above
 
 # The release shards heads over eight groups; its checkpoints keep that order of channels.
 _INTERLEAVE = 8

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from phyrefine.magi.attention import MagiAttention
 from phyrefine.magi.config import MagiConfig
-from phyrefine.magi.layout import Layout
-from phyrefine.magi.linears import StreamLinear, projection
-from phyrefine.magi.norms import PlainLayerNorm, ZeroCentredLayerNorm
+from phyrefine.magi.model.attention import MagiAttention
+from phyrefine.magi.model.layout import Layout
+from phyrefine.magi.model.linears import StreamLinear, projection
+from phyrefine.magi.model.norms import PlainLayerNorm, ZeroCentredLayerNorm
 
 TextKeysValues = tuple[Tensor, Tensor | None]
 

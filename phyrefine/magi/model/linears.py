@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from phyrefine.magi.precision import scaled_linear
-from phyrefine.magi.products import linear
+from phyrefine.magi.model.precision import scaled_linear
+from phyrefine.magi.model.products import linear
 
 _FP8_MAX = 448.0  # largest float8_e4m3fn
 

@@ -13,15 +13,15 @@ from diffusers.models.attention import AttentionMixin
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from phyrefine.magi.block import MagiBlock
-from phyrefine.magi.cache import Captions, ChunkCache
 from phyrefine.magi.config import MagiConfig
-from phyrefine.magi.embeddings import CaptionEmbed, PatchEmbed, RotaryEmbed, TimeEmbed
-from phyrefine.magi.layout import Layout, Row, layout_of
-from phyrefine.magi.linears import Fp8Linear, FullLinear
-from phyrefine.magi.norms import ZeroCentredLayerNorm
-from phyrefine.magi.precision import stream_dtype
-from phyrefine.magi.products import CPU_TOKENS
+from phyrefine.magi.model.block import MagiBlock
+from phyrefine.magi.model.cache import Captions, ChunkCache
+from phyrefine.magi.model.embeddings import CaptionEmbed, PatchEmbed, RotaryEmbed, TimeEmbed
+from phyrefine.magi.model.layout import Layout, Row, layout_of
+from phyrefine.magi.model.linears import Fp8Linear, FullLinear
+from phyrefine.magi.model.norms import ZeroCentredLayerNorm
+from phyrefine.magi.model.precision import stream_dtype
+from phyrefine.magi.model.products import CPU_TOKENS
 
 _LATENT_CHANNELS = 16
 _MAX_ROTARY_TABLES = 32

@@ -16,8 +16,8 @@ from attrs import field, frozen
 from torch import Tensor
 
 from phyrefine.magi.config import SamplingConfig
-from phyrefine.magi.layout import Row
-from phyrefine.magi.schedule import Step, Turn
+from phyrefine.magi.model.layout import Row
+from phyrefine.magi.sampling.schedule import Step, Turn
 
 NULL_TEXT = 0  # index of the null caption among the captions of a sampler
 

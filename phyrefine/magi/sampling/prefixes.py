@@ -12,8 +12,8 @@ import numpy as np
 from attrs import define, field
 from torch import Tensor
 
-from phyrefine.magi.cache import ChunkCache
 from phyrefine.magi.media import UInt8Array
+from phyrefine.magi.model.cache import ChunkCache
 
 K = TypeVar("K")
 V = TypeVar("V")

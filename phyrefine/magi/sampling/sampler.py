@@ -9,12 +9,12 @@ from attrs import field, frozen
 from torch import Tensor
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.cache import Captions, ChunkCache
 from phyrefine.magi.config import SamplingConfig
-from phyrefine.magi.guidance import Plan, plan_step, refresh_row
-from phyrefine.magi.layout import Row
-from phyrefine.magi.schedule import Schedule, Step, Turn, chunk_count, step_size
-from phyrefine.magi.transformer import MagiTransformer3DModel
+from phyrefine.magi.model.cache import Captions, ChunkCache
+from phyrefine.magi.model.layout import Row
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.sampling.guidance import Plan, plan_step, refresh_row
+from phyrefine.magi.sampling.schedule import Schedule, Step, Turn, chunk_count, step_size
 
 
 @frozen

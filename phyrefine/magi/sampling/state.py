@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.sampler import Progress
+from phyrefine.magi.sampling.sampler import Progress
 
 _VERSION = 1
 

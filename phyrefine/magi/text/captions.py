@@ -13,7 +13,7 @@ from attrs import frozen
 from torch import Tensor
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.cache import Captions
+from phyrefine.magi.model.cache import Captions
 
 # The release cuts every caption to this many tokens, whatever the configured length.
 _MAX_TOKENS = 800

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from phyrefine._optional import require
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.cleaning import clean_caption
-from phyrefine.magi.fingerprint import fingerprint
+from phyrefine.magi.text.cleaning import clean_caption
+from phyrefine.magi.weights.fingerprint import fingerprint
 
 _KEPT_PROMPTS = 64
 

@@ -14,14 +14,14 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.tiling import Tiling, decode_pieces, encode_pieces
-from phyrefine.magi.vae_blocks import VaeShape, VitDecoder, VitEncoder
+from phyrefine.magi.vae.blocks import VaeShape, VitDecoder, VitEncoder
+from phyrefine.magi.vae.tiling import Tiling, decode_pieces, encode_pieces
 
 
 class AutoencoderKLMagi(ModelMixin, ConfigMixin, AttentionMixin):  # type: ignore[misc]
     """A transformer autoencoder for video. The pipeline uses the mean of its Gaussian.
 
-    The arguments are the fields of `phyrefine.magi.vae_blocks.VaeShape`.
+    The arguments are the fields of `phyrefine.magi.vae.blocks.VaeShape`.
 
     Attributes:
         tiling: How ``encode`` and ``decode`` cut their input; ``None`` takes it whole.

@@ -8,10 +8,10 @@ from diffusers.models.attention import AttentionModuleMixin
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from phyrefine.magi.attention import MagiAttentionProcessor
-from phyrefine.magi.linears import StreamLinear
-from phyrefine.magi.norms import PlainLayerNorm
-from phyrefine.magi.precision import stream_dtype
+from phyrefine.magi.model.attention import MagiAttentionProcessor
+from phyrefine.magi.model.linears import StreamLinear
+from phyrefine.magi.model.norms import PlainLayerNorm
+from phyrefine.magi.model.precision import stream_dtype
 
 _NORM_EPS = 1e-5
 

@@ -21,11 +21,11 @@ from phyrefine.magi.config import (
     read_config,
     variant_named,
 )
-from phyrefine.magi.names import kept_in_float32, original_name
-from phyrefine.magi.tensors import read_tensors, weight_files
-from phyrefine.magi.transformer import MagiTransformer3DModel
-from phyrefine.magi.vae import AutoencoderKLMagi
-from phyrefine.magi.vae_blocks import VaeShape
+from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
+from phyrefine.magi.vae.blocks import VaeShape
+from phyrefine.magi.weights.names import kept_in_float32, original_name
+from phyrefine.magi.weights.tensors import read_tensors, weight_files
 
 PIPELINE_FILE = "magi_pipeline.json"
 SPECIAL_TOKENS = "special_tokens.npz"

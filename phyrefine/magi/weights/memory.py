@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from phyrefine._optional import require
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.sampler import Savings
+from phyrefine.magi.sampling.sampler import Savings
 
 Preset = Literal["fast", "balanced", "low"]
 

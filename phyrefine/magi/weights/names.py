@@ -72,7 +72,7 @@ def parameter_shapes(config: MagiConfig) -> dict[str, tuple[int, ...]]:
     """Shapes of all parameters of a checkpoint by their original names, without fp8 scales."""
     import torch
 
-    from phyrefine.magi.transformer import MagiTransformer3DModel
+    from phyrefine.magi.model.transformer import MagiTransformer3DModel
 
     with torch.device("meta"):
         model = MagiTransformer3DModel.from_shape(config)

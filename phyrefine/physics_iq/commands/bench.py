@@ -9,12 +9,12 @@ from attrs import frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from phyrefine.physics_iq.commands import numbers, say
+from phyrefine.physics_iq.commands.scores import numbers, say
 
 if TYPE_CHECKING:
-    from phyrefine.physics_iq.allowance import Allowance
-    from phyrefine.physics_iq.dataset import PhysicsIQ
-    from phyrefine.physics_iq.plan import Plan
+    from phyrefine.physics_iq.data.dataset import PhysicsIQ
+    from phyrefine.physics_iq.generation.allowance import Allowance
+    from phyrefine.physics_iq.generation.plan import Plan
 
 
 @Parameter(name="*")
@@ -55,7 +55,7 @@ class PlanFlags:
         """The plan they stand for."""
         from attrs import asdict
 
-        from phyrefine.physics_iq.plan import Plan
+        from phyrefine.physics_iq.generation.plan import Plan
 
         given = asdict(self)
         return Plan(**{**given, "steps": numbers(self.steps), "seeds": numbers(self.seeds)})
@@ -78,7 +78,7 @@ class BudgetFlags:
 
     def allowance(self) -> Allowance | None:
         """The budget they stand for; ``None`` without limits."""
-        from phyrefine.physics_iq.allowance import Allowance
+        from phyrefine.physics_iq.generation.allowance import Allowance
         from phyrefine.types import Budget
 
         seconds = None if self.max_minutes is None else 60 * self.max_minutes
@@ -107,11 +107,11 @@ class DataFlags:
 
     def dataset(self, fps: int) -> PhysicsIQ:
         """The data set, rendered at 30 FPS and ``fps`` if that was asked for."""
-        from phyrefine.physics_iq.dataset import PhysicsIQ
+        from phyrefine.physics_iq.data.dataset import PhysicsIQ
 
         if self.make_scenes:
-            from phyrefine.physics_iq.layout import Edition
-            from phyrefine.physics_iq.world_set import made_world_dataset
+            from phyrefine.physics_iq.data.layout import Edition
+            from phyrefine.physics_iq.synthetic.world_set import made_world_dataset
 
             edition = Edition(self.edition or Edition.ORIGINAL)
             made_world_dataset(self.data, scenes=self.make_scenes, fps=fps, edition=edition)
@@ -140,7 +140,7 @@ def bench(
     the table when all shards are done.
     """
     from phyrefine.errors import InvalidInputError
-    from phyrefine.physics_iq.scoring import check_subsets, score_bench
+    from phyrefine.physics_iq.tables.scoring import check_subsets, score_bench
 
     plan = made.plan()
     rows = None if subsets is None else [numbers(part) for part in subsets.split(";")]
@@ -171,7 +171,7 @@ def bench(
 def _require_truth(dataset: PhysicsIQ, fps: int, *, allow_made_masks: bool) -> None:
     """See, without opening any, that the files to score with are there."""
     from phyrefine.errors import InvalidInputError
-    from phyrefine.physics_iq.truth import GroundTruth, shortened
+    from phyrefine.physics_iq.scoring.truth import GroundTruth, shortened
 
     absent = GroundTruth(dataset, fps, allow_made_masks=allow_made_masks).absent()
     if absent:
@@ -185,7 +185,7 @@ def _generate(
     plan: Plan, dataset: PhysicsIQ, out: Path, shard: str | None, allowance: Allowance | None
 ) -> int | None:
     """Make the clips; an exit code if the table has to wait."""
-    from phyrefine.physics_iq.generation import generate
+    from phyrefine.physics_iq.generation.generating import generate
 
     failures = generate(plan, dataset, out, shard=shard, allowance=allowance, progress=True)
     for failure in failures:

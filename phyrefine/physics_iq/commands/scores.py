@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 if TYPE_CHECKING:
-    from phyrefine.physics_iq.evaluate import Evaluation
-    from phyrefine.physics_iq.layout import Sample
+    from phyrefine.physics_iq.data.layout import Sample
+    from phyrefine.physics_iq.scoring.evaluate import Evaluation
 
 Jobs = Annotated[int | None, Parameter(help="Views at a time.", validator=Number(gte=1))]
 
@@ -51,10 +51,10 @@ def score(
     cache
         Folder of the real side, worth keeping: later runs only read it.
     """
-    from phyrefine.physics_iq.dataset import PhysicsIQ
-    from phyrefine.physics_iq.evaluate import Evaluator
-    from phyrefine.physics_iq.report import score_table
-    from phyrefine.physics_iq.truth import GroundTruth
+    from phyrefine.physics_iq.data.dataset import PhysicsIQ
+    from phyrefine.physics_iq.scoring.evaluate import Evaluator
+    from phyrefine.physics_iq.scoring.report import score_table
+    from phyrefine.physics_iq.scoring.truth import GroundTruth
 
     named = run_names(folders)
     if out is not None:
@@ -104,11 +104,11 @@ def ensemble(
     cache
         Folder of the real side, worth keeping.
     """
-    from phyrefine.physics_iq.dataset import PhysicsIQ
-    from phyrefine.physics_iq.evaluate import Evaluator
-    from phyrefine.physics_iq.scoring import score_folders, write_table
-    from phyrefine.physics_iq.table_one import table_one
-    from phyrefine.physics_iq.truth import GroundTruth
+    from phyrefine.physics_iq.data.dataset import PhysicsIQ
+    from phyrefine.physics_iq.scoring.evaluate import Evaluator
+    from phyrefine.physics_iq.scoring.truth import GroundTruth
+    from phyrefine.physics_iq.tables.scoring import score_folders, write_table
+    from phyrefine.physics_iq.tables.table_one import table_one
 
     rows = [] if subsets is None else [numbers(part) for part in subsets.split(";")]
     if out is not None:
@@ -166,9 +166,9 @@ def pack(
     cache
         Folder of the real side; by default inside BENCH.
     """
-    from phyrefine.physics_iq.dataset import PhysicsIQ
-    from phyrefine.physics_iq.packing import Entry, pack_bench
-    from phyrefine.physics_iq.submission import read_card_file
+    from phyrefine.physics_iq.data.dataset import PhysicsIQ
+    from phyrefine.physics_iq.submission.making import read_card_file
+    from phyrefine.physics_iq.submission.packing import Entry, pack_bench
 
     require_folder(out.parent)
     entry = Entry(row, ensemble, () if subset is None else numbers(subset), seed)
@@ -233,7 +233,7 @@ def require_runs(folders: Iterable[Path], samples: Sequence[Sample], fps: int) -
         InvalidInputError: A folder is not there, lacks clips, or runs at another rate.
     """
     from phyrefine.errors import InvalidInputError
-    from phyrefine.physics_iq.truth import find_run, run_rate
+    from phyrefine.physics_iq.scoring.truth import find_run, run_rate
 
     for folder in folders:
         clips = find_run(folder, samples)

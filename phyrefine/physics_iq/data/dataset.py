@@ -1,7 +1,7 @@
 """What a model may see of Physics-IQ: prompts, conditioning clips and switch frames.
 
-The test clips and masks are behind :mod:`phyrefine.physics_iq.truth`, which only scorers open.
-Nothing is renamed or written in the user's folders.
+The test clips and masks are behind :mod:`phyrefine.physics_iq.scoring.truth`, which only scorers
+open. Nothing is renamed or written in the user's folders.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import av
 import numpy as np
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.decoding import decode, file_problem, probe
-from phyrefine.physics_iq.layout import (
+from phyrefine.physics_iq.data.decoding import decode, file_problem, probe
+from phyrefine.physics_iq.data.layout import (
     BASE_FPS,
     CONDITIONING_SECONDS,
     TEST_SECONDS,

@@ -16,12 +16,18 @@ from tqdm.auto import tqdm
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError, PhyrefineError
-from phyrefine.physics_iq.allowance import Allowance
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.layout import PLAIN, RunKey, Sample
-from phyrefine.physics_iq.plan import Plan, claim, expected_keys, note_origin, require_same
-from phyrefine.run.disk import read_json
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.layout import PLAIN, RunKey, Sample
+from phyrefine.physics_iq.generation.allowance import Allowance
+from phyrefine.physics_iq.generation.plan import (
+    Plan,
+    claim,
+    expected_keys,
+    note_origin,
+    require_same,
+)
 from phyrefine.run.many import shard as take_shard
+from phyrefine.run.store.disk import read_json
 from phyrefine.types import Budget, Candidates, Pick, Refinement, Scenario, pick_key
 
 SAMPLES, VIDEOS = "samples", "videos"

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import attrs
 
 from phyrefine.errors import InvalidInputError, RunMismatchError
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.layout import PLAIN, RunKey
-from phyrefine.run.disk import read_json, write_json
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.layout import PLAIN, RunKey
+from phyrefine.run.store.disk import read_json, write_json
 from phyrefine.types import Mode
 
 PLAN_FILE = "bench.json"

@@ -18,9 +18,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from phyrefine.physics_iq.decoding import UInt8, opencv, planes
-from phyrefine.physics_iq.metrics import MASK_THRESHOLD, Mask
-from phyrefine.physics_iq.scaling import GreyReader, scale, to_grey
+from phyrefine.physics_iq.data.decoding import UInt8, opencv, planes
+from phyrefine.physics_iq.metrics.measures import MASK_THRESHOLD, Mask
+from phyrefine.physics_iq.metrics.scaling import GreyReader, scale, to_grey
 
 WEIGHT = 0.3  # of the newest frame in the background
 DIFFERENCE = 10  # grey levels a pixel must exceed against the background

@@ -13,8 +13,14 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from phyrefine.physics_iq.decoding import UInt8, opencv
-from phyrefine.physics_iq.metrics import Mask, PairMetrics, activity_overlap, to_unit, unit_mse
+from phyrefine.physics_iq.data.decoding import UInt8, opencv
+from phyrefine.physics_iq.metrics.measures import (
+    Mask,
+    PairMetrics,
+    activity_overlap,
+    to_unit,
+    unit_mse,
+)
 
 _DECIMALS = 1e4  # the scorers keep four decimals of a frame's error
 

@@ -12,7 +12,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.metrics import PairMetrics, compare
+from phyrefine.physics_iq.metrics.measures import PairMetrics, compare
 from phyrefine.video.clip import Clip
 
 # The benchmark's running background and difference threshold (spec: motion mask of a clip).

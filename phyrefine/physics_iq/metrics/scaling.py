@@ -14,7 +14,7 @@ import attrs
 import av
 import numpy as np
 
-from phyrefine.physics_iq.decoding import BgrReader, UInt8, opencv, planes
+from phyrefine.physics_iq.data.decoding import BgrReader, UInt8, opencv, planes
 
 _ROWS, _FEWEST = 60, 8  # rows of the result in one strip: at the most, at the least
 _MASK_BYTES = 160_000  # of a mask file in one strip: few, as strips without motion are passed over

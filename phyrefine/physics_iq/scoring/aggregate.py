@@ -9,11 +9,11 @@ import attrs
 import numpy as np
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.evaluate import Evaluation
-from phyrefine.physics_iq.layout import Edition
-from phyrefine.physics_iq.original import original_score
-from phyrefine.physics_iq.results import ResultTable
-from phyrefine.physics_iq.verified import verified_score
+from phyrefine.physics_iq.data.layout import Edition
+from phyrefine.physics_iq.scoring.evaluate import Evaluation
+from phyrefine.physics_iq.scoring.original import original_score
+from phyrefine.physics_iq.scoring.results import ResultTable
+from phyrefine.physics_iq.scoring.verified import verified_score
 
 MOST_RUNS = 4  # the official aggregate takes no more
 _PARTS = {"SP": "spatial", "ST": "spatiotemporal", "WS": "weighted_spatial", "MSE": "mse"}

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import StoreError
-from phyrefine.physics_iq.decoding import UInt8
-from phyrefine.physics_iq.pairs import MaskTrack
+from phyrefine.physics_iq.data.decoding import UInt8
+from phyrefine.physics_iq.metrics.pairs import MaskTrack
 
 log = logging.getLogger(__name__)
 

@@ -22,16 +22,16 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.cache import Cache, DamagedError, Making, RealClip, digest
-from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, file_digest, probe
-from phyrefine.physics_iq.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
-from phyrefine.physics_iq.masks import MetricMasks, scale_mask
-from phyrefine.physics_iq.metrics import PairMetrics
-from phyrefine.physics_iq.pairs import MaskTrack, TrackBuilder, compare_tracks, frame_error
-from phyrefine.physics_iq.resampling import blend
-from phyrefine.physics_iq.results import ResultTable, ViewResult
-from phyrefine.physics_iq.scaling import GreyReader, SmallReader, scale, to_grey
-from phyrefine.physics_iq.truth import GroundTruth, find_run, run_rate, shortened
+from phyrefine.physics_iq.data.decoding import BgrReader, UInt8, decode, file_digest, probe
+from phyrefine.physics_iq.data.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
+from phyrefine.physics_iq.metrics.masks import MetricMasks, scale_mask
+from phyrefine.physics_iq.metrics.measures import PairMetrics
+from phyrefine.physics_iq.metrics.pairs import MaskTrack, TrackBuilder, compare_tracks, frame_error
+from phyrefine.physics_iq.metrics.scaling import GreyReader, SmallReader, scale, to_grey
+from phyrefine.physics_iq.scoring.cache import Cache, DamagedError, Making, RealClip, digest
+from phyrefine.physics_iq.scoring.resampling import blend
+from phyrefine.physics_iq.scoring.results import ResultTable, ViewResult
+from phyrefine.physics_iq.scoring.truth import GroundTruth, find_run, run_rate, shortened
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.results import ResultTable, mean_of_known, rounded
+from phyrefine.physics_iq.scoring.results import ResultTable, mean_of_known, rounded
 
 
 @attrs.frozen

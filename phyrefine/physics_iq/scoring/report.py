@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from phyrefine.physics_iq.aggregate import MOST_RUNS, aggregate, headline
-from phyrefine.physics_iq.evaluate import Evaluation, Provenance
-from phyrefine.physics_iq.layout import Edition
-from phyrefine.physics_iq.original import original_score
-from phyrefine.physics_iq.verified import METRICS, verified_score
+from phyrefine.physics_iq.data.layout import Edition
+from phyrefine.physics_iq.scoring.aggregate import MOST_RUNS, aggregate, headline
+from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
+from phyrefine.physics_iq.scoring.original import original_score
+from phyrefine.physics_iq.scoring.verified import METRICS, verified_score
 from phyrefine.table import Table
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from phyrefine.physics_iq.decoding import UInt8
+from phyrefine.physics_iq.data.decoding import UInt8
 
 
 def blend(frames: Iterator[UInt8], count: int, wanted: int) -> Iterator[UInt8]:

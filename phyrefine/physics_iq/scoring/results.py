@@ -19,8 +19,8 @@ import numpy as np
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.layout import VIEWS
-from phyrefine.physics_iq.metrics import PairMetrics
+from phyrefine.physics_iq.data.layout import VIEWS
+from phyrefine.physics_iq.metrics.measures import PairMetrics
 
 Cell = tuple[float, ...] | float | None
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import attrs
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.decoding import file_problem, probe
-from phyrefine.physics_iq.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.decoding import file_problem, probe
+from phyrefine.physics_iq.data.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
 
 _DURATION_TOLERANCE = 0.001  # seconds, of the official check
 _LISTED = 8  # problems spelled out in a message

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.results import ResultTable, mean_of_known, mean_rounded
+from phyrefine.physics_iq.scoring.results import ResultTable, mean_of_known, mean_rounded
 
 METRICS = ("spatial", "weighted_spatial", "spatiotemporal", "mse")
 _T = TypeVar("_T")

@@ -23,8 +23,12 @@ import av
 from phyrefine._atomic import write_bytes
 from phyrefine._optional import require
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.aggregate import Aggregate, aggregate
-from phyrefine.physics_iq.card import (
+from phyrefine.physics_iq.data.decoding import probe
+from phyrefine.physics_iq.data.layout import SAMPLES, TEST_SECONDS, Edition
+from phyrefine.physics_iq.scoring.aggregate import Aggregate, aggregate
+from phyrefine.physics_iq.scoring.evaluate import Evaluation
+from phyrefine.physics_iq.scoring.original import original_score
+from phyrefine.physics_iq.submission.card import (
     TERMS_VERSION,
     WARRANTIES,
     Finding,
@@ -32,10 +36,6 @@ from phyrefine.physics_iq.card import (
     section,
     valid_run_id,
 )
-from phyrefine.physics_iq.decoding import probe
-from phyrefine.physics_iq.evaluate import Evaluation
-from phyrefine.physics_iq.layout import SAMPLES, TEST_SECONDS, Edition
-from phyrefine.physics_iq.original import original_score
 from phyrefine.video.clip import Clip
 
 VERIFIED_CARD, ORIGINAL_CARD = "submission.yaml", "original.yaml"

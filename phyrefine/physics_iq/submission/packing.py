@@ -14,19 +14,19 @@ from typing import Any
 import attrs
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.aggregate import MOST_RUNS
-from phyrefine.physics_iq.attempts import Attempts, Picks, picks_by
-from phyrefine.physics_iq.card import Finding
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.decoding import probe
-from phyrefine.physics_iq.evaluate import Evaluation
-from phyrefine.physics_iq.generation import VIDEOS, read_records
-from phyrefine.physics_iq.layout import Edition, RunKey
-from phyrefine.physics_iq.plan import Plan, expected_keys, origin, read_plan
-from phyrefine.physics_iq.scoring import complete_selectors, measure_bench
-from phyrefine.physics_iq.submission import Selection, require_clean, require_new, write_pack
-from phyrefine.physics_iq.table_one import SelectorScores
-from phyrefine.physics_iq.truth import GroundTruth
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.decoding import probe
+from phyrefine.physics_iq.data.layout import Edition, RunKey
+from phyrefine.physics_iq.generation.generating import VIDEOS, read_records
+from phyrefine.physics_iq.generation.plan import Plan, expected_keys, origin, read_plan
+from phyrefine.physics_iq.scoring.aggregate import MOST_RUNS
+from phyrefine.physics_iq.scoring.evaluate import Evaluation
+from phyrefine.physics_iq.scoring.truth import GroundTruth
+from phyrefine.physics_iq.submission.card import Finding
+from phyrefine.physics_iq.submission.making import Selection, require_clean, require_new, write_pack
+from phyrefine.physics_iq.tables.attempts import Attempts, Picks, picks_by
+from phyrefine.physics_iq.tables.scoring import complete_selectors, measure_bench
+from phyrefine.physics_iq.tables.table_one import SelectorScores
 
 
 @attrs.frozen

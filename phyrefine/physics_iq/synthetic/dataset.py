@@ -17,8 +17,8 @@ import numpy as np
 
 from phyrefine._atomic import written_aside
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.decoding import BgrReader, UInt8, decode, opencv, planes
-from phyrefine.physics_iq.layout import (
+from phyrefine.physics_iq.data.decoding import BgrReader, UInt8, decode, opencv, planes
+from phyrefine.physics_iq.data.layout import (
     BASE_FPS,
     CATEGORIES,
     CONDITIONING_SECONDS,
@@ -29,7 +29,7 @@ from phyrefine.physics_iq.layout import (
     Edition,
     Sample,
 )
-from phyrefine.physics_iq.masks import OFF, ON, MotionMasker
+from phyrefine.physics_iq.metrics.masks import OFF, ON, MotionMasker
 from phyrefine.video.clip import Clip
 
 SECONDS = CONDITIONING_SECONDS + TEST_SECONDS

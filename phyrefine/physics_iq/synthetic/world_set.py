@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import cast
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.layout import BASE_FPS, CATEGORIES, Edition
-from phyrefine.physics_iq.synthetic import SceneText, Take, build_dataset
-from phyrefine.run.disk import read_json, write_json
+from phyrefine.physics_iq.data.layout import BASE_FPS, CATEGORIES, Edition
+from phyrefine.physics_iq.synthetic.dataset import SceneText, Take, build_dataset
+from phyrefine.run.store.disk import read_json, write_json
 from phyrefine.video.clip import Clip
 
 _MARK = "made-scenes.json"

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.layout import PLAIN, Edition, RunKey
-from phyrefine.physics_iq.original import OriginalScore, original_score
-from phyrefine.physics_iq.results import ResultTable, ViewResult, mean_rounded
-from phyrefine.physics_iq.verified import sample_ratios
+from phyrefine.physics_iq.data.layout import PLAIN, Edition, RunKey
+from phyrefine.physics_iq.scoring.original import OriginalScore, original_score
+from phyrefine.physics_iq.scoring.results import ResultTable, ViewResult, mean_rounded
+from phyrefine.physics_iq.scoring.verified import sample_ratios
 
 Picks = Mapping[str, RunKey]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import jinja2
 
-from phyrefine.physics_iq.layout import CATEGORIES
-from phyrefine.physics_iq.table_one import Kind, Row, TableOne
+from phyrefine.physics_iq.data.layout import CATEGORIES
+from phyrefine.physics_iq.tables.table_one import Kind, Row, TableOne
 
 _LINE, _LEFT, _RIGHT, _TOP = 24, 260, 680, 44
 _PANEL, _ACROSS = 190, 3

@@ -12,16 +12,16 @@ import attrs
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.attempts import Attempts, require_table
-from phyrefine.physics_iq.dataset import PhysicsIQ
-from phyrefine.physics_iq.evaluate import Evaluator, Provenance
-from phyrefine.physics_iq.generation import VIDEOS, read_records
-from phyrefine.physics_iq.layout import PLAIN, RunKey
-from phyrefine.physics_iq.plan import Plan, expected_keys, read_plan
-from phyrefine.physics_iq.plots import bars, curves
-from phyrefine.physics_iq.results import ViewResult
-from phyrefine.physics_iq.table_one import SelectorScores, TableOne, table_one
-from phyrefine.physics_iq.truth import GroundTruth
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.layout import PLAIN, RunKey
+from phyrefine.physics_iq.generation.generating import VIDEOS, read_records
+from phyrefine.physics_iq.generation.plan import Plan, expected_keys, read_plan
+from phyrefine.physics_iq.scoring.evaluate import Evaluator, Provenance
+from phyrefine.physics_iq.scoring.results import ViewResult
+from phyrefine.physics_iq.scoring.truth import GroundTruth
+from phyrefine.physics_iq.tables.attempts import Attempts, require_table
+from phyrefine.physics_iq.tables.plots import bars, curves
+from phyrefine.physics_iq.tables.table_one import SelectorScores, TableOne, table_one
 
 RESULTS = "results"
 # The paper's ensembles (Table 1, rows 7 and 8).
@@ -44,11 +44,11 @@ def score_bench(
     ``table.json``, ``table.svg`` and ``loops.svg``.
 
     Args:
-        folder: What :func:`phyrefine.physics_iq.generation.generate` filled.
+        folder: What :func:`phyrefine.physics_iq.generation.generating.generate` filled.
         dataset: The same data set.
         cache: Folder of the real side; by default inside ``folder``.
         subsets: Rows to put into ensembles; by default the paper's, as far as there are rows.
-        allow_made_masks: As in :class:`~phyrefine.physics_iq.truth.GroundTruth`.
+        allow_made_masks: As in :class:`~phyrefine.physics_iq.scoring.truth.GroundTruth`.
         jobs: Views at a time.
         progress: Show bars.
 
@@ -204,7 +204,7 @@ def score_folders(
 
     Raises:
         InvalidInputError: Two folders stand for one run, no table can be made of the runs, or as
-            :meth:`~phyrefine.physics_iq.evaluate.Evaluator.measure`.
+            :meth:`~phyrefine.physics_iq.scoring.evaluate.Evaluator.measure`.
     """
     names: dict[RunKey, str] = {}
     for number, (name, folder) in enumerate(folders.items(), start=1):

@@ -16,15 +16,15 @@ import attrs
 import numpy as np
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.aggregate import Spread, headline
-from phyrefine.physics_iq.attempts import (
+from phyrefine.physics_iq.data.layout import CATEGORIES, PLAIN, Edition, RunKey
+from phyrefine.physics_iq.scoring.aggregate import Spread, headline
+from phyrefine.physics_iq.tables.attempts import (
     Attempts,
     Picks,
     oracle_picks,
     picks_by,
     require_table,
 )
-from phyrefine.physics_iq.layout import CATEGORIES, PLAIN, Edition, RunKey
 from phyrefine.select.diagnostics import diagnose
 from phyrefine.table import Table
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from attrs import asdict, define, evolve, field
 
 from phyrefine.errors import BudgetExceededError, InvalidInputError
-from phyrefine.run.prices import PriceTable
+from phyrefine.run.budget.prices import PriceTable
 from phyrefine.types import Budget, Usage
 
 log = logging.getLogger(__name__)

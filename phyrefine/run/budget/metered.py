@@ -9,7 +9,7 @@ from attrs import define, evolve, field
 
 from phyrefine.errors import BackendError
 from phyrefine.protocols import LLM, VLM, Listener, identity
-from phyrefine.run.budget import Meter
+from phyrefine.run.budget.meter import Meter
 from phyrefine.run.journal import tell
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot, Usage
 from phyrefine.video.clip import Clip

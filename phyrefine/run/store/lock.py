@@ -13,7 +13,7 @@ from attrs import define, field
 from filelock import FileLock, Timeout
 
 from phyrefine.errors import RunLockedError
-from phyrefine.run.disk import read_json, write_json, writing
+from phyrefine.run.store.disk import read_json, write_json, writing
 
 
 @define

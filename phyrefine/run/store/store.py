@@ -25,7 +25,7 @@ from attrs import define, evolve, field
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.run.disk import read_bytes, read_json, write_json, writing
+from phyrefine.run.store.disk import read_bytes, read_json, write_json, writing
 from phyrefine.serialize import canonical
 from phyrefine.types import JSON
 from phyrefine.video.clip import Clip

@@ -11,8 +11,8 @@ from attrs import define, evolve, field
 
 from phyrefine.errors import StoreError
 from phyrefine.protocols import LLM, VLM, Store, identity
-from phyrefine.run.budget import Meter
-from phyrefine.run.keys import Turns, request_key
+from phyrefine.run.budget.meter import Meter
+from phyrefine.run.store.keys import Turns, request_key
 from phyrefine.serialize import from_json, to_json
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot, Usage
 from phyrefine.video.clip import Clip

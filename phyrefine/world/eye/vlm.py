@@ -17,11 +17,11 @@ from attrs import evolve, frozen
 
 from phyrefine.types import Answer, Question, Usage
 from phyrefine.video.clip import Clip
-from phyrefine.world import storytelling
-from phyrefine.world.case import Case, Finding, open_case
-from phyrefine.world.laws import check, unevenness
-from phyrefine.world.permanence import moves
-from phyrefine.world.tracking import Sight, look
+from phyrefine.world.eye.checking.laws import check, unevenness
+from phyrefine.world.eye.checking.permanence import moves
+from phyrefine.world.eye.describing import sentences as storytelling
+from phyrefine.world.eye.measuring.case import Case, Finding, open_case
+from phyrefine.world.eye.measuring.tracking import Sight, look
 from phyrefine.world.wordings import Cues, part, read_cues
 
 # Longer side of the measured picture and most frames measured: enough for tenths of a pixel.

@@ -13,9 +13,9 @@ from safetensors.torch import save
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
-from phyrefine.world.network import NetworkConfig, VideoNetwork
+from phyrefine.world.generator.network import NetworkConfig, VideoNetwork
 
-WEIGHTS = Path(__file__).parent / "weights"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
 def weights_path(variant: str) -> Path:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.world.network import FRAMES, VideoNetwork, check_size
+from phyrefine.world.generator.network import FRAMES, VideoNetwork, check_size
 
 UInt8Array = NDArray[np.uint8]
 

@@ -17,9 +17,9 @@ from phyrefine.types import Chunk, GeneratorProfile, Shot
 from phyrefine.video.clip import Clip
 from phyrefine.video.delivery import deliver
 from phyrefine.video.prefix import context as prefix_context
-from phyrefine.world.checkpoint import file_digest, load_network, weights_path
-from phyrefine.world.network import FPS, FRAMES, HEIGHT, WIDTH, Tokenizer, VideoNetwork
-from phyrefine.world.sampler import Sampling, chunk_seed, stream_chunks
+from phyrefine.world.generator.checkpoint import file_digest, load_network, weights_path
+from phyrefine.world.generator.network import FPS, FRAMES, HEIGHT, WIDTH, Tokenizer, VideoNetwork
+from phyrefine.world.generator.sampler import Sampling, chunk_seed, stream_chunks
 
 UInt8Array = NDArray[np.uint8]
 

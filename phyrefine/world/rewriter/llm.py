@@ -14,7 +14,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from phyrefine.types import Answer, Question, Usage
-from phyrefine.world.paraphrase import paraphrase
+from phyrefine.world.rewriter.paraphrase import paraphrase
 from phyrefine.world.wordings import part
 
 Variant = Literal["extractive", "paraphrase"]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.world.truth import fields, mechanics
-from phyrefine.world.truth.captions import all_cues, describe
-from phyrefine.world.truth.rendering import CAMERAS, Camera, masks, render
-from phyrefine.world.truth.scene import (
+from phyrefine.world.truth.captions.captions import all_cues, describe
+from phyrefine.world.truth.physics import fields, mechanics
+from phyrefine.world.truth.physics.rendering import CAMERAS, Camera, masks, render
+from phyrefine.world.truth.physics.scene import (
     KINDS,
     TEST_SEEDS,
     TRAINING_SEEDS,
@@ -18,7 +18,7 @@ from phyrefine.world.truth.scene import (
     sample_scene,
     split_of,
 )
-from phyrefine.world.truth.trajectory import (
+from phyrefine.world.truth.physics.trajectory import (
     CLIP_SECONDS,
     SEAM_SECONDS,
     Body,

@@ -6,18 +6,18 @@ import re
 import numpy as np
 import pytest
 
-from phyrefine.world import phrases
-from phyrefine.world.truth.captions import (
+from phyrefine.world.eye.describing import phrases
+from phyrefine.world.truth.captions.captions import (
     all_cues,
     describe,
     filler_only,
     sample_caption,
     topics_of,
 )
-from phyrefine.world.truth.mistakes import MISTAKES
-from phyrefine.world.truth.openings import DESCRIPTIONS, FILLER
+from phyrefine.world.truth.captions.openings import DESCRIPTIONS, FILLER
+from phyrefine.world.truth.captions.wording import TOPICS
+from phyrefine.world.truth.physics.mistakes import MISTAKES
 from phyrefine.world.truth.scenes import KINDS, sample_scene, simulate
-from phyrefine.world.truth.wording import TOPICS
 
 EVERY = {**TOPICS, **{f"describe {name}": topic for name, topic in DESCRIPTIONS.items()}}
 

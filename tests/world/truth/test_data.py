@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from phyrefine.world.truth.data import Shards, caption, make_clip, write_shard
 from phyrefine.world.truth.scenes import KINDS, split_of
+from phyrefine.world.truth.training.data import Shards, caption, make_clip, write_shard
 
 
 def test_a_clip_is_a_second_of_context_and_five_of_motion():

@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from phyrefine.world.truth.captions import all_cues
-from phyrefine.world.truth.evaluate import (
+from phyrefine.world.truth.captions.captions import all_cues
+from phyrefine.world.truth.physics.rendering import masks, render
+from phyrefine.world.truth.scenes import sample_scene, simulate
+from phyrefine.world.truth.training.evaluate import (
     SIZE,
     backdrop,
     measure,
@@ -16,8 +18,6 @@ from phyrefine.world.truth.evaluate import (
     rebound_height,
     summarise,
 )
-from phyrefine.world.truth.rendering import masks, render
-from phyrefine.world.truth.scenes import sample_scene, simulate
 
 
 @pytest.fixture(scope="module")

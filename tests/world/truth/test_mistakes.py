@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from phyrefine.world.truth.mistakes import MISTAKES, can_err, float_in_air, pass_through, vanish
+from phyrefine.world.truth.physics.mistakes import (
+    MISTAKES,
+    can_err,
+    float_in_air,
+    pass_through,
+    vanish,
+)
 from phyrefine.world.truth.scenes import sample_scene, simulate
 
 FPS = 48.0

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.world.regions import spread
-from phyrefine.world.truth.rendering import CAMERAS, masks, render
+from phyrefine.world.eye.measuring.regions import spread
+from phyrefine.world.truth.physics.rendering import CAMERAS, masks, render
 from phyrefine.world.truth.scenes import KINDS, sample_scene, simulate
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.world.truth.mechanics import FLOOR, GRAVITY
+from phyrefine.world.truth.physics.mechanics import FLOOR, GRAVITY
 from phyrefine.world.truth.scenes import (
     KINDS,
     TEST_SEEDS,

@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from phyrefine.world.checkpoint import load_network
-from phyrefine.world.network import words_of
-from phyrefine.world.truth.captions import all_cues
-from phyrefine.world.truth.data import Shards, write_shard
+from phyrefine.world.generator.checkpoint import load_network
+from phyrefine.world.generator.network import words_of
+from phyrefine.world.truth.captions.captions import all_cues
 from phyrefine.world.truth.scenes import sample_scene
-from phyrefine.world.truth.train import Stage, Trainer, draw_batch, topic_labels, train, vocabulary
+from phyrefine.world.truth.training.data import Shards, write_shard
+from phyrefine.world.truth.training.train import (
+    Stage,
+    Trainer,
+    draw_batch,
+    topic_labels,
+    train,
+    vocabulary,
+)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from phyrefine.backends.family_spec import Window
+from phyrefine.backends.diffusers.families.spec import Window
 
 
 def text_only(window: Window) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from phyrefine.backends.family_spec import TINY, Checkpoint, FamilySpec, Window
+from phyrefine.backends.diffusers.families.spec import TINY, Checkpoint, FamilySpec, Window
 from phyrefine.types import FrameGrid
 
 

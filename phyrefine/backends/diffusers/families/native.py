@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from attrs import evolve
 
-from phyrefine.backends import conditioning
-from phyrefine.backends.family_spec import TINY, Checkpoint, FamilySpec, Window
+from phyrefine.backends.diffusers.families import conditioning
+from phyrefine.backends.diffusers.families.spec import TINY, Checkpoint, FamilySpec, Window
 from phyrefine.types import FrameGrid
 
 # -- SkyReels-V2 -------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """What one family of diffusers video pipelines is like, as data.
 
 The loop of :mod:`phyrefine.backends.diffusers` reads nothing else. A pipeline that is not in the
-table of :mod:`phyrefine.backends.families` becomes usable with one :class:`FamilySpec`.
+table of :mod:`phyrefine.backends.diffusers.families.table` becomes usable with one
+:class:`FamilySpec`.
 """
 
 from __future__ import annotations

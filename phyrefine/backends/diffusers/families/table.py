@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from phyrefine.backends.diffusers_families.cogvideox import COGVIDEOX
-from phyrefine.backends.diffusers_families.cosmos import COSMOS
-from phyrefine.backends.diffusers_families.hunyuan import HUNYUAN
-from phyrefine.backends.diffusers_families.ltx import LTX
-from phyrefine.backends.diffusers_families.native import NATIVE
-from phyrefine.backends.diffusers_families.wan import WAN
-from phyrefine.backends.family_spec import FamilySpec
+from phyrefine.backends.diffusers.families.cogvideox import COGVIDEOX
+from phyrefine.backends.diffusers.families.cosmos import COSMOS
+from phyrefine.backends.diffusers.families.hunyuan import HUNYUAN
+from phyrefine.backends.diffusers.families.ltx import LTX
+from phyrefine.backends.diffusers.families.native import NATIVE
+from phyrefine.backends.diffusers.families.spec import FamilySpec
+from phyrefine.backends.diffusers.families.wan import WAN
 from phyrefine.errors import InvalidInputError
 
 FAMILIES: tuple[FamilySpec, ...] = (*COGVIDEOX, *LTX, *WAN, *HUNYUAN, *NATIVE, *COSMOS)

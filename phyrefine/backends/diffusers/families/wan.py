@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import evolve
 
-from phyrefine.backends import conditioning
-from phyrefine.backends.family_spec import TINY, Checkpoint, FamilySpec, Window
+from phyrefine.backends.diffusers.families import conditioning
+from phyrefine.backends.diffusers.families.spec import TINY, Checkpoint, FamilySpec, Window
 from phyrefine.types import FrameGrid
 
 GREY = 128

@@ -8,8 +8,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from phyrefine.world.case import Case, Finding, Motion
-from phyrefine.world.motion import Contact, Stretch
+from phyrefine.world.eye.measuring.case import Case, Finding, Motion
+from phyrefine.world.eye.measuring.motion import Contact, Stretch
 
 FloatArray = NDArray[np.float64]
 

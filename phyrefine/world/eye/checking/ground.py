@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from phyrefine.world.case import Case, Finding, Motion
-from phyrefine.world.flight import falls
-from phyrefine.world.motion import Stretch
+from phyrefine.world.eye.checking.flight import falls
+from phyrefine.world.eye.measuring.case import Case, Finding, Motion
+from phyrefine.world.eye.measuring.motion import Stretch
 
 FloatArray = NDArray[np.float64]
 

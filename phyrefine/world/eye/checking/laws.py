@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from phyrefine.world.case import Case, Finding, Motion
-from phyrefine.world.flight import check_bounces, check_flight, is_flight
-from phyrefine.world.ground import check_collisions, check_sinking, check_stops
-from phyrefine.world.permanence import (
+from phyrefine.world.eye.checking.flight import check_bounces, check_flight, is_flight
+from phyrefine.world.eye.checking.ground import check_collisions, check_sinking, check_stops
+from phyrefine.world.eye.checking.permanence import (
     SHAPELESS,
     check_frozen,
     check_gathering,
     check_jumps,
     check_permanence,
 )
-from phyrefine.world.swing import Swing
+from phyrefine.world.eye.measuring.case import Case, Finding, Motion
+from phyrefine.world.eye.measuring.swing import Swing
 
 # A finding silences others that only repeat it: what vanishes also stops.
 _SILENCES = {

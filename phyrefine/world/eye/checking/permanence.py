@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from phyrefine.world.case import Case, Finding, Motion
-from phyrefine.world.tracking import Track
+from phyrefine.world.eye.measuring.case import Case, Finding, Motion
+from phyrefine.world.eye.measuring.tracking import Track
 
 FloatArray = NDArray[np.float64]
 

@@ -8,10 +8,17 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from phyrefine.world.case import Case, Finding, Motion
-from phyrefine.world.flight import is_flight
-from phyrefine.world.motion import Stretch
-from phyrefine.world.phrases import FAULTS, PLAIN, STORIES, STRESSED, STRESSED_THROW, say
+from phyrefine.world.eye.checking.flight import is_flight
+from phyrefine.world.eye.describing.phrases import (
+    FAULTS,
+    PLAIN,
+    STORIES,
+    STRESSED,
+    STRESSED_THROW,
+    say,
+)
+from phyrefine.world.eye.measuring.case import Case, Finding, Motion
+from phyrefine.world.eye.measuring.motion import Stretch
 from phyrefine.world.wordings import Cues
 
 DOMAINS: dict[str, str] = {

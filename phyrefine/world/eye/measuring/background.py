@@ -14,7 +14,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from phyrefine.world.regions import label_image
+from phyrefine.world.eye.measuring.regions import label_image
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]

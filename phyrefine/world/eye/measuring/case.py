@@ -8,10 +8,10 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from phyrefine.world.motion import Contact, Stretch, contacts, stretches
-from phyrefine.world.surroundings import Surroundings
-from phyrefine.world.swing import Swing, find_swing
-from phyrefine.world.tracking import Sight, Track
+from phyrefine.world.eye.measuring.motion import Contact, Stretch, contacts, stretches
+from phyrefine.world.eye.measuring.surroundings import Surroundings
+from phyrefine.world.eye.measuring.swing import Swing, find_swing
+from phyrefine.world.eye.measuring.tracking import Sight, Track
 from phyrefine.world.wordings import COLOURS, Cues, colour_distance, colour_name
 
 FloatArray = NDArray[np.float64]

@@ -12,7 +12,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from phyrefine.world.tracking import Track
+from phyrefine.world.eye.measuring.tracking import Track
 
 FloatArray = NDArray[np.float64]
 

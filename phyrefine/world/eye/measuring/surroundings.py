@@ -6,7 +6,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from phyrefine.world.tracking import Sight, Track
+from phyrefine.world.eye.measuring.tracking import Sight, Track
 
 FloatArray = NDArray[np.float64]
 

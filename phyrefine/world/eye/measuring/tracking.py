@@ -13,8 +13,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from phyrefine.world.background import Background, find_background, strongest
-from phyrefine.world.regions import label_stack, shrink, spread
+from phyrefine.world.eye.measuring.background import Background, find_background, strongest
+from phyrefine.world.eye.measuring.regions import label_stack, shrink, spread
 
 FloatArray = NDArray[np.float64]
 UInt8Array = NDArray[np.uint8]

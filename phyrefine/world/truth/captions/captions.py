@@ -9,10 +9,10 @@ from typing import Literal
 import attrs
 import numpy as np
 
-from phyrefine.world.truth.openings import DESCRIPTIONS, FILLER
-from phyrefine.world.truth.scene import Scene
-from phyrefine.world.truth.trajectory import CLIP_SECONDS
-from phyrefine.world.truth.wording import TOPICS, Topic
+from phyrefine.world.truth.captions.openings import DESCRIPTIONS, FILLER
+from phyrefine.world.truth.captions.wording import TOPICS, Topic
+from phyrefine.world.truth.physics.scene import Scene
+from phyrefine.world.truth.physics.trajectory import CLIP_SECONDS
 
 Wording = Literal["training", "held_out"]
 

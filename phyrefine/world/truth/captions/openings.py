@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phyrefine.world.truth.wording import Topic
+from phyrefine.world.truth.captions.wording import Topic
 
 DESCRIPTIONS: dict[str, Topic] = {
     "drop": Topic(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from phyrefine.world.truth.mechanics import FLOOR, floor_body
-from phyrefine.world.truth.scene import COLOURS, Scene
-from phyrefine.world.truth.trajectory import Body, FloatArray, moving, still
+from phyrefine.world.truth.physics.mechanics import FLOOR, floor_body
+from phyrefine.world.truth.physics.scene import COLOURS, Scene
+from phyrefine.world.truth.physics.trajectory import Body, FloatArray, moving, still
 
 _COLD = np.array((0.30, 0.32, 0.38))
 _HOT = np.array((1.00, 0.62, 0.12))

@@ -12,8 +12,8 @@ from collections.abc import Callable
 import numpy as np
 import pymunk
 
-from phyrefine.world.truth.scene import COLOURS, Scene
-from phyrefine.world.truth.trajectory import Body, FloatArray, moving, still
+from phyrefine.world.truth.physics.scene import COLOURS, Scene
+from phyrefine.world.truth.physics.trajectory import Body, FloatArray, moving, still
 
 GRAVITY = 4.0
 STEPS_PER_SECOND = 480

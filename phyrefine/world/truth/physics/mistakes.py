@@ -10,8 +10,8 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
-from phyrefine.world.truth.scene import Scene
-from phyrefine.world.truth.trajectory import SEAM_SECONDS, Trajectory
+from phyrefine.world.truth.physics.scene import Scene
+from phyrefine.world.truth.physics.trajectory import SEAM_SECONDS, Trajectory
 
 Rng = np.random.Generator
 

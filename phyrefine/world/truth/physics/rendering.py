@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.world.truth.trajectory import (
+from phyrefine.world.truth.physics.trajectory import (
     FRAME_HEIGHT,
     FRAME_WIDTH,
     Body,

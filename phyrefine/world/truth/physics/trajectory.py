@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from phyrefine.world.truth.scene import Scene
+from phyrefine.world.truth.physics.scene import Scene
 
 FloatArray = NDArray[np.float64]
 

@@ -10,13 +10,13 @@ import attrs
 import numpy as np
 
 from phyrefine._atomic import written_aside
-from phyrefine.world.network import FPS, FRAMES, HEIGHT, WIDTH
-from phyrefine.world.truth.captions import Caption, sample_caption
-from phyrefine.world.truth.mistakes import MISTAKES, can_err
-from phyrefine.world.truth.rendering import CAMERAS, Frames, render
-from phyrefine.world.truth.scene import KINDS, Scene, sample_scene
+from phyrefine.world.generator.network import FPS, FRAMES, HEIGHT, WIDTH
+from phyrefine.world.truth.captions.captions import Caption, sample_caption
+from phyrefine.world.truth.physics.mistakes import MISTAKES, can_err
+from phyrefine.world.truth.physics.rendering import CAMERAS, Frames, render
+from phyrefine.world.truth.physics.scene import KINDS, Scene, sample_scene
+from phyrefine.world.truth.physics.trajectory import CLIP_SECONDS, SEAM_SECONDS
 from phyrefine.world.truth.scenes import simulate
-from phyrefine.world.truth.trajectory import CLIP_SECONDS, SEAM_SECONDS
 
 Physics = Literal["right", "wrong"]
 

@@ -1,4 +1,4 @@
-"""How the generator answers to prompts: ``python -m phyrefine.world.truth.evaluate``.
+"""How the generator answers to prompts: ``python -m phyrefine.world.truth.training.evaluate``.
 
 Scenes, and the wording of the paraphrases, are held apart from training. Objects are found by
 their difference from the scene's own still background, which only the truth side knows.
@@ -16,15 +16,15 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from phyrefine.world.checkpoint import load_network, weights_path
 from phyrefine.world.generator import WorldModel
-from phyrefine.world.network import FPS, FRAMES, HEIGHT, WIDTH
-from phyrefine.world.sampler import Sampling
-from phyrefine.world.truth.captions import all_cues, describe, filler_only
-from phyrefine.world.truth.rendering import Frames, render
-from phyrefine.world.truth.scene import TEST_SEEDS, Scene, sample_scene
+from phyrefine.world.generator.checkpoint import load_network, weights_path
+from phyrefine.world.generator.network import FPS, FRAMES, HEIGHT, WIDTH
+from phyrefine.world.generator.sampler import Sampling
+from phyrefine.world.truth.captions.captions import all_cues, describe, filler_only
+from phyrefine.world.truth.physics.rendering import Frames, render
+from phyrefine.world.truth.physics.scene import TEST_SEEDS, Scene, sample_scene
+from phyrefine.world.truth.physics.trajectory import SEAM_SECONDS, Trajectory
 from phyrefine.world.truth.scenes import simulate
-from phyrefine.world.truth.trajectory import SEAM_SECONDS, Trajectory
 
 KINDS_MEASURED = ("drop", "collision", "projectile", "incline", "pendulum")
 SIZE = (WIDTH, HEIGHT)

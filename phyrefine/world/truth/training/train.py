@@ -1,4 +1,4 @@
-"""Train the generator: ``python -m phyrefine.world.truth.train --data DIR --run DIR``.
+"""Train the generator: ``python -m phyrefine.world.truth.training.train --data DIR --run DIR``.
 
 Rectified flow (Liu et al., arXiv 2209.03003) with the clean chunk as the network's output. A
 stage ends after its steps or its minutes; the same command goes on where the last one stopped.
@@ -22,20 +22,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from phyrefine._atomic import written_aside
-from phyrefine.world.checkpoint import channels_last, load_network, save_network
-from phyrefine.world.network import (
+from phyrefine.world.generator.checkpoint import channels_last, load_network, save_network
+from phyrefine.world.generator.network import (
     FRAMES,
     NetworkConfig,
     Tokenizer,
     VideoNetwork,
     words_of,
 )
-from phyrefine.world.truth.captions import Caption
-from phyrefine.world.truth.data import Example, Physics, Shards, caption
-from phyrefine.world.truth.openings import DESCRIPTIONS, FILLER
-from phyrefine.world.truth.rendering import Frames
-from phyrefine.world.truth.scene import COLOURS, RESTITUTION
-from phyrefine.world.truth.wording import TOPICS
+from phyrefine.world.truth.captions.captions import Caption
+from phyrefine.world.truth.captions.openings import DESCRIPTIONS, FILLER
+from phyrefine.world.truth.captions.wording import TOPICS
+from phyrefine.world.truth.physics.rendering import Frames
+from phyrefine.world.truth.physics.scene import COLOURS, RESTITUTION
+from phyrefine.world.truth.training.data import Example, Physics, Shards, caption
 
 # Most happens soon after the seam, so early chunks are shown more often.
 CHUNK_SHARES = (0.27, 0.23, 0.20, 0.16, 0.14)

@@ -1,0 +1,16 @@
+"""GPT-4o and everything that speaks its API, as critic and as rewriter: ``openai:MODEL``.
+
+May import ``backends.calling``.
+"""
+
+from phyrefine.backends.openai.adapter import (
+    BACKEND,
+    OpenAILLM,
+    OpenAIVLM,
+)
+
+__all__ = [
+    "BACKEND",
+    "OpenAILLM",
+    "OpenAIVLM",
+]

@@ -1,0 +1,18 @@
+"""Models of transformers in this process, as critic and as rewriter: ``transformers:PATH``.
+
+May import ``backends.calling``.
+"""
+
+from phyrefine.backends.transformers.adapter import (
+    BACKEND,
+    Answering,
+    TransformersLLM,
+    TransformersVLM,
+)
+
+__all__ = [
+    "BACKEND",
+    "Answering",
+    "TransformersLLM",
+    "TransformersVLM",
+]

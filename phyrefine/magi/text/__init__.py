@@ -1,0 +1,1 @@
+"""From prompts to the features the network sees. May import ``magi.model`` and ``weights``."""

@@ -1,0 +1,1 @@
+"""Checkpoints and where weights live. May import ``magi.model``, ``vae`` and ``sampling``."""

@@ -1,0 +1,1 @@
+"""The command line of the benchmark. May import the rest of ``physics_iq``."""

@@ -1,0 +1,1 @@
+"""The metrics as functions of frames and masks. May import ``physics_iq.data``."""

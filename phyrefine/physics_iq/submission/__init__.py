@@ -1,0 +1,1 @@
+"""Submission packs for the leaderboards. May import everything but ``commands``."""

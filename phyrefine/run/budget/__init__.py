@@ -1,0 +1,1 @@
+"""What calls cost and when to stop: meters, prices, budgets. May import ``run.journal``."""

@@ -1,0 +1,1 @@
+"""Physical laws checked on measured motion. May import ``eye.measuring``."""

@@ -1,0 +1,1 @@
+"""From measurements to sentences. May import ``eye.measuring`` and ``eye.checking``."""
