@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from phyrefine.backends.calling.caller import models
+from phyrefine.backends.calling import models
 from phyrefine.backends.calling.excerpt import excerpt, shown, tidy, without_thoughts
 from phyrefine.backends.calling.hints import wait_hint
 from phyrefine.backends.calling.service import Service, hide_headers

@@ -32,7 +32,7 @@ def play(server, *plays, forever=False):
 
 def official(monkeypatch, server, openai_client, clock, kind=OpenAIVLM, **options):
     """A client that believes it talks to OpenAI itself."""
-    monkeypatch.setattr("phyrefine.backends.openai.ENDPOINT", "https://official.test/v1")
+    monkeypatch.setattr("phyrefine.backends.openai.adapter.ENDPOINT", "https://official.test/v1")
     made = kind("gpt-4o", api_key="k" * 20, client=openai_client, clock=clock, **options)
     assert made.service.title == "OpenAI"
     return made

@@ -11,9 +11,9 @@ from piq_helpers import PLAN, refiner_of
 
 from phyrefine.cli import STOPPED_EARLY, main
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.generation import generating as generation
 from phyrefine.physics_iq.generation.allowance import Allowance
 from phyrefine.physics_iq.generation.generating import generate
-from phyrefine.physics_iq.generation.generating import generating as generation
 from phyrefine.physics_iq.generation.plan import Plan
 from phyrefine.physics_iq.tables import scoring
 from phyrefine.types import Budget, Usage

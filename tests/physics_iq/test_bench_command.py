@@ -10,8 +10,8 @@ import pytest
 
 from phyrefine.cli import main
 from phyrefine.physics_iq.data.layout import Edition
-from phyrefine.physics_iq.generation.generating import generating as generation
-from phyrefine.physics_iq.synthetic.dataset import world_set
+from phyrefine.physics_iq.generation import generating as generation
+from phyrefine.physics_iq.synthetic import world_set
 from phyrefine.physics_iq.synthetic.world_set import made_world_dataset
 
 

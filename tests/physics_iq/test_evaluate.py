@@ -125,7 +125,7 @@ def test_too_few_frames_are_an_error(cache: Path) -> None:
 def test_a_second_run_reads_only_the_cache(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from phyrefine.physics_iq.tables.scoring import evaluate as module
+    from phyrefine.physics_iq.scoring import evaluate as module
 
     folder = ORIGINAL / "edge/static"
     first = evaluate(folder, folder / "generated/static", tmp_path)
@@ -288,7 +288,7 @@ def test_preparing_makes_damage_good(
 def test_real_files_are_read_for_their_digest_once(
     tiny: Path, tiny_bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from phyrefine.physics_iq.tables.scoring import evaluate as module
+    from phyrefine.physics_iq.scoring import evaluate as module
 
     seen: Counter[Path] = Counter()
     file_digest = module.file_digest

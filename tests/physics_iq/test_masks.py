@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from phyrefine.physics_iq.data import decoding
-from phyrefine.physics_iq.metrics.measures import masks, scaling
+from phyrefine.physics_iq.metrics import masks, scaling
 
 DATA = Path(__file__).parents[1] / "data" / "physics_iq"
 CLIPS = ["near_real-0013", "near_real-0029", "near_real-0048", "drift-0048", "real-0014"]

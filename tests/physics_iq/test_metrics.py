@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.metrics.measures import measures as metrics
+from phyrefine.physics_iq.metrics import measures as metrics
 
 DATA = Path(__file__).parents[1] / "data" / "physics_iq"
 BASE = DATA / "base"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from phyrefine.physics_iq.data.decoding import BgrReader, planes
-from phyrefine.physics_iq.metrics.measures import scaling
+from phyrefine.physics_iq.metrics import scaling
 from phyrefine.physics_iq.metrics.scaling import GreyReader, SmallReader, scale, to_grey
 
 BT709, UNTAGGED = 1, 2
