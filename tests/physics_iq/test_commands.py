@@ -17,7 +17,7 @@ from phyrefine.physics_iq.generation.plan import origin
 from phyrefine.physics_iq.scoring.evaluate import Evaluator
 from phyrefine.physics_iq.scoring.results import ResultTable
 from phyrefine.physics_iq.submission import making as submission
-from phyrefine.physics_iq.submission.making import read_card
+from phyrefine.physics_iq.submission.card_files import read_card
 
 ROWS = ("loop1-steps4-seed0", "loop2-steps4-seed0")
 

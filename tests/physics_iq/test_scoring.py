@@ -20,7 +20,7 @@ from phyrefine.physics_iq.generation.plan import read_plan
 from phyrefine.physics_iq.scoring.aggregate import headline
 from phyrefine.physics_iq.scoring.evaluate import Provenance
 from phyrefine.physics_iq.scoring.results import ResultTable
-from phyrefine.physics_iq.submission.making import read_card
+from phyrefine.physics_iq.submission.card_files import read_card
 from phyrefine.physics_iq.submission.packing import Entry, pack_bench
 from phyrefine.physics_iq.tables.scoring import score_bench
 from phyrefine.physics_iq.tables.table_one import TableOne

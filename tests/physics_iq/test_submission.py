@@ -19,18 +19,15 @@ from phyrefine.physics_iq.data.layout import Edition
 from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
 from phyrefine.physics_iq.scoring.results import ResultTable
 from phyrefine.physics_iq.submission.card import check_card, valid_run_id
-from phyrefine.physics_iq.submission.making import (
+from phyrefine.physics_iq.submission.card_files import read_card
+from phyrefine.physics_iq.submission.checking import (
     ClipFacts,
-    Selection,
     _prober,
     check_descriptions,
     check_pack,
     check_run,
-    cut_clip,
-    read_card,
-    require_clean,
-    write_pack,
 )
+from phyrefine.physics_iq.submission.making import Selection, cut_clip, require_clean, write_pack
 from phyrefine.video.clip import Clip
 
 VERIFIED = Path(__file__).parents[1] / "data" / "physics_iq_verified"

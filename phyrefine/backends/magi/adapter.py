@@ -21,16 +21,16 @@ import numpy as np
 from attrs import asdict, define, field
 from numpy.typing import NDArray
 
-from phyrefine._optional import require
 from phyrefine.backends.continuing import fitting
 from phyrefine.backends.continuing.chunking import frames_needed
 from phyrefine.backends.continuing.fingerprint import fingerprint
 from phyrefine.backends.continuing.memory_faults import is_out_of_memory
+from phyrefine.backends.magi.accepted import check_accepted
+from phyrefine.backends.magi.loading import NEEDS, load_pipeline
 from phyrefine.errors import (
     GenerationError,
     GeneratorMemoryError,
     InvalidInputError,
-    ModelNotFoundError,
     PhyrefineError,
 )
 from phyrefine.registry import Backend
@@ -155,45 +155,22 @@ class MagiGenerator:
             InvalidInputError: A part is missing or does not fit, or a wrong setting.
             MissingDependencyError: A package it needs is not installed.
         """
-        _require_packages()
-        import torch
-
-        from phyrefine.magi.media import Quirks
-        from phyrefine.magi.pipeline import MagiPipeline
-        from phyrefine.magi.text.captions import TextOptions
-
-        where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        default = torch.float32 if where.type == "cpu" else torch.bfloat16
-        kept = Quirks.original() if quirks == "original" else quirks or Quirks()
-        try:
-            pipeline = MagiPipeline.from_pretrained(
-                path,
-                variant=variant,
-                dtype=default if dtype is None else _dtype(dtype),
-                device=where,
-                memory=memory,
-                special_tokens=special_tokens,
-                text=text or TextOptions(),
-                quirks=kept,
-                text_dtype=_dtype(text_dtype),
-                text_device=text_device,
-                text_cache=text_cache,
-                revision=revision,
-                token=token,
-            )
-        except PhyrefineError:
-            raise
-        except (OSError, ValueError) as error:
-            if Path(path).exists():
-                raise
-            raise ModelNotFoundError(
-                f"{str(path)!r} is neither a folder nor a model the hub gives out "
-                f"({type(error).__name__}). Pass the folder of a MAGI-1 checkpoint, or a hub id "
-                "such as sand-ai/MAGI-1 with the hub in reach.",
-                provider="magi",
-                model=str(path),
-            ) from error
-        if kept.stretch:
+        pipeline = load_pipeline(
+            path,
+            variant=variant,
+            dtype=dtype,
+            device=device,
+            memory=memory,
+            special_tokens=special_tokens,
+            text=text,
+            quirks=quirks,
+            text_dtype=text_dtype,
+            text_device=text_device,
+            text_cache=text_cache,
+            revision=revision,
+            token=token,
+        )
+        if pipeline.quirks.stretch:
             settings.setdefault("fit", "stretch")
         return cls(pipeline, **settings)
 
@@ -281,7 +258,8 @@ class MagiGenerator:
         """
         fit = self._fit_of(shot)
         request = self._request(shot, fit)
-        self._check_accepted(shot, fit)
+        window = self._sampling.evolve(**self._changes(shot.options)).window_size
+        check_accepted(shot, fit, window)
         made = sum(len(clip) for clip in shot.accepted)
         if made >= frames_needed(shot, self._sampling.fps):
             return
@@ -378,31 +356,6 @@ class MagiGenerator:
             )
         return {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
 
-    def _check_accepted(self, shot: Shot, fit: fitting.Fit) -> None:
-        from phyrefine.magi.sampling.state import finished_chunks
-
-        if not shot.accepted:
-            return
-        if shot.state is None:
-            raise InvalidInputError(
-                "MAGI-1 cannot go on from pixels alone: pass the state that came with the last "
-                "accepted chunk as Shot.state."
-            )
-        height, width = fit.take(np.zeros((1, *fit.size, 3), np.uint8)).shape[1:3]
-        for clip in shot.accepted:
-            if clip.size != (height, width):
-                raise InvalidInputError(
-                    f"An accepted chunk is {clip.width}x{clip.height} pixels; the native frames "
-                    f"of this continuation are {width}x{height}. Pass chunks as stream() gave them."
-                )
-        window = self._sampling.evolve(**self._changes(shot.options)).window_size
-        finished = finished_chunks(shot.state, window)
-        if finished != len(shot.accepted):
-            raise InvalidInputError(
-                f"The state was given out with chunk {finished}, but {len(shot.accepted)} chunks "
-                "were accepted. Pass the state of the last accepted chunk."
-            )
-
     def _warn_of_cut_prompts(self, prompts: Sequence[str]) -> None:
         tokenizer, most = self.pipeline.text_encoder.tokenizer, self._prompt_tokens
         for text in dict.fromkeys(prompts):
@@ -424,20 +377,6 @@ class MagiGenerator:
         return GenerationError(f"MAGI-1 failed: {type(error).__name__}: {line}", provider="magi")
 
 
-def _dtype(name: Any) -> Any:
-    import torch
-
-    found = getattr(torch, name, None) if isinstance(name, str) else name
-    if found not in (torch.bfloat16, torch.float16, torch.float32):
-        raise InvalidInputError(f"dtype must be bfloat16, float16 or float32, not {name!r}.")
-    return found
-
-
-def _require_packages() -> None:
-    for module in BACKEND.needs:
-        require(module, extra="magi", feature="MAGI-1")
-
-
 def _make(model: str | None, **options: Any) -> MagiGenerator:
     # One string on the command line names folder and variant: magi:PATH#4.5B_distill.
     path, _, variant = (model or DEFAULT_MODEL).partition("#")
@@ -450,6 +389,6 @@ BACKEND = Backend(
     name="magi",
     summary="MAGI-1 in this process: continues the last 72 frames, chunk by chunk",
     extra="magi",
-    needs=("torch", "diffusers", "transformers", "accelerate", "bs4", "ftfy", "sentencepiece"),
+    needs=NEEDS,
     generator=_make,
 )

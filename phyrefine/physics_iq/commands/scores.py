@@ -167,7 +167,7 @@ def pack(
         Folder of the real side; by default inside BENCH.
     """
     from phyrefine.physics_iq.data.dataset import PhysicsIQ
-    from phyrefine.physics_iq.submission.making import read_card_file
+    from phyrefine.physics_iq.submission.card_files import read_card_file
     from phyrefine.physics_iq.submission.packing import Entry, pack_bench
 
     require_folder(out.parent)
