@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = {
     "phyrefine/refine": ["tests/refine"],
     "phyrefine/select": ["tests/select"],
-    "phyrefine/physics_iq/metrics/measures.py": ["tests/physics_iq/test_metrics.py"],
+    "phyrefine/physics_iq/metrics/measures.py": ["tests/physics_iq/metrics/test_metrics.py"],
 }
 COMPARE = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,

@@ -1,0 +1,238 @@
+"""Every family of the table on tiny random weights: one per kind quickly, all of them slowly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import diffusers_cases as cases
+import numpy as np
+import pytest
+import torch
+from attrs import evolve
+
+from phyrefine.backends.diffusers import passes
+from phyrefine.backends.diffusers.families import table as families
+from phyrefine.errors import InvalidInputError
+from phyrefine.testing import check_generator, moving_clip
+from phyrefine.types import Prompt, Shot
+from phyrefine.video.clip import Clip
+from phyrefine.video.seam import check_seam
+
+# Warnings of torch, and of diffusers under NumPy 2; nothing we call.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
+    pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context"),
+]
+
+SIZE = (45, 77)
+PREFIX = moving_clip(72, SIZE, 24.0)
+SHOT = Shot(Prompt("a red ball", negative="blur"), PREFIX, seconds=5.0, fps=24.0, size=SIZE, seed=3)
+CONDITIONED = [name for name in cases.CASES if cases.CASES[name].context]
+# Frames to change one by one: all of a short context, a sample of a long one.
+SAMPLED_FROM, SAMPLE = 20, 9
+
+
+def test_every_row_has_a_case_and_names_a_class():
+    import diffusers
+
+    assert set(cases.CASES) == {spec.name for spec in families.list_families()}
+    for spec in families.list_families():
+        assert hasattr(diffusers, spec.pipeline), spec.name
+        assert all(hasattr(diffusers, name) for name in spec.accepts), spec.name
+        assert spec.licence
+        assert spec.notes
+
+
+def test_no_two_rows_claim_one_pipeline():
+    for name in ("wan-2.1-i2v", "wan-2.2-i2v", "wan-2.2-ti2v"):
+        assert families.of(cases.CASES[name].build()).name == name
+
+
+def test_checkpoints_saved_by_a_sibling_class_load_as_the_one_that_continues(tmp_path):
+    import diffusers
+
+    parts = cases.CASES["wan-2.2-ti2v"].build()
+    kept = {
+        k: v for k, v in parts.components.items() if k not in ("image_encoder", "image_processor")
+    }
+    text = diffusers.WanPipeline(**kept, expand_timesteps=True)
+    text.save_pretrained(tmp_path / "ti2v")
+    generator = cases.generator("wan-2.2-ti2v", where=tmp_path / "ti2v")
+    assert generator.spec.name == "wan-2.2-ti2v"
+    assert type(generator.pipe).__name__ == "WanImageToVideoPipeline"
+    shot = evolve(SHOT, seconds=0.5)
+    assert generator.generate(shot) == cases.generator("wan-2.2-ti2v").generate(shot)
+    with pytest.raises(
+        InvalidInputError, match=r"No family fits this WanPipeline.*image- or video"
+    ):
+        families.of(diffusers.WanPipeline(**kept))
+
+
+def test_an_unknown_family_is_named():
+    with pytest.raises(InvalidInputError, match="No family called 'sora'"):
+        families.named("sora")
+
+
+@pytest.mark.parametrize("name", ["ltx-condition", "helios"])
+def test_one_of_each_kind_keeps_the_contract(name):
+    """CogVideoX, the kind with one frame of context, has a file of its own."""
+    shorter = {"ltx-condition": 33, "helios": 33}[name]
+    generator = cases.generator(name, num_frames=shorter)
+    check_generator(generator, seconds=0.5)
+    assert generator.profile.context_frames == generator.spec.contexts[0]
+
+
+# -- the matrix --------------------------------------------------------------------------------
+
+
+def seconds_for(name):
+    return 5.0 if cases.CASES[name].context else 1.0
+
+
+def check_exact(clip, shot):
+    report = check_seam(shot.prefix, clip, frames=shot.frames, fps=shot.fps, size=shot.size)
+    assert not [fault for fault in report.faults if "jump" not in fault]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", cases.CASES)
+def test_five_seconds_after_three(name, dtype):
+    generator = cases.generator(name, dtype=dtype)
+    assert generator.pipe.transformer.dtype == getattr(torch, dtype)
+    shot = evolve(SHOT, seconds=seconds_for(name))
+    clip = generator.generate(shot)
+    check_exact(clip, shot)
+    assert clip.native is not None
+    assert clip.native.fps == generator.spec.fps
+    assert len(clip.native) == round(shot.seconds * generator.spec.fps)
+    assert bool(generator.runner.steps_done) == generator.spec.callbacks
+    brief = evolve(shot, seconds=0.25)
+    assert generator.generate(brief) != generator.generate(evolve(brief, seed=4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seconds", "seen", "size"), [(1.0, (61, 33), (61, 33)), (20.0, SIZE, (50, 50))]
+)
+@pytest.mark.parametrize("name", CONDITIONED)
+def test_other_aspects_and_lengths(name, seconds, seen, size):
+    prefix = moving_clip(72, seen, 24.0)
+    shot = evolve(SHOT, prefix=prefix, seconds=seconds, size=size, steps=1)
+    check_exact(cases.generator(name).generate(shot), shot)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", cases.CASES)
+def test_the_contract(name):
+    check_generator(cases.generator(name), seconds=1.0)
+
+
+@pytest.mark.slow
+def test_a_guider_is_set_for_the_call_alone():
+    plain = cases.generator("hunyuanvideo-1.5-i2v")
+    guider, config = plain.pipe.guider, dict(plain.pipe.guider.config)
+    guided = cases.generator("hunyuanvideo-1.5-i2v", guidance_scale=12.0)
+    assert guided.pipe is plain.pipe
+    assert guided.identity != plain.identity
+    shot = evolve(SHOT, seconds=0.25)
+    assert guided.generate(shot) != plain.generate(shot)
+    assert plain.pipe.guider is guider
+    assert dict(guider.config) == config
+    assert guider._step is None
+
+
+class Floats:
+    """What the first pass of a generator gives, before any rounding."""
+
+    def __init__(self, generator, monkeypatch):
+        self.generator = generator
+        self.made = None
+        run = passes.Runner.run
+
+        def spy(runner, calls, seeds):
+            made = run(runner, calls, seeds)
+            self.made = made[0] if self.made is None else self.made
+            return made
+
+        monkeypatch.setattr(passes.Runner, "run", spy)
+
+    def __call__(self, shot):
+        self.made = None
+        next(self.generator.stream(shot))
+        return self.made
+
+
+def context_indices(generator):
+    """Which frames of the prefix the first pass may see, oldest first."""
+    count = generator.spec.contexts[0]
+    back = np.arange(count) * (PREFIX.fps / generator.spec.fps)
+    return len(PREFIX) - 1 - np.floor(back[::-1] + 1e-6).astype(int)
+
+
+def changed(indices):
+    frames = PREFIX.frames.copy()
+    frames[list(indices)] = 255 - frames[list(indices)]
+    return Clip(frames, PREFIX.fps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CONDITIONED)
+def test_prompt_and_context_count_and_nothing_else(name, monkeypatch):
+    generator = cases.generator(name)
+    assert generator.spec.contexts[0] == cases.CASES[name].context
+    floats = Floats(generator, monkeypatch)
+    shot = evolve(SHOT, seconds=0.25)
+    plain = floats(shot)
+    repeated = generator.spec.repeated(generator.spec.contexts[0])
+    noise = np.abs(floats(shot) - plain).max()
+
+    def effect(**changes):
+        return np.abs(floats(evolve(shot, **changes)) - plain)[repeated:].max()
+
+    # Reruns are equal bit by bit on one thread; so ask for a hundred roundings of a float32.
+    floor = 100 * max(noise, np.finfo(np.float32).eps)
+    assert effect(prompt=Prompt("water pours into a glass", negative="blur")) > floor
+    seen = context_indices(generator)
+    picked = seen
+    if len(seen) > SAMPLED_FROM:
+        picked = seen[np.linspace(0, len(seen) - 1, SAMPLE).astype(int)]
+    for index in picked:
+        assert effect(prefix=changed([index])) > floor, index
+    unseen = set(range(len(PREFIX))) - set(seen.tolist())
+    assert effect(prefix=changed(unseen)) <= noise
+
+
+SCRIPT = """
+import sys, zlib
+sys.path[:0] = [{here!r}]
+import torch
+import diffusers_cases as cases
+from test_diffusers_families import second
+torch.set_num_threads(1)
+torch.manual_seed(99)  # not ours to depend on
+for name in cases.CASES:
+    print(name, second(cases.generator(name, where={root!r} + "/" + name)))
+"""
+
+
+def second(generator):
+    """A checksum of one second's native frames."""
+    clip = generator.generate(evolve(SHOT, seconds=1.0))
+    return zlib.crc32(clip.native.frames.tobytes())
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_same_frames():
+    mine = {name: second(cases.generator(name)) for name in cases.CASES}
+    root = cases.folder("cogvideox-i2v").parent
+    script = SCRIPT.format(here=str(Path(__file__).parents[1]), root=str(root))
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=1800
+    )
+    lines = (line.split() for line in out.stdout.splitlines())
+    assert {words[0]: int(words[1]) for words in lines if words and words[0] in mine} == mine

@@ -1,0 +1,1 @@
+"""With this file, pytest lets the folders below import the helpers beside it."""
