@@ -40,7 +40,7 @@ class Calls:
     def __init__(self) -> None:
         self.inputs: dict[tuple[str, str], list[int]] = defaultdict(list)
 
-    def hear(self, event: str, details: Mapping[str, Any]) -> None:
+    def on_event(self, event: str, details: Mapping[str, Any]) -> None:
         if event == "call" and "model" in details:
             tokens = details["usage"].tokens.get("input", 0)
             self.inputs[details["stage"], details["model"]].append(tokens)

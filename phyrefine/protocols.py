@@ -119,7 +119,7 @@ class Convergence(Protocol):
 class Listener(Protocol):
     """Hears what happens; its errors never stop a run."""
 
-    def hear(self, event: str, details: Mapping[str, Any], /) -> None:
+    def on_event(self, event: str, details: Mapping[str, Any], /) -> None:
         """``event`` is a short name such as ``"attempt"``; ``details`` are the values."""
         ...
 

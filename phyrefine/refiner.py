@@ -28,7 +28,7 @@ from phyrefine.run.error_translation import (
     name_of,
     ours,
 )
-from phyrefine.run.journal import tell
+from phyrefine.run.journal import notify
 from phyrefine.run.many import Outcome, run_many
 from phyrefine.run.runner import Run, open_run
 from phyrefine.run.spec import RunSpec
@@ -308,7 +308,7 @@ class _Session:
                 return
             attempt = following
             attempt = evolve(attempt, usage=tally.usage)
-            tell(self.listeners, "attempt", {"scenario": scenario.name, "attempt": attempt})
+            notify(self.listeners, "attempt", {"scenario": scenario.name, "attempt": attempt})
             yield attempt
 
     def refine(self, scenario: Scenario) -> tuple[Refinement, PhyrefineError | None]:
@@ -333,7 +333,7 @@ class _Session:
             tally.usage,
         )
         self.run.save_refinement(refinement)
-        tell(self.listeners, "refined", {"scenario": scenario.name, "refinement": refinement})
+        notify(self.listeners, "refined", {"scenario": scenario.name, "refinement": refinement})
         return refinement, failure
 
     def choose(self, scenario: Scenario, attempts: Sequence[Attempt]) -> Choice:
@@ -349,7 +349,7 @@ class _Session:
                 f"{choice.reason}; the {type(ensemble).__name__} could not choose: {ours(error)}"
             )
             choice = evolve(choice, reason=reason)
-        tell(self.listeners, "chosen", {"scenario": scenario.name, "choice": choice})
+        notify(self.listeners, "chosen", {"scenario": scenario.name, "choice": choice})
         return choice
 
 

@@ -10,7 +10,7 @@ from phyrefine.cli import main
 from phyrefine.errors import BackendError, GenerationError, GeneratorMemoryError, PhyrefineError
 from phyrefine.refine.convergence import MaxLoops
 from phyrefine.refine.loop import Loop
-from phyrefine.run.fallback import FallingBack
+from phyrefine.run.fallback import WithFallback
 from phyrefine.testing import MovingDot
 
 
@@ -144,7 +144,7 @@ def test_leaving_is_no_fault(leaving):
 
 def test_a_bug_is_not_covered_up_by_a_second_model():
     second = Watcher()
-    both = FallingBack(Watcher(fail_at=1, error=ValueError("bug")), second)
+    both = WithFallback(Watcher(fail_at=1, error=ValueError("bug")), second)
     with pytest.raises(BackendError, match="ValueError: bug"):
         list(SelfRefiner(both, Writer(), MovingDot()).iterate(SCENE))
     assert not second.stages

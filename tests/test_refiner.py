@@ -61,7 +61,7 @@ def test_refine_returns_everything_and_the_choice():
     heard = []
 
     class Ears:
-        def hear(self, event, details):
+        def on_event(self, event, details):
             heard.append(event)
 
     refined = refiner(listeners=[Ears()]).refine(SCENE)

@@ -2,7 +2,7 @@
 
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.budget.prices import PriceTable
-from phyrefine.run.fallback import FallingBack
+from phyrefine.run.fallback import WithFallback
 from phyrefine.run.journal import Journal
 from phyrefine.run.many import Outcome, RunInterrupted, run_many, shard
 from phyrefine.run.replay import replay
@@ -13,7 +13,6 @@ from phyrefine.run.store.store import FolderStore, MemoryStore
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
 
 __all__ = [
-    "FallingBack",
     "FolderStore",
     "Journal",
     "Manifest",
@@ -24,6 +23,7 @@ __all__ = [
     "Run",
     "RunInterrupted",
     "RunSpec",
+    "WithFallback",
     "as_settings",
     "open_run",
     "read_manifest",

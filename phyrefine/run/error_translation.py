@@ -45,7 +45,7 @@ class ErrorTranslatingAsker:
         Raises:
             BackendError: The backend raised something that is not ours; that is the cause.
         """
-        with _told(f"The {self.name} failed in the {question.stage} stage", BackendError):
+        with _translated(f"The {self.name} failed in the {question.stage} stage", BackendError):
             return self.backend.ask(question)
 
 
@@ -74,7 +74,7 @@ class ErrorTranslatingGenerator:
             GeneratorMemoryError: The device ran out of memory, in whatever words.
             GenerationError: The backend raised something else that is not ours.
         """
-        with _told(f"The {self.name} failed at seed {shot.seed}", GenerationError):
+        with _translated(f"The {self.name} failed at seed {shot.seed}", GenerationError):
             clip: Clip = self.backend.generate(shot)
         return clip
 
@@ -86,7 +86,7 @@ def name_of(backend: Any) -> str:
 
 
 @contextlib.contextmanager
-def _told(what: str, kind: type[BackendError]) -> Iterator[None]:
+def _translated(what: str, kind: type[BackendError]) -> Iterator[None]:
     try:
         yield
     except PhyrefineError:

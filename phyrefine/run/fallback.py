@@ -18,7 +18,7 @@ LASTING = (AuthError, ModelNotFoundError, QuotaExceededError)
 
 
 @define
-class FallingBack:
+class WithFallback:
     """Asks ``primary``, and ``secondary`` where it fails.
 
     After a fault that lasts (key, quota, unknown model) the primary is not asked again. Stored

@@ -18,7 +18,7 @@ from phyrefine.protocols import Listener
 from phyrefine.serialize import to_json
 from phyrefine.types import JSON
 
-__all__ = ["Journal", "hide", "read_journal", "scrub", "tell"]
+__all__ = ["Journal", "hide", "notify", "read_journal", "scrub"]
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Journal:
     _silent: bool = field(default=False, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
-    def hear(self, event: str, details: Mapping[str, Any]) -> None:
+    def on_event(self, event: str, details: Mapping[str, Any]) -> None:
         """Append ``{"time": ..., "event": ..., **details}``; values become JSON."""
         now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
         entry = {"time": now, "event": event, **{key: _plain(it) for key, it in details.items()}}
@@ -89,11 +89,11 @@ def read_journal(path: Path) -> Iterator[JSON]:
                 continue
 
 
-def tell(listeners: Sequence[Listener], event: str, details: Mapping[str, Any]) -> None:
+def notify(listeners: Sequence[Listener], event: str, details: Mapping[str, Any]) -> None:
     """Tell every listener; one that fails is logged and does no harm."""
     for listener in listeners:
         try:
-            listener.hear(event, details)
+            listener.on_event(event, details)
         except Exception:
             log.exception("The listener %r failed at %r.", listener, event)
 

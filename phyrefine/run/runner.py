@@ -13,7 +13,7 @@ from phyrefine.errors import InvalidInputError, RunMismatchError, StoreError
 from phyrefine.protocols import Listener, Store
 from phyrefine.run import results
 from phyrefine.run.budget.meter import Meter
-from phyrefine.run.journal import Journal, tell
+from phyrefine.run.journal import Journal, notify
 from phyrefine.run.spec import Environment, Manifest, RunSpec
 from phyrefine.run.store.disk import read_json, write_json, writing
 from phyrefine.run.store.lock import RunLock
@@ -76,7 +76,7 @@ class Run:
 
     def close(self) -> None:
         """Close the journal and give the lock back."""
-        tell(self.listeners, "closed", {"usage": self.meter.usage, "earlier": self.meter.earlier})
+        notify(self.listeners, "closed", {"usage": self.meter.usage, "earlier": self.meter.earlier})
         if self.journal is not None:
             self.journal.close()
         if self._lock is not None:
@@ -127,7 +127,7 @@ def open_run(
         alone = part is None and not any(folder.glob("run-*.lock"))
         _sweep(folder, 0.0 if alone else LEFTOVER_SECONDS)
         journal = Journal(folder / f"events{ending}.jsonl")
-        journal.hear("opened", {"spec": spec, "environment": Environment.here()})
+        journal.on_event("opened", {"spec": spec, "environment": Environment.here()})
         return Run(folder, store or FolderStore(folder / "store"), meter, journal, lock)
     except BaseException:
         lock.release()

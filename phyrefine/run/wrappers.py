@@ -2,7 +2,7 @@
 
 From the outside in::
 
-    FallingBack            keeps both sides whole, so that the store keys on the one that answered
+    WithFallback            keeps both sides whole, so that the store keys on the one that answered
       Stored               what is kept costs nothing: neither a slot nor money
         Limited, Pooled    waiting for a slot is not time spent in the backend
           Metered          the budget is checked last, right before the call
@@ -17,7 +17,7 @@ from typing import Any
 from phyrefine.protocols import LLM, VLM, Listener, Store, VideoGenerator
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.budget.metered import MeteredAsker, MeteredGenerator
-from phyrefine.run.fallback import FallingBack
+from phyrefine.run.fallback import WithFallback
 from phyrefine.run.limited import LimitedAsker, PooledGenerator
 from phyrefine.run.store.keys import warn_if_nameless
 from phyrefine.run.store.store import FolderStore
@@ -38,13 +38,13 @@ def wrap_asker(
     """A VLM or an LLM that is stored, limited and metered.
 
     Args:
-        backend: The model, or a :class:`~phyrefine.run.fallback.FallingBack` of two.
+        backend: The model, or a :class:`~phyrefine.run.fallback.WithFallback` of two.
         store: Where answers are kept.
         meter: Counts, and refuses calls when the budget is spent.
         max_concurrency: Calls of one model under way at once.
         listeners: Hear a ``call`` event for every call made.
     """
-    if isinstance(backend, FallingBack):
+    if isinstance(backend, WithFallback):
         first, second = (
             wrap_asker(
                 side,
@@ -55,7 +55,7 @@ def wrap_asker(
             )
             for side in (backend.primary, backend.secondary)
         )
-        return FallingBack(first, second, given_up=backend.given_up)
+        return WithFallback(first, second, given_up=backend.given_up)
     if isinstance(store, FolderStore):
         warn_if_nameless(backend)
     metered = MeteredAsker(backend, meter, listeners)

@@ -29,10 +29,10 @@ KEYS = {
 
 def test_lines(tmp_path):
     journal = Journal(tmp_path / "run" / "events.jsonl")
-    journal.hear("attempt", {"attempt": Attempt(1, Prompt("ü"), (Candidate(moving_clip()),))})
-    journal.hear("odd", {"value": object(), "nan": {1}})
+    journal.on_event("attempt", {"attempt": Attempt(1, Prompt("ü"), (Candidate(moving_clip()),))})
+    journal.on_event("odd", {"value": object(), "nan": {1}})
     journal.close()
-    journal.hear("later", {})
+    journal.on_event("later", {})
     journal.close()
     lines = (tmp_path / "run" / "events.jsonl").read_text("utf-8").splitlines()
     assert [json.loads(line)["event"] for line in lines] == ["attempt", "odd", "later"]
@@ -44,10 +44,10 @@ def test_lines(tmp_path):
 
 def test_a_cut_last_line_does_no_harm(tmp_path):
     path = tmp_path / "events.jsonl"
-    Journal(path).hear("one", {})
+    Journal(path).on_event("one", {})
     with path.open("a") as file:
         file.write('{"time": "2026-01-01", "event": "cu')
-    Journal(path).hear("two", {"text": "\ud800"})
+    Journal(path).on_event("two", {"text": "\ud800"})
     assert [event["event"] for event in read_journal(path)] == ["one", "two"]
     assert list(read_journal(tmp_path / "none")) == []
 
@@ -56,7 +56,7 @@ def test_a_line_from_each_thread(tmp_path):
     journal = Journal(tmp_path / "events.jsonl")
     threads = [
         threading.Thread(
-            target=lambda: [journal.hear("x", {"text": "y" * 3000}) for _ in range(40)]
+            target=lambda: [journal.on_event("x", {"text": "y" * 3000}) for _ in range(40)]
         )
         for _ in range(4)
     ]
@@ -72,7 +72,7 @@ def test_a_killed_process_leaves_whole_lines(tmp_path):
     script = (
         "import sys; from phyrefine.run.journal import Journal\n"
         "journal = Journal(sys.argv[1])\n"
-        "while True: journal.hear('tick', {'text': 'x' * 500})\n"
+        "while True: journal.on_event('tick', {'text': 'x' * 500})\n"
     )
     running = subprocess.Popen([sys.executable, "-c", script, str(path)])
     deadline = time.monotonic() + 30
@@ -89,8 +89,8 @@ def test_a_killed_process_leaves_whole_lines(tmp_path):
 def test_a_full_disk_silences_it_with_one_warning(caplog):
     journal = Journal("/dev/full")
     with caplog.at_level(logging.WARNING):
-        journal.hear("one", {})
-        journal.hear("two", {})
+        journal.on_event("one", {})
+        journal.on_event("two", {})
     assert len(caplog.records) == 1
     assert "No space left" in caplog.text
 
@@ -165,7 +165,7 @@ class TestSecrets:
     def test_events(self, tmp_path, monkeypatch):
         monkeypatch.setenv("OPENAI_API_KEY", "not-of-any-known-shape")
         journal = Journal(tmp_path / "events.jsonl")
-        journal.hear(
+        journal.on_event(
             "call",
             {
                 "error": f"401 for not-of-any-known-shape and {KEYS['google']}",

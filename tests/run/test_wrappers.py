@@ -19,7 +19,7 @@ from phyrefine.protocols import LLM, VLM, StreamingGenerator, VideoGenerator, id
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.budget.metered import MeteredAsker, MeteredGenerator
 from phyrefine.run.budget.prices import PriceTable
-from phyrefine.run.fallback import FallingBack
+from phyrefine.run.fallback import WithFallback
 from phyrefine.run.limited import LimitedAsker, PooledGenerator
 from phyrefine.run.store.store import FolderStore, MemoryStore
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
@@ -41,7 +41,7 @@ class Ears:
     def __init__(self):
         self.heard = []
 
-    def hear(self, event, details):
+    def on_event(self, event, details):
         self.heard.append((event, dict(details)))
 
 
@@ -111,7 +111,7 @@ class TestMetered:
 
     def test_every_call_is_told_and_a_broken_listener_does_no_harm(self, caplog):
         class Broken:
-            def hear(self, event, details):
+            def on_event(self, event, details):
                 raise RuntimeError("deaf")
 
         ears = Ears()
@@ -235,13 +235,13 @@ class TestLimited:
 class TestFallingBack:
     def test_the_primary_first(self):
         second = asker("second", name="b")
-        assert FallingBack(asker("first", name="a"), second).ask(QUESTION).text == "first"
+        assert WithFallback(asker("first", name="a"), second).ask(QUESTION).text == "first"
         assert not second.asked
 
     @pytest.mark.parametrize("fault", [OverloadedError("busy"), BlockedError("no")])
     def test_a_passing_fault_asks_the_secondary_once(self, fault, caplog):
         first = asker(fault, "first", name="a")
-        both = FallingBack(first, asker("second", name="b"))
+        both = WithFallback(first, asker("second", name="b"))
         with caplog.at_level(logging.WARNING):
             assert both.ask(QUESTION).text == "second"
         assert type(fault).__name__ in caplog.text
@@ -250,12 +250,12 @@ class TestFallingBack:
     @pytest.mark.parametrize("fault", [AuthError("key"), QuotaExceededError("spent")])
     def test_a_lasting_fault_is_not_met_again(self, fault):
         first = asker(fault, "first", name="a")
-        both = FallingBack(first, asker("second", name="b"))
+        both = WithFallback(first, asker("second", name="b"))
         assert [both.ask(QUESTION).text for _ in range(3)] == ["second"] * 3
         assert len(first.asked) == 1
 
     def test_when_both_fail_the_error_tells_of_both(self):
-        both = FallingBack(
+        both = WithFallback(
             asker(OverloadedError("busy"), name="a"), asker(AuthError("no key"), name="b")
         )
         with pytest.raises(AuthError, match="no key") as caught:
@@ -267,14 +267,14 @@ class TestFallingBack:
         for fault in (ValueError("bug"), BudgetExceededError("spent"), KeyboardInterrupt()):
             second = asker("second")
             with pytest.raises(type(fault)):
-                FallingBack(asker(fault), second).ask(QUESTION)
+                WithFallback(asker(fault), second).ask(QUESTION)
             assert not second.asked
 
     def test_a_resumed_run_repeats_the_secondarys_answer(self, tmp_path):
         def run(*replies):
             first = asker(*replies, name="a")
             second = asker("from b", name="b")
-            both = FallingBack(first, second)
+            both = WithFallback(first, second)
             wrapped = wrap_asker(both, store=FolderStore(tmp_path), meter=Meter())
             return wrapped.ask(QUESTION).text, len(first.asked), len(second.asked)
 
@@ -283,7 +283,7 @@ class TestFallingBack:
 
     def test_each_side_keeps_its_own_answers(self):
         store = MemoryStore()
-        both = FallingBack(asker(OverloadedError("busy"), name="a"), asker("from b", name="b"))
+        both = WithFallback(asker(OverloadedError("busy"), name="a"), asker("from b", name="b"))
         wrap_asker(both, store=store, meter=Meter()).ask(QUESTION)
         alone = wrap_asker(asker("other", name="b"), store=store, meter=Meter())
         assert alone.ask(QUESTION).text == "from b"
@@ -297,7 +297,7 @@ class TestOrder:
         wrapped = wrap_asker(asker("x"), store=store, meter=Meter())
         check_vlm(wrapped)
         check_llm(wrapped)
-        both = wrap_asker(FallingBack(asker("x"), asker("y")), store=store, meter=Meter())
+        both = wrap_asker(WithFallback(asker("x"), asker("y")), store=store, meter=Meter())
         check_llm(both)
         assert isinstance(wrapped, VLM)
         assert isinstance(both, LLM)

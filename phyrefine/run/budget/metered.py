@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 from phyrefine.errors import BackendError
 from phyrefine.protocols import LLM, VLM, Listener, identity
 from phyrefine.run.budget.meter import Meter
-from phyrefine.run.journal import tell
+from phyrefine.run.journal import notify
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot, Usage
 from phyrefine.video.clip import Clip
 
@@ -70,7 +70,7 @@ class MeteredAsker:
     ) -> None:
         self.meter.add(stage, usage)
         details = _details(stage, self.identity, usage, error)
-        tell(self.listeners, "call", details if model is None else {**details, "model": model})
+        notify(self.listeners, "call", details if model is None else {**details, "model": model})
 
 
 @define
@@ -149,7 +149,7 @@ class MeteredGenerator:
             usd = None if getattr(self.backend, "billed", False) else 0.0
             usage = Usage(calls=calls, seconds=seconds, gpu_seconds=seconds, usd=usd)
             self.meter.add("generate", usage)
-            tell(self.listeners, "call", _details("generate", self.identity, usage, failed))
+            notify(self.listeners, "call", _details("generate", self.identity, usage, failed))
 
 
 def _failed(error: BaseException, seconds: float) -> Usage:

@@ -15,7 +15,7 @@ from phyrefine import Budget, Scenario, SelfRefiner, errors
 from phyrefine.backends.loopback import Response, gemini_body, google_error, openai_error
 from phyrefine.backends.loopback.rehearsal import rehearse
 from phyrefine.backends.openai import OpenAILLM, OpenAIVLM
-from phyrefine.run import FallingBack
+from phyrefine.run import WithFallback
 from phyrefine.run.journal import read_journal
 from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import Usage
@@ -210,7 +210,7 @@ def test_a_second_model_takes_over_for_good_when_a_quota_is_gone(
 ):
     gone = google_error(402, "FAILED_PRECONDITION", "no credit")
     server.interfere = Script([gone], r"POST .*:generateContent", forever=True)
-    both = FallingBack(gemini(), openai(kind=OpenAIVLM))
+    both = WithFallback(gemini(), openai(kind=OpenAIVLM))
     llm = openai(kind=OpenAILLM)
     result = refiner(both, llm, run_dir=tmp_path).refine(SCENARIO)
     assert result.stopped_by == "converged"
@@ -220,7 +220,7 @@ def test_a_second_model_takes_over_for_good_when_a_quota_is_gone(
     # Run again: everything is on record under the model that answered.
     server.requests.clear()
     server.interfere = lambda _: None
-    both = FallingBack(gemini(), openai(kind=OpenAIVLM))
+    both = WithFallback(gemini(), openai(kind=OpenAIVLM))
     again = refiner(both, llm, run_dir=tmp_path).refine(SCENARIO)
     assert asks(server) == []
     assert without_usage(again) == without_usage(result)
@@ -229,7 +229,7 @@ def test_a_second_model_takes_over_for_good_when_a_quota_is_gone(
 def test_a_second_model_helps_out_once(gemini, openai, server):
     blocked = Response({"promptFeedback": {"blockReason": "SAFETY"}})
     server.interfere = Script([blocked], r"POST .*:generateContent")
-    both = FallingBack(gemini(), openai(kind=OpenAIVLM))
+    both = WithFallback(gemini(), openai(kind=OpenAIVLM))
     result = refiner(both, openai(kind=OpenAILLM)).refine(SCENARIO)
     assert result.stopped_by == "converged"
     assert sum("generateContent" in request.path for request in asks(server)) > 2
@@ -239,7 +239,9 @@ def test_when_both_fail_the_error_tells_of_both(gemini, openai, server):
     server.interfere = Script(
         [google_error(401, "UNAUTHENTICATED", "no")], r".*:gen.*", forever=True
     )
-    both = FallingBack(gemini(), openai(kind=OpenAIVLM, client=None, base_url="http://127.0.0.1:1"))
+    both = WithFallback(
+        gemini(), openai(kind=OpenAIVLM, client=None, base_url="http://127.0.0.1:1")
+    )
     result = refiner(both, openai(kind=OpenAILLM)).refine(SCENARIO)
     assert (result.stopped_by, len(result.attempts)) == ("connection", 1)
 
