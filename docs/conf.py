@@ -1,16 +1,20 @@
 """Sphinx settings: Markdown pages, API pages from docstrings, warnings are errors."""
 
+import sys
 from importlib.metadata import version as version_of
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "phyrefine"
 author = "The phyrefine authors"
 copyright = "2026, The phyrefine authors"
 release = version_of("phyrefine")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "architecture"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_ext"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
