@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyrefine.physics_iq.data.decoding import UInt8, opencv, planes
-from phyrefine.physics_iq.metrics.measures import MASK_THRESHOLD, Mask
+from phyrefine.physics_iq.metrics.measures import MASK_THRESHOLD
 from phyrefine.physics_iq.metrics.scaling import GreyReader, scale, to_grey
+from phyrefine.video.overlap import Mask
 
 WEIGHT = 0.3  # of the newest frame in the background
 DIFFERENCE = 10  # grey levels a pixel must exceed against the background

@@ -1,4 +1,4 @@
-"""The four Physics-IQ metrics as pure NumPy functions on frames and motion masks.
+"""The four Physics-IQ metrics of two clips, from frames and motion masks, in NumPy.
 
 Shapes: frames are uint8 ``[T, H, W, 3]`` (any channel order, the metrics do not depend on it),
 masks are bool ``[T, H, W]``, true where something moves. Two clips that are compared have equal
@@ -17,9 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyrefine.errors import InvalidInputError
+from phyrefine.video.overlap import (
+    Mask,
+    spatial_iou,
+    spatiotemporal_iou,
+    weighted_spatial_iou,
+)
 
 Frames = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
 
 MASK_THRESHOLD = 127
 # The benchmark divides in float64 and then keeps float32: a table does both at once.
@@ -64,12 +69,6 @@ def unit_mse(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(np.mean(np.square(difference, out=difference)))
 
 
-def iou(a: Mask, b: Mask) -> float:
-    """Intersection over union of two masks; 1 when both are empty."""
-    union = np.count_nonzero(a | b)
-    return np.count_nonzero(a & b) / union if union else 1.0
-
-
 def mean_squared_errors(a: Frames, b: Frames) -> NDArray[np.float64]:
     """Mean squared error of every frame.
 
@@ -83,57 +82,8 @@ def mean_squared_errors(a: Frames, b: Frames) -> NDArray[np.float64]:
     Raises:
         InvalidInputError: The shapes differ or are not those of a clip.
     """
-    _require_alike(a, b, ndim=4, what="frames")
+    _require_alike(a, b)
     return np.array([unit_mse(to_unit(x), to_unit(y)) for x, y in zip(a, b, strict=True)])
-
-
-def spatiotemporal_iou(a: Mask, b: Mask) -> NDArray[np.float64]:
-    """Where and when: the mask IoU of every frame.
-
-    Args:
-        a: bool ``[T, H, W]``.
-        b: The same shape.
-
-    Returns:
-        float64 ``[T]``; 1 for frames in which both masks are empty.
-
-    Raises:
-        InvalidInputError: The shapes differ or are not those of a mask clip.
-    """
-    _require_alike(a, b, ndim=3, what="masks")
-    return np.array([iou(x, y) for x, y in zip(a, b, strict=True)])
-
-
-def spatial_iou(a: Mask, b: Mask) -> float:
-    """Where: IoU of the pixels that moved at any time, for bool ``[T, H, W]`` masks.
-
-    Raises:
-        InvalidInputError: The shapes differ or are not those of a mask clip.
-    """
-    _require_alike(a, b, ndim=3, what="masks")
-    return iou(np.any(a, axis=0), np.any(b, axis=0))
-
-
-def weighted_spatial_iou(a: Mask, b: Mask) -> float:
-    """Where and how much: overlap of each pixel's fraction of frames in motion.
-
-    Sum over pixels of the smaller fraction over sum of the larger one; 1 when nothing moves.
-
-    Args:
-        a: bool ``[T, H, W]``.
-        b: The same shape.
-
-    Raises:
-        InvalidInputError: The shapes differ or are not those of a mask clip.
-    """
-    _require_alike(a, b, ndim=3, what="masks")
-    return activity_overlap(a.mean(axis=0), b.mean(axis=0))
-
-
-def activity_overlap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Sum of pixel minima over sum of pixel maxima; 1 when both maps are zero."""
-    total = float(np.maximum(a, b).sum())
-    return float(np.minimum(a, b).sum()) / total if total else 1.0
 
 
 def compare(a: Frames, masks_a: Mask, b: Frames, masks_b: Mask) -> PairMetrics:
@@ -160,12 +110,13 @@ def _floats(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-def _require_alike(a: NDArray[np.generic], b: NDArray[np.generic], *, ndim: int, what: str) -> None:
+def _require_alike(a: Frames, b: Frames) -> None:
     if a.shape != b.shape:
         raise InvalidInputError(
-            f"The two clips' {what} differ in shape: {a.shape} and {b.shape}. "
+            f"The two clips' frames differ in shape: {a.shape} and {b.shape}. "
             "Cut and resize them alike first."
         )
-    if a.ndim != ndim or 0 in a.shape:
-        axes = "[T, H, W, 3]" if ndim == 4 else "[T, H, W]"
-        raise InvalidInputError(f"The {what} must be a non-empty {axes} array, got {a.shape}.")
+    if a.ndim != 4 or 0 in a.shape:
+        raise InvalidInputError(
+            f"The frames must be a non-empty [T, H, W, 3] array, got {a.shape}."
+        )

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.metrics.measures import PairMetrics, compare
 from phyrefine.video.clip import Clip
+from phyrefine.video.masks import motion_masks
 
-# The benchmark's running background and difference threshold (spec: motion mask of a clip).
-BACKGROUND_SHARE = 0.3
-THRESHOLD = 10.0
 # Two takes that never overlap would divide by nothing.
 LEAST_VARIANCE = 1e-3
 
@@ -31,21 +29,6 @@ class PlainScore:
     spatiotemporal_iou: float
     weighted_spatial_iou: float
     mse: float
-
-
-def motion_masks(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Where each frame differs from a running background: bool [T, H, W].
-
-    Args:
-        frames: uint8 [T, H, W, 3]. The first frame's mask is empty.
-    """
-    grey = frames.astype(np.float32).mean(axis=3)
-    masks = np.zeros(grey.shape, np.bool_)
-    background = grey[0].copy()
-    for index in range(1, len(grey)):
-        background = (1 - BACKGROUND_SHARE) * background + BACKGROUND_SHARE * grey[index]
-        masks[index] = np.abs(grey[index] - background) > THRESHOLD
-    return masks
 
 
 def plain_score(made: Clip, take1: Clip, take2: Clip) -> PlainScore:
@@ -63,7 +46,7 @@ def plain_score(made: Clip, take1: Clip, take2: Clip) -> PlainScore:
         if (made.fps, made.frames.shape) != (other.fps, other.frames.shape):
             raise InvalidInputError(f"Clips differ: {made!r} and {other!r}. Resample them alike.")
     clips = (made, take1, take2)
-    made_mask, mask1, mask2 = (motion_masks(clip.frames) for clip in clips)
+    made_mask, mask1, mask2 = (motion_masks(_grey(clip)) for clip in clips)
     model = compare(take1.frames, mask1, made.frames, made_mask)
     variance = compare(take1.frames, mask1, take2.frames, mask2)
     ratios = [mine / max(true, LEAST_VARIANCE)
@@ -71,6 +54,11 @@ def plain_score(made: Clip, take1: Clip, take2: Clip) -> PlainScore:
     mse, true_mse = float(np.mean(model.mse)), float(np.mean(variance.mse))
     raw = 100 * (float(np.mean(ratios)) - (mse - true_mse))
     return PlainScore(min(max(raw, 0.0), 100.0), *_ious(model), mse)
+
+
+def _grey(clip: Clip) -> NDArray[np.float32]:
+    grey: NDArray[np.float32] = clip.frames.astype(np.float32).mean(axis=3)
+    return grey
 
 
 def _ious(metrics: PairMetrics) -> tuple[float, float, float]:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import StoreError
 from phyrefine.physics_iq.data.decoding import UInt8
-from phyrefine.physics_iq.metrics.pairs import MaskTrack
+from phyrefine.video.masks import MaskTrack
 
 log = logging.getLogger(__name__)
 

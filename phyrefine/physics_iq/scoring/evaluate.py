@@ -26,12 +26,13 @@ from phyrefine.physics_iq.data.decoding import BgrReader, UInt8, decode, file_di
 from phyrefine.physics_iq.data.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
 from phyrefine.physics_iq.metrics.masks import MetricMasks, scale_mask
 from phyrefine.physics_iq.metrics.measures import PairMetrics
-from phyrefine.physics_iq.metrics.pairs import MaskTrack, TrackBuilder, compare_tracks, frame_error
+from phyrefine.physics_iq.metrics.pairs import compare_tracks, frame_error
 from phyrefine.physics_iq.metrics.scaling import GreyReader, SmallReader, scale, to_grey
 from phyrefine.physics_iq.scoring.cache import Cache, DamagedError, Making, RealClip, digest
 from phyrefine.physics_iq.scoring.resampling import blend
 from phyrefine.physics_iq.scoring.results import ResultTable, ViewResult
 from phyrefine.physics_iq.scoring.truth import GroundTruth, find_run, run_rate, shortened
+from phyrefine.video.masks import MaskTrack, TrackBuilder
 
 T = TypeVar("T")
 

@@ -18,10 +18,10 @@ import pytest
 from phyrefine.errors import StoreError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
 from phyrefine.physics_iq.data.decoding import UInt8
-from phyrefine.physics_iq.metrics.pairs import MaskTrack
 from phyrefine.physics_iq.scoring.cache import Cache, DamagedError, Making, Stamp
 from phyrefine.physics_iq.scoring.evaluate import Evaluator
 from phyrefine.physics_iq.scoring.truth import GroundTruth
+from phyrefine.video.masks import MaskTrack
 
 SIZE, FRAMES = (4, 6), 3
 DATA = Path(__file__).parents[2] / "data" / "physics_iq"
