@@ -43,14 +43,14 @@ class Mover:
         if len(path) < 2:
             path = [np.zeros(2)] * 2
         piece = np.argwhere(masks[-1])
-        colours = prefix[-1][tuple(piece.T)]
+        colors = prefix[-1][tuple(piece.T)]
         noise = np.random.default_rng(shot.seed)
         frames = []
         for place in self.places(shot, path[-1], path[-1] - path[-2], floor=0.78 * len(empty)):
             frame = empty + noise.normal(0, 1.5, empty.shape)
             to = np.round(piece + place - path[-1]).astype(int)
             inside = ((to >= 0) & (to < empty.shape[:2])).all(axis=1)
-            frame[tuple(to[inside].T)] = colours[inside]
+            frame[tuple(to[inside].T)] = colors[inside]
             frames.append(frame)
         native = Clip(np.clip(frames, 0, 255).astype(np.uint8), FPS, source="mover")
         return deliver(native, frames=shot.frames, fps=shot.fps, size=shot.size)

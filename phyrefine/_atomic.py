@@ -11,9 +11,9 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Yield a temporary neighbour of ``path`` that replaces it when the block succeeds.
+    """Yield a temporary neighbor of ``path`` that replaces it when the block succeeds.
 
-    The neighbour keeps the suffix, which encoders look at. On any exception it is removed and
+    The neighbor keeps the suffix, which encoders look at. On any exception it is removed and
     ``path`` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """What a backend, a selector, a convergence policy, a listener and a store must offer.
 
 Each protocol has one method that takes one request object, so that a new field never breaks a
-backend. To change behaviour, wrap an object; never subclass one.
+backend. To change behavior, wrap an object; never subclass one.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def test_roles_are_checked():
 
 def test_options_a_backend_does_not_know():
     with pytest.raises(InvalidInputError, match="does not take that option"):
-        registry.make("llm", "world", colour="red")
+        registry.make("llm", "world", color="red")
 
 
 def test_missing_extras_are_one_line():

@@ -109,8 +109,8 @@ def test_json_round_trip_with_clips_apart():
 
 def test_unknown_keys_and_wrong_types_are_told_by_path():
     value = to_json(Shot(Prompt("a")))
-    with pytest.raises(InvalidInputError, match=r"extra fields found .*colour"):
-        from_json({**value, "colour": 1}, Shot)
+    with pytest.raises(InvalidInputError, match=r"extra fields found .*color"):
+        from_json({**value, "color": 1}, Shot)
     with pytest.raises(InvalidInputError, match="seconds"):
         from_json({**value, "seconds": "long"}, Shot)
 

@@ -26,7 +26,7 @@ _ORIGINAL_PREFIX_FRAMES = 32
 
 @frozen
 class Quirks:
-    """Behaviours of the original that a user may not want. All off by default.
+    """Behaviors of the original that a user may not want. All off by default.
 
     Attributes:
         first_frames: The prefix is the first 32 frames of the given video instead of its last.

@@ -69,7 +69,7 @@ class MagiPipeline:
         variant: Shape and sampling defaults.
         special_tokens: Tokens of the release; without them results differ from the release's.
         text: Which special tokens are used.
-        quirks: Behaviours of the original to keep.
+        quirks: Behaviors of the original to keep.
         memory: How memory is spent.
         device: Where the transformer runs.
     """
@@ -131,7 +131,7 @@ class MagiPipeline:
             memory: ``fast``, ``balanced``, ``low``, or a `Memory`.
             special_tokens: ``special_tokens.npz`` of the release, if not beside the weights.
             text: Which special tokens are used.
-            quirks: Behaviours of the original to keep.
+            quirks: Behaviors of the original to keep.
             text_dtype: Dtype of the text encoder.
             text_device: Where it runs.
             text_cache: Folder for text features of prompts seen before.

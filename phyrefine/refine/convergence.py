@@ -29,7 +29,7 @@ def _new_violations(attempt: Attempt) -> int:
 
 @frozen
 class SamePrompt:
-    """The paper's rule: p(t+1) is p(t), after normalising case, spaces and punctuation."""
+    """The paper's rule: p(t+1) is p(t), after normalizing case, spaces and punctuation."""
 
     def decide(self, history: Sequence[Attempt]) -> Verdict:
         """Compare the revision with the prompt it revises."""

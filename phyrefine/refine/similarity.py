@@ -81,7 +81,7 @@ def cues(text: str) -> frozenset[str]:
 
 
 def edit_similarity(one: str, two: str) -> float:
-    """0..1: matching words in order (difflib's ratio on normalised words)."""
+    """0..1: matching words in order (difflib's ratio on normalized words)."""
     return difflib.SequenceMatcher(
         None, normalize(one).split(), normalize(two).split(), autojunk=False
     ).ratio()

@@ -45,7 +45,7 @@ def word_diff(before: str, after: str) -> tuple[Piece, ...]:
 
 
 def _set_apart(before: str, removed: str, after: str) -> str:
-    """``removed`` with the spaces that keep it from running into its neighbours."""
+    """``removed`` with the spaces that keep it from running into its neighbors."""
     left = " " if _WORDS_TOUCH.search(before[-1:] + removed[:1]) else ""
     right = " " if _WORDS_TOUCH.search(removed[-1:] + after[:1]) else ""
     return left + removed + right

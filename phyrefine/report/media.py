@@ -18,10 +18,10 @@ UInt8Array = NDArray[np.uint8]
 # Longer side of a video on a page with few clips, in pixels, and the least it shrinks to.
 PAGE_PIXELS = 384
 LEAST_PIXELS = 160
-# H.264 halves the resolution of colour, which ruins clips of a few dozen pixels: those are
+# H.264 halves the resolution of color, which ruins clips of a few dozen pixels: those are
 # enlarged by whole factors to at least this, pixel for pixel.
 TINY_PIXELS = 320
-# H.264 rate factor; at page size artefacts stay below what one sees.
+# H.264 rate factor; at page size artifacts stay below what one sees.
 PAGE_QUALITY = 28
 
 

@@ -22,7 +22,7 @@ FPS = 8.0
 class Consensus:
     """The medoid: least mean distance to all other clips of the pool.
 
-    The distance is the mean absolute difference of small grey videos, after each pixel's own
+    The distance is the mean absolute difference of small gray videos, after each pixel's own
     median over time is taken away, so that what moves counts and the background does not.
     """
 
@@ -39,6 +39,6 @@ class Consensus:
 
 def _motion(clip: Clip) -> NDArray[np.float32]:
     frames = resample(clip.frames, clip.fps, FPS, max(1, round(clip.duration * FPS)))
-    grey = resize(frames, SIDE, SIDE, mode="stretch").astype(np.float32).mean(axis=3)
-    moving: NDArray[np.float32] = grey - np.median(grey, axis=0)
+    gray = resize(frames, SIDE, SIDE, mode="stretch").astype(np.float32).mean(axis=3)
+    moving: NDArray[np.float32] = gray - np.median(gray, axis=0)
     return moving

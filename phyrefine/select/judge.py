@@ -89,7 +89,7 @@ class JudgeEnsemble:
 class Tournament:
     """Every pair compared by a VLM in both orders; a win needs both.
 
-    A model that favours the first video it sees wins nothing by it. Copeland's rule: wins minus
+    A model that favors the first video it sees wins nothing by it. Copeland's rule: wins minus
     losses; ``n (n - 1)`` questions for ``n`` clips.
 
     Attributes:

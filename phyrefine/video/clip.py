@@ -98,7 +98,7 @@ class Clip:
 
         Args:
             frames: [T, H, W, C] or [T, C, H, W] with C of 1, 3 or 4: uint8, or floats in 0..1
-                (rounded). Alpha is laid over black; one channel becomes grey. Tensors are copied
+                (rounded). Alpha is laid over black; one channel becomes gray. Tensors are copied
                 to the CPU.
             fps: Frames per second.
             source: Name for messages.

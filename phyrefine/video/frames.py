@@ -1,4 +1,4 @@
-"""Pure functions on frame arrays: colour, rate and size. No files here."""
+"""Pure functions on frame arrays: color, rate and size. No files here."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def resample(
 
 
 def fit_box(height: int, width: int, new_height: int, new_width: int) -> tuple[int, int, int, int]:
-    """(top, left, height, width) of the largest centred crop with the new aspect ratio."""
+    """(top, left, height, width) of the largest centered crop with the new aspect ratio."""
     scale = min(height / new_height, width / new_width)
     crop_h, crop_w = max(1, round(new_height * scale)), max(1, round(new_width * scale))
     return (height - crop_h) // 2, (width - crop_w) // 2, crop_h, crop_w
@@ -103,7 +103,7 @@ def resize(frames: UInt8Array, height: int, width: int, *, mode: str = "fit") ->
         frames: uint8 [T, H, W, 3].
         height: New height in pixels.
         width: New width in pixels.
-        mode: ``"fit"`` keeps the aspect, covers and crops the centre; ``"pad"`` keeps the aspect
+        mode: ``"fit"`` keeps the aspect, covers and crops the center; ``"pad"`` keeps the aspect
             and adds black bars; ``"stretch"`` ignores the aspect.
 
     Raises:

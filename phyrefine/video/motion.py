@@ -11,7 +11,7 @@ from phyrefine.video.frames import resize
 
 # Work size in pixels of the longer side: enough to see where a ball is.
 GRID = 96
-# Grey levels by which a pixel must differ from the still background to count as moving.
+# Gray levels by which a pixel must differ from the still background to count as moving.
 MOVING_LEVEL = 14.0
 # Blobs under this share of the picture are noise.
 SMALLEST_BLOB = 0.0008
@@ -28,8 +28,8 @@ class Motion:
     """How one thing moves when the prefix ends.
 
     Attributes:
-        x: Centre, 0 (left) to 1 (right).
-        y: Centre, 0 (top) to 1 (bottom).
+        x: Center, 0 (left) to 1 (right).
+        y: Center, 0 (top) to 1 (bottom).
         vx: Picture widths per second, positive to the right.
         vy: Picture widths per second, positive downward.
     """
@@ -61,23 +61,23 @@ def _direction(vx: float, vy: float) -> str:
     return names[round(np.degrees(np.arctan2(vy, vx)) / 45) % 8]
 
 
-def _grey(clip: Clip) -> NDArray[np.float32]:
+def _gray(clip: Clip) -> NDArray[np.float32]:
     longer = max(clip.size)
     frames = clip.frames
     if longer > GRID:
         small = max(1, clip.height * GRID // longer), max(1, clip.width * GRID // longer)
         frames = resize(frames, *small, mode="stretch")
-    grey: NDArray[np.float32] = frames.astype(np.float32).mean(axis=3)
-    return grey
+    gray: NDArray[np.float32] = frames.astype(np.float32).mean(axis=3)
+    return gray
 
 
 def is_still(clip: Clip) -> bool:
     """Whether hardly a pixel ever leaves its place: a frozen video, whatever its noise."""
     if len(clip) < 2:
         return True
-    grey = _grey(clip)
+    gray = _gray(clip)
     # Averaging short runs takes the noise out that a comparison of single frames would keep.
-    runs = np.array_split(grey, min(8, len(grey)))
+    runs = np.array_split(gray, min(8, len(gray)))
     means = np.stack([run.mean(axis=0) for run in runs])
     moved = np.ptp(means, axis=0) > MOVING_LEVEL
     return bool(moved.mean() < STILL_SHARE)
@@ -87,7 +87,7 @@ def seam_motion(prefix: Clip, *, most: int = 4) -> tuple[Motion, ...]:
     """The moving things of a prefix as they are at its end, the largest first.
 
     A blob is what differs from the prefix's median picture; its speed is a straight line fitted
-    through its centre over the last 0.4 s.
+    through its center over the last 0.4 s.
 
     Args:
         prefix: V0; fewer than three frames hold no motion.
@@ -95,23 +95,23 @@ def seam_motion(prefix: Clip, *, most: int = 4) -> tuple[Motion, ...]:
     """
     if len(prefix) < 3:
         return ()
-    grey = _grey(prefix)
-    background = np.median(grey, axis=0)
-    moving = np.abs(grey - background) > MOVING_LEVEL
-    count = max(3, min(len(grey), round(SEAM_SECONDS * prefix.fps) + 1))
+    gray = _gray(prefix)
+    background = np.median(gray, axis=0)
+    moving = np.abs(gray - background) > MOVING_LEVEL
+    count = max(3, min(len(gray), round(SEAM_SECONDS * prefix.fps) + 1))
     found = [_blobs(mask) for mask in moving[-count:]]
     motions = []
     for area, row, column in found[-1][:most]:
         track = _follow(found, row, column, reach=3.0 + float(np.sqrt(area)))
         if len(track) >= 3:
-            motions.append(_fit(track, prefix.fps, (grey.shape[1], grey.shape[2])))
+            motions.append(_fit(track, prefix.fps, (gray.shape[1], gray.shape[2])))
     return tuple(motions)
 
 
 def _follow(
     found: list[list[tuple[int, float, float]]], row: float, column: float, *, reach: float
 ) -> list[tuple[int, float, float]]:
-    """Centres of one blob, from the last frame back, while it stays within reach."""
+    """Centers of one blob, from the last frame back, while it stays within reach."""
     track = [(len(found) - 1, row, column)]
     for index in range(len(found) - 2, -1, -1):
         near = [

@@ -12,16 +12,16 @@ from phyrefine.video.prefix import context
 
 # Work size of the seam check in pixels of the longer side; motion across a seam is coarse.
 CHECK_PIXELS = 160
-# Mean absolute difference (grey levels) below which two frames are the same picture, as codecs
+# Mean absolute difference (gray levels) below which two frames are the same picture, as codecs
 # and resizing leave it.
 SAME_PICTURE = 0.35
 # Frames on either side of the seam that are compared.
 _COMPARED = 24
 # Motion over the seam from this multiple of the motion around it is a jump.
 JUMP_LIMIT = 3.0
-# Differences up to this many grey levels are noise or a codec's work.
+# Differences up to this many gray levels are noise or a codec's work.
 NOISE_LEVEL = 8.0
-# Motion (mean grey levels beyond the noise) below which a scene is still: a speck of it.
+# Motion (mean gray levels beyond the noise) below which a scene is still: a speck of it.
 STILL_MOTION = 0.1
 
 
@@ -83,8 +83,8 @@ def check_seam(
 
 
 def _compare(prefix: Clip, clip: Clip) -> tuple[int, float | None]:
-    before = _grey(context(prefix, fps=clip.fps, frames=_COMPARED, size=clip.size))
-    after = _grey(clip, first=_COMPARED)
+    before = _gray(context(prefix, fps=clip.fps, frames=_COMPARED, size=clip.size))
+    after = _gray(clip, first=_COMPARED)
     inside = _steps(before)
     usual = float(np.median(inside)) if len(inside) else 0.0
     repeated = _repeats(before, after, still=usual < STILL_MOTION)
@@ -106,18 +106,18 @@ def _repeats(before: NDArray[np.float32], after: NDArray[np.float32], *, still: 
     return 0
 
 
-def _steps(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    return _motion(grey[:-1], grey[1:])
+def _steps(gray: NDArray[np.float32]) -> NDArray[np.float32]:
+    return _motion(gray[:-1], gray[1:])
 
 
 def _motion(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean difference beyond the noise of each pair of frames, in grey levels."""
+    """Mean difference beyond the noise of each pair of frames, in gray levels."""
     beyond: NDArray[np.float32] = np.maximum(np.abs(two - one) - NOISE_LEVEL, 0)
     moved: NDArray[np.float32] = beyond.mean(axis=(1, 2))
     return moved
 
 
-def _grey(clip: Clip, *, first: int | None = None) -> NDArray[np.float32]:
+def _gray(clip: Clip, *, first: int | None = None) -> NDArray[np.float32]:
     frames = clip.frames[:first]
     longer = max(clip.size)
     if longer > CHECK_PIXELS:
@@ -126,5 +126,5 @@ def _grey(clip: Clip, *, first: int | None = None) -> NDArray[np.float32]:
             max(1, clip.width * CHECK_PIXELS // longer),
         )
         frames = resize(frames, *small, mode="stretch")
-    grey: NDArray[np.float32] = frames.astype(np.float32).mean(axis=3)
-    return grey
+    gray: NDArray[np.float32] = frames.astype(np.float32).mean(axis=3)
+    return gray

@@ -6,13 +6,13 @@ from phyrefine.__main__ import main
 from phyrefine.backends.diffusers.families.table import facts, list_families, named
 
 
-def test_every_family_is_listed_with_context_licence_and_what_was_run(capsys):
+def test_every_family_is_listed_with_context_license_and_what_was_run(capsys):
     assert main(["generators"]) == 0
     told = capsys.readouterr().out
     words = " ".join(told.replace("│", " ").split())
     for spec in list_families():
         assert spec.name in told
-        assert spec.licence.split()[0] in words
+        assert spec.license.split()[0] in words
         assert all(f"{checkpoint.id}  ({spec.name})" in told for checkpoint in spec.checkpoints)
     assert 'pip install "phyrefine[diffusers]"' in words
     assert "Run on real classes with tiny random weights" in words

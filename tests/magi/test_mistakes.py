@@ -24,7 +24,7 @@ def _larger_eps(patch):
 
 
 def _plain_head_norms(patch):
-    patch.setattr(norms.ZeroCentredLayerNorm, "forward", norms.PlainLayerNorm.forward)
+    patch.setattr(norms.ZeroCenteredLayerNorm, "forward", norms.PlainLayerNorm.forward)
 
 
 def _concatenated_branches(patch):
@@ -41,10 +41,10 @@ def _sines_first(patch):
     patch.setattr(embeddings, "_time_frequencies", lambda: exact.as_subclass(Turned))
 
 
-def _uncentred_rows(patch):
+def _uncentered_rows(patch):
     patch.setattr(
         embeddings,
-        "_centred",
+        "_centered",
         lambda size, _ratio, device: torch.arange(size, device=device).float(),
     )
 
@@ -75,7 +75,7 @@ IN_A_CALL = (
     _plain_head_norms,
     _concatenated_branches,
     _sines_first,
-    _uncentred_rows,
+    _uncentered_rows,
     _swapped_condition_tokens,
     _no_gates,
     _late_rotation,

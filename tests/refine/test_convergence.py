@@ -30,7 +30,7 @@ def attempt(index, prompt, revision, *, violations=(), looks=1, still=False, fix
     )  # fmt: skip
 
 
-def test_same_prompt_after_normalising():
+def test_same_prompt_after_normalizing():
     assert SamePrompt().decide([attempt(1, "A ball falls.", "a ball  falls")]).stop
     assert not SamePrompt().decide([attempt(1, "A ball falls.", "A ball rises.")]).stop
     assert not SamePrompt().decide([attempt(1, "A ball falls.", None)]).stop

@@ -237,7 +237,7 @@ def test_a_failed_second_look_leaves_one_look():
 def test_violations_are_tracked_against_the_loop_before():
     earlier = (Violation("Inertia", "the dot stops dead", where="dot"),
                Violation("Permanence", "a second ring shows up"))  # fmt: skip
-    vlm = ScriptedAsker([critique_reply("the dot stops dead again", "colours bleed")])
+    vlm = ScriptedAsker([critique_reply("the dot stops dead again", "colors bleed")])
     found = stages.critique(vlm, made(), SCENE, Method(), earlier=earlier)
     assert [v.status for v in found.violations] == [Status.PERSISTING, Status.NEW]
     assert [v.what for v in found.fixed] == ["a second ring shows up"]

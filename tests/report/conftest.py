@@ -108,7 +108,7 @@ def make_refinement(**changes):
                 "same prompt",
                 "the new prompt equals the one before",
                 (
-                    Verdict(True, "same prompt", "equal after normalising"),
+                    Verdict(True, "same prompt", "equal after normalizing"),
                     Verdict(False, "patience", "best score 0.74 two loops ago"),
                 ),
             ),

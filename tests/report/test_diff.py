@@ -28,7 +28,7 @@ def test_only_the_changed_words_are_marked():
     ]
 
 
-def test_removed_words_do_not_run_into_their_neighbours():
+def test_removed_words_do_not_run_into_their_neighbors():
     shown = "".join(piece.text for piece in word_diff("a wooden floor.", "a wooden floor and"))
     assert shown == "a wooden floor. floor and"
     assert "".join(piece.text for piece in word_diff("up down", "up")) == "up down"

@@ -26,7 +26,7 @@ def test_tiny_clips_grow_by_whole_factors():
     media = video(Clip(frames, 8.0))
     assert (media.width, media.height) == (48 * 6, 32 * 6)
     back = decoded(media.uri).frames[0].astype(int)
-    # Rows of one pixel survive, colour included, as blocks of six.
+    # Rows of one pixel survive, color included, as blocks of six.
     assert back[3, :, 0].min() > 200
     assert back[9, :, 0].max() < 60
 

@@ -43,8 +43,8 @@ def test_arrays_of_every_usual_layout():
     assert Clip.from_array(NOISE, 12) == Clip(NOISE, 12)
     assert Clip.from_array(floats, 12) == Clip(NOISE, 12)
     assert Clip.from_array(floats.astype(np.float32).transpose(0, 3, 1, 2), 12) == Clip(NOISE, 12)
-    grey = Clip.from_array(NOISE[..., :1], 12)
-    assert np.array_equal(grey.frames[..., 0], grey.frames[..., 2])
+    gray = Clip.from_array(NOISE[..., :1], 12)
+    assert np.array_equal(gray.frames[..., 0], gray.frames[..., 2])
     alpha = np.concatenate([NOISE, np.full((*NOISE.shape[:3], 1), 128, np.uint8)], axis=-1)
     assert np.array_equal(Clip.from_array(alpha, 12).frames, (NOISE.astype(int) * 128 + 127) // 255)
     with pytest.raises(VideoError, match=r"0\.\.1"):

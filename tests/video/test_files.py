@@ -10,7 +10,7 @@ from phyrefine.testing import moving_clip
 from phyrefine.video import Clip
 
 NOISE = Clip(np.random.default_rng(0).integers(0, 256, (12, 33, 47, 3), np.uint8), 12.0)
-# Grey noise only: colour noise is what 4:2:0 throws away first.
+# Gray noise only: color noise is what 4:2:0 throws away first.
 SMOOTH = Clip(moving_clip(24, (48, 64), 12.0).frames[..., :1].repeat(3, axis=3), 12.0)
 
 

@@ -51,7 +51,7 @@ def test_sizes_are_fitted():
         native_size(None, None, None)
 
 
-def test_fit_box_is_the_largest_centred_crop():
+def test_fit_box_is_the_largest_centered_crop():
     assert fit_box(100, 200, 10, 10) == (0, 50, 100, 100)
     assert fit_box(200, 100, 10, 20) == (75, 0, 50, 100)
 

@@ -5,7 +5,7 @@ from phyrefine.video import Clip, check_seam
 
 
 def ball(start, count, *, speed=2.0, fps=24.0, size=(48, 160)):
-    """A white ball moving right on grey, ``speed`` pixels per frame."""
+    """A white ball moving right on gray, ``speed`` pixels per frame."""
     frames = np.full((count, *size, 3), 90, np.uint8)
     for index in range(count):
         column = int(start + speed * index) % (size[1] - 8)

@@ -19,8 +19,8 @@ from phyrefine.types import Prompt, Shot
 UInt8Array = NDArray[np.uint8]
 FloatArray = NDArray[np.float32]
 
-# Frames whose colour statistics stand for "the scene now": about what one glance takes in.
-COLOUR_FRAMES = 16
+# Frames whose color statistics stand for "the scene now": about what one glance takes in.
+COLOR_FRAMES = 16
 
 
 @frozen
@@ -34,7 +34,7 @@ class Record:
         context: Context frames it was given.
         asked: Frames asked of the pipeline.
         made: New frames it gave.
-        colour: Per channel (gain, shift in grey levels) applied to the context, if any.
+        color: Per channel (gain, shift in gray levels) applied to the context, if any.
         memory: Memory mode it ran in.
     """
 
@@ -44,7 +44,7 @@ class Record:
     context: int
     asked: int
     made: int
-    colour: tuple[tuple[float, float], ...] | None = None
+    color: tuple[tuple[float, float], ...] | None = None
     memory: str | None = None
 
     def to_bytes(self) -> bytes:
@@ -84,7 +84,7 @@ def chunk_seed(shot: Shot, index: int) -> int:
 
     The first chunk uses the shot's seed itself, so that a one-chunk continuation equals a plain
     call of the pipeline. Later ones must differ: reusing a seed burns textures in and freezes
-    motion. Hashing keeps them apart for neighbouring seeds.
+    motion. Hashing keeps them apart for neighboring seeds.
     """
     if index < len(shot.chunk_seeds):
         return shot.chunk_seeds[index]
@@ -101,10 +101,10 @@ def chunk_prompt(shot: Shot, index: int) -> Prompt:
     return shot.chunk_prompts[min(index, len(shot.chunk_prompts) - 1)]
 
 
-def colour_match(
+def color_match(
     frames: UInt8Array, recent: UInt8Array, reference: UInt8Array, strength: float
 ) -> tuple[UInt8Array, tuple[tuple[float, float], ...]]:
-    """Move the colours of a context towards those of the prefix.
+    """Move the colors of a context towards those of the prefix.
 
     Per channel, mean and standard deviation of ``recent`` are moved to those of ``reference``
     (Reinhard et al., Color Transfer between Images, 2001, here in RGB), by ``strength``.
@@ -121,7 +121,7 @@ def colour_match(
     made, wanted = recent.astype(np.float64), reference.astype(np.float64)
     mean, spread = made.mean(axis=(0, 1, 2)), made.std(axis=(0, 1, 2))
     goal, goal_spread = wanted.mean(axis=(0, 1, 2)), wanted.std(axis=(0, 1, 2))
-    # One grey level of spread is quantisation, not contrast to be amplified.
+    # One gray level of spread is quantization, not contrast to be amplified.
     ratio = np.where((spread > 1) & (goal_spread > 1), goal_spread / np.maximum(spread, 1), 1.0)
     gain = 1 + strength * (ratio - 1)
     shift = strength * (goal - mean * ratio)
@@ -135,7 +135,7 @@ def colour_match(
 def fade_offset(made: FloatArray, repeated: int, last: UInt8Array, frames: int) -> FloatArray:
     """Fade out the offset between the last context frame and the model's own copy of it.
 
-    A decoder gives back its context slightly off in colour and sharpness; cutting from the real
+    A decoder gives back its context slightly off in color and sharpness; cutting from the real
     frame to the next new one shows that as a step. New frame ``i`` gets ``1 - (i + 1) / (frames +
     1)`` of the offset. Frames of the prefix are never touched.
 

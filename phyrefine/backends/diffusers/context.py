@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phyrefine.backends.continuing.chunking import COLOUR_FRAMES, UInt8Array
+from phyrefine.backends.continuing.chunking import COLOR_FRAMES, UInt8Array
 from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.errors import InvalidInputError
 from phyrefine.video.clip import Clip
@@ -12,7 +12,7 @@ from phyrefine.video.prefix import context
 def prefix_frames(spec: FamilySpec, prefix: Clip | None) -> UInt8Array | None:
     """uint8 [T, H, W, 3]: the newest frames of the prefix at the model's rate.
 
-    As many as the family can use, and enough to take colours from; ``None`` for a text-only
+    As many as the family can use, and enough to take colors from; ``None`` for a text-only
     family.
 
     Raises:
@@ -26,7 +26,7 @@ def prefix_frames(spec: FamilySpec, prefix: Clip | None) -> UInt8Array | None:
             f"{spec.name} continues an image or a video; this shot has no prefix. Use a "
             "text-to-video pipeline, or give the scenario a prefix."
         )
-    frames = context(prefix, fps=spec.fps, frames=max(most, COLOUR_FRAMES)).frames
+    frames = context(prefix, fps=spec.fps, frames=max(most, COLOR_FRAMES)).frames
     if len(frames) < min(spec.contexts):
         raise InvalidInputError(
             f"The prefix of {prefix.duration:.2f} s gives {len(frames)} frames at {spec.fps:g} "

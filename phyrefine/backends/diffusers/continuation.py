@@ -28,7 +28,7 @@ class Continuation:
         spec: The pipeline's family.
         runner: Calls the pipeline.
         fit: How the prefix's picture fills the model's frame.
-        colour_match: 0 to 1: how far the context of later chunks is moved to the prefix's colours.
+        color_match: 0 to 1: how far the context of later chunks is moved to the prefix's colors.
         crossfade: New frames over which the decoder's offset at each join is faded out.
         options: Further arguments of the pipeline for every call.
     """
@@ -36,7 +36,7 @@ class Continuation:
     spec: FamilySpec
     runner: passes.Runner
     fit: fitting.FitMode
-    colour_match: float
+    color_match: float
     crossfade: int
     options: Mapping[str, JSON]
 
@@ -135,11 +135,11 @@ class Continuation:
         count = context_count(spec, len(histories[0])) if len(histories[0]) else 0
         length = spec.length(remaining, count)
         seeds = [chunking.chunk_seed(shot, index) for shot in shots]
-        windows, colours = [], []
+        windows, colors = [], []
         for history in histories:
-            context, colour = self._context(history, start, count, index)
+            context, color = self._context(history, start, count, index)
             windows.append(Window(context, length, spec.fps))
-            colours.append(colour)
+            colors.append(color)
         calls = [self._arguments(first, index, fit, window) for window in windows]
         log.info(
             "%s: chunk %d, %d context frames, %d asked, seeds %s",
@@ -152,9 +152,9 @@ class Continuation:
         ]
         records = [
             chunking.Record(
-                spec.name, index, seed, count, length, len(frames), colour, self.runner.mode
+                spec.name, index, seed, count, length, len(frames), color, self.runner.mode
             )
-            for seed, frames, colour in zip(seeds, new, colours, strict=True)
+            for seed, frames, color in zip(seeds, new, colors, strict=True)
         ]
         return new, records
 
@@ -162,11 +162,11 @@ class Continuation:
         self, history: UInt8Array, start: UInt8Array, count: int, index: int
     ) -> tuple[UInt8Array, tuple[tuple[float, float], ...] | None]:
         context = history[len(history) - count :]
-        if not (self.colour_match and index and count and len(start)):
+        if not (self.color_match and index and count and len(start)):
             return context, None
-        recent = history[-chunking.COLOUR_FRAMES :]
-        reference = start[-chunking.COLOUR_FRAMES :]
-        return chunking.colour_match(context, recent, reference, self.colour_match)
+        recent = history[-chunking.COLOR_FRAMES :]
+        reference = start[-chunking.COLOR_FRAMES :]
+        return chunking.color_match(context, recent, reference, self.color_match)
 
     def _arguments(
         self, shot: Shot, index: int, fit: fitting.Fit, window: Window

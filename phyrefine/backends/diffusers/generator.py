@@ -57,7 +57,7 @@ class DiffusersVideoGenerator:
         guidance_scale: Guidance; by default the family's.
         fit: How the prefix's picture fills the model's frame: ``"pad"``, ``"stretch"``, ``"crop"``
             (see :class:`~phyrefine.backends.continuing.fitting.Fit`).
-        colour_match: 0 to 1: how far the context of later chunks is moved to the prefix's colours.
+        color_match: 0 to 1: how far the context of later chunks is moved to the prefix's colors.
             It never changes a delivered frame itself.
         crossfade: New frames over which the decoder's offset at each join is faded out.
         batch_size: Most seeds in one call of the pipeline, see :meth:`generate_many`.
@@ -78,7 +78,7 @@ class DiffusersVideoGenerator:
     steps: int | None = field(default=None, kw_only=True)
     guidance_scale: float | None = field(default=None, kw_only=True)
     fit: fitting.FitMode = field(default="pad", kw_only=True)
-    colour_match: float = field(default=0.0, kw_only=True)
+    color_match: float = field(default=0.0, kw_only=True)
     crossfade: int = field(default=0, kw_only=True)
     batch_size: int = field(default=1, kw_only=True)
     attention: str | None = field(default=None, kw_only=True)
@@ -107,7 +107,7 @@ class DiffusersVideoGenerator:
         )
         self.runner.check_options(self.options)
         self._continuation = continuation.Continuation(
-            self.spec, self.runner, self.fit, self.colour_match, self.crossfade, self.options
+            self.spec, self.runner, self.fit, self.color_match, self.crossfade, self.options
         )
 
     @classmethod
@@ -191,7 +191,7 @@ class DiffusersVideoGenerator:
             "steps": spec.steps,
             "guidance": spec.guidance,
             "fit": self.fit,
-            "colour_match": self.colour_match,
+            "color_match": self.color_match,
             "crossfade": self.crossfade,
             "batch_size": self.batch_size,
             "attention": self.attention,
@@ -228,9 +228,9 @@ class DiffusersVideoGenerator:
                 f"{spec.name} has attention of its own: attention={self.attention!r} would do "
                 "nothing."
             )
-        if not 0 <= self.colour_match <= 1 or self.crossfade < 0:
+        if not 0 <= self.color_match <= 1 or self.crossfade < 0:
             raise InvalidInputError(
-                f"colour_match must be 0 to 1 and crossfade 0 or more, not {self.colour_match} and "
+                f"color_match must be 0 to 1 and crossfade 0 or more, not {self.color_match} and "
                 f"{self.crossfade}."
             )
         guidance = spec.guidance if self.guidance_scale is None else self.guidance_scale

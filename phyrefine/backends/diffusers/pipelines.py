@@ -181,7 +181,7 @@ def shadow(pipe: Any, *, guidance: float | None = None) -> Any:
 
 
 def lock_of(pipe: Any) -> threading.RLock:
-    """The lock that serialises calls of a pipeline, whichever handle they come through."""
+    """The lock that serializes calls of a pipeline, whichever handle they come through."""
     key = getattr(pipe, "transformer", None) or pipe
     with _guard:
         return _locks.setdefault(key, threading.RLock())

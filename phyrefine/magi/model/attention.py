@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from phyrefine.magi.model.embeddings import rotate
 from phyrefine.magi.model.layout import Layout
 from phyrefine.magi.model.linears import Fp8Linear, StreamLinear, projection
-from phyrefine.magi.model.norms import ZeroCentredLayerNorm
+from phyrefine.magi.model.norms import ZeroCenteredLayerNorm
 from phyrefine.magi.model.parallel import heads_to_tokens, tokens_to_heads
 from phyrefine.magi.model.precision import normed_value_scale, operand_dtype, power_of_two_above
 
@@ -75,17 +75,17 @@ class MagiAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
         self.to_v = projection(hidden_size, keys, fp8=fp8)
         self.to_kv_text = StreamLinear(hidden_size, 2 * keys, bias=False)
         self.to_out = projection(2 * queries, hidden_size, fp8=fp8, smooth=True, full=True)
-        self.norm_q = ZeroCentredLayerNorm(head_dim, eps)
-        self.norm_k = ZeroCentredLayerNorm(head_dim, eps)
-        self.norm_q_text = ZeroCentredLayerNorm(head_dim, eps)
-        self.norm_k_text = ZeroCentredLayerNorm(head_dim, eps)
+        self.norm_q = ZeroCenteredLayerNorm(head_dim, eps)
+        self.norm_k = ZeroCenteredLayerNorm(head_dim, eps)
+        self.norm_q_text = ZeroCenteredLayerNorm(head_dim, eps)
+        self.norm_k_text = ZeroCenteredLayerNorm(head_dim, eps)
         self.processor = MagiAttentionProcessor()
 
     def keys_values(self, hidden: Tensor, angles: Tensor, value_scale: Tensor | None) -> Tensor:
         """Rotated keys, and values divided by ``value_scale``.
 
         Args:
-            hidden: (n, m, d) normalised tokens.
+            hidden: (n, m, d) normalized tokens.
             angles: (2, n, m, 1, 3 (e // 8)).
             value_scale: Power of two for float16 models.
 
@@ -132,7 +132,7 @@ class MagiAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
         """Attend and project.
 
         Args:
-            hidden: (n, m, d) normalised tokens of entries ``entries`` of ``layout.rows``.
+            hidden: (n, m, d) normalized tokens of entries ``entries`` of ``layout.rows``.
             angles: Their rotary tables (2, n, m, 1, 3 (e // 8)).
             spans: Keys and values (2, k, G, e) of each span of the layout.
             value_scale: What the values of ``spans`` were divided by.

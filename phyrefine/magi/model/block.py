@@ -12,7 +12,7 @@ from phyrefine.magi.config import MagiConfig
 from phyrefine.magi.model.attention import MagiAttention
 from phyrefine.magi.model.layout import Layout
 from phyrefine.magi.model.linears import StreamLinear, projection
-from phyrefine.magi.model.norms import PlainLayerNorm, ZeroCentredLayerNorm
+from phyrefine.magi.model.norms import PlainLayerNorm, ZeroCenteredLayerNorm
 
 TextKeysValues = tuple[Tensor, Tensor | None]
 
@@ -66,10 +66,10 @@ class MagiBlock(nn.Module):
             fp8=fp8,
         )
         self.gate = StreamLinear(config.condition_size, 2 * d)
-        self.norm1_post = ZeroCentredLayerNorm(d, eps)
+        self.norm1_post = ZeroCenteredLayerNorm(d, eps)
         self.norm2 = PlainLayerNorm(d, eps)
         self.ff = MagiFeedForward(config, fp8=fp8)
-        self.norm2_post = ZeroCentredLayerNorm(d, eps)
+        self.norm2_post = ZeroCenteredLayerNorm(d, eps)
 
     def forward(
         self,

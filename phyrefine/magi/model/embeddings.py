@@ -101,7 +101,7 @@ class CaptionEmbed(nn.Module):
 
 
 class RotaryEmbed(nn.Module):
-    """Rotary angles from learned frequency bands: time uncentred, rows and columns centred.
+    """Rotary angles from learned frequency bands: time uncentered, rows and columns centered.
 
     Args:
         head_dim: Width e of a head; ``e // 8`` bands per axis.
@@ -132,15 +132,15 @@ class RotaryEmbed(nn.Module):
         ratio = math.sqrt(rows * columns / _ROTARY_AREA)
         grid = torch.meshgrid(
             times,
-            _centred(rows, ratio, bands.device),
-            _centred(columns, ratio, bands.device),
+            _centered(rows, ratio, bands.device),
+            _centered(columns, ratio, bands.device),
             indexing="ij",
         )
         angles = torch.cat([axis.reshape(-1, 1) * bands for axis in grid], dim=-1)
         return torch.stack([angles.cos(), angles.sin()])
 
 
-def _centred(size: int, ratio: float, device: torch.device) -> Tensor:
+def _centered(size: int, ratio: float, device: torch.device) -> Tensor:
     steps = torch.arange(size, dtype=torch.float32, device=device)
     if size == 1:
         return steps

@@ -22,12 +22,12 @@ class PlainLayerNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the last axis; same shape and dtype."""
+        """Normalize the last axis; same shape and dtype."""
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
         return F.layer_norm(x, weight.shape, weight, bias, self.eps)
 
 
-class ZeroCentredLayerNorm(nn.Module):
+class ZeroCenteredLayerNorm(nn.Module):
     """LayerNorm whose effective weight is ``1 + weight``, formed in the parameter's dtype.
 
     Args:
@@ -42,6 +42,6 @@ class ZeroCentredLayerNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise the last axis; same shape and dtype."""
+        """Normalize the last axis; same shape and dtype."""
         weight, bias = (self.weight + 1).to(x.dtype), self.bias.to(x.dtype)
         return F.layer_norm(x, weight.shape, weight, bias, self.eps)

@@ -19,7 +19,7 @@ from phyrefine.magi.model.cache import Captions, ChunkCache
 from phyrefine.magi.model.embeddings import CaptionEmbed, PatchEmbed, RotaryEmbed, TimeEmbed
 from phyrefine.magi.model.layout import Layout, Row, layout_of
 from phyrefine.magi.model.linears import Fp8Linear, FullLinear
-from phyrefine.magi.model.norms import ZeroCentredLayerNorm
+from phyrefine.magi.model.norms import ZeroCenteredLayerNorm
 from phyrefine.magi.model.precision import stream_dtype
 from phyrefine.magi.model.products import CPU_TOKENS
 
@@ -92,7 +92,7 @@ class MagiTransformer3DModel(ModelMixin, ConfigMixin, AttentionMixin):  # type: 
             MagiBlock(shape, fp8=quantized and 0 < index < num_layers - 1)
             for index in range(num_layers)
         )
-        self.norm_out = ZeroCentredLayerNorm(d, eps)
+        self.norm_out = ZeroCenteredLayerNorm(d, eps)
         self.proj_out = FullLinear(d, 4 * shape.latent_channels, bias=False)
         self.max_tokens = 32768
         self._tables: dict[tuple[object, ...], Tensor] = {}

@@ -55,7 +55,7 @@ class VaeShape:
 
 
 class VitAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
-    """Full attention whose queries, keys and values are all normalised per head.
+    """Full attention whose queries, keys and values are all normalized per head.
 
     Args:
         size: Token width E.
@@ -77,10 +77,10 @@ class VitAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
         """(B, tokens, E) to the same."""
         dtype = self.proj.weight.dtype
         heads = self.qkv(x).unflatten(-1, (3, self.heads, -1)).float()
-        centred = heads - heads.mean(-1, keepdim=True)
+        centered = heads - heads.mean(-1, keepdim=True)
         # The epsilon stands beside the standard deviation, not inside the variance.
-        spread = centred.square().mean(-1, keepdim=True).sqrt() + 1e-5
-        query, key, value = (centred / spread).to(dtype).unbind(2)
+        spread = centered.square().mean(-1, keepdim=True).sqrt() + 1e-5
+        query, key, value = (centered / spread).to(dtype).unbind(2)
         mixed = self.processor(query, key, value).flatten(2)
         projected: Tensor = self.proj(mixed.to(x.dtype))
         return projected
@@ -106,7 +106,7 @@ class VitFeedForward(nn.Module):
 
 
 class VitBlock(nn.Module):
-    """Attention (its input not normalised), then a feed-forward.
+    """Attention (its input not normalized), then a feed-forward.
 
     Args:
         shape: Shape of the autoencoder.

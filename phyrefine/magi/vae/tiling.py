@@ -123,8 +123,8 @@ def _each_tile(piece: Tensor, run: Callable[[Tensor], Tensor], axis: _Axis) -> T
 def _blended(tiles: Tile, axis: _Axis, *, blend_into: Literal["blended", "original"]) -> Tensor:
     """Blend rows with the tile above, then columns with the tile to the left, and join.
 
-    ``blended``: neighbours are those already blended, as the release encodes. ``original``: the
-    neighbours as they came, as it decodes.
+    ``blended``: neighbors are those already blended, as the release encodes. ``original``: the
+    neighbors as they came, as it decodes.
     """
     done: Tile = []
     for r, row in enumerate(tiles):

@@ -1,6 +1,6 @@
 """Frames as the benchmark's program sees them: one at a time, BGR, one decode per file.
 
-PyAV's bicubic conversion to BGR gives the very bytes of OpenCV 4.13 and later, tags of the colour
+PyAV's bicubic conversion to BGR gives the very bytes of OpenCV 4.13 and later, tags of the color
 matrix honoured; rotation metadata is applied as OpenCV applies it.
 """
 

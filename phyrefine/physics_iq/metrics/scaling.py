@@ -22,7 +22,7 @@ _HALVED = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}  # the format of a fram
 
 
 class SmallReader:
-    """Turns decoded frames into small BGR arrays, and into grey ones of their own size.
+    """Turns decoded frames into small BGR arrays, and into gray ones of their own size.
 
     Args:
         size: (height, width) the metrics work at.
@@ -32,7 +32,7 @@ class SmallReader:
         self._size = size
         self._reader = BgrReader()
         self._strip: _Strip | None = None
-        self._grey: UInt8 | None = None
+        self._gray: UInt8 | None = None
         self._rows = _strip_rows(size[0], _ROWS)
 
     def read(self, frame: Any) -> UInt8:
@@ -47,27 +47,27 @@ class SmallReader:
             self._resize(self._reader.read(strip.picture), small, top)
         return small
 
-    def read_with_grey(self, frame: Any) -> tuple[UInt8, UInt8]:
-        """A frame, resized, as in :meth:`read`; and its grey at its own size, uint8 [H, W].
+    def read_with_gray(self, frame: Any) -> tuple[UInt8, UInt8]:
+        """A frame, resized, as in :meth:`read`; and its gray at its own size, uint8 [H, W].
 
-        The grey array is the next call's too.
+        The gray array is the next call's too.
         """
         if not self._fits(frame):
             bgr = self._reader.read(frame)
-            return scale(bgr, self._size), to_grey(bgr)
+            return scale(bgr, self._size), to_gray(bgr)
         whole, strip = planes(frame), self._strip_for(frame, frame.format.name, 4)
         small = np.empty((*self._size, 3), np.uint8)
-        if self._grey is None:
-            self._grey = np.empty((frame.height, frame.width), np.uint8)
-        grey = self._grey
+        if self._gray is None:
+            self._gray = np.empty((frame.height, frame.width), np.uint8)
+        gray = self._gray
         cv = opencv()
         for top in range(0, self._size[0], self._rows):
             for part, pixels, rows in zip(strip.planes, whole, (4, 2, 2), strict=True):
                 part[:] = pixels[rows * top : rows * top + len(part)]
             bgr = self._reader.read(strip.picture)
-            cv.cvtColor(bgr, cv.COLOR_BGR2GRAY, dst=grey[4 * top : 4 * top + len(bgr)])
+            cv.cvtColor(bgr, cv.COLOR_BGR2GRAY, dst=gray[4 * top : 4 * top + len(bgr)])
             self._resize(bgr, small, top)
-        return small, grey
+        return small, gray
 
     def _fits(self, frame: Any) -> bool:
         height, width = self._size
@@ -98,8 +98,8 @@ class _Strip:
     planes: list[UInt8]
 
 
-class GreyReader:
-    """Turns frames of mask files into grey arrays: all the scorer uses of them.
+class GrayReader:
+    """Turns frames of mask files into gray arrays: all the scorer uses of them.
 
     Args:
         size: (height, width) to resize to; ``None`` keeps a frame's own size.
@@ -112,9 +112,9 @@ class GreyReader:
     def read(self, frame: Any) -> UInt8:
         """The blue channel, uint8 [h, w].
 
-        A grey file's luma says it all, through a table; anything else is converted whole.
+        A gray file's luma says it all, through a table; anything else is converted whole.
         """
-        if _is_plain_grey(frame):
+        if _is_plain_gray(frame):
             return self.read_luma(frame)
         return self._scaled(np.ascontiguousarray(self._reader.read(frame)[..., 0]))
 
@@ -134,15 +134,15 @@ class GreyReader:
             _resize_into(strip, small[top : top + rows])
         return small
 
-    def _scaled(self, grey: UInt8) -> UInt8:
-        return grey if self._size is None else scale(grey, self._size)
+    def _scaled(self, gray: UInt8) -> UInt8:
+        return gray if self._size is None else scale(gray, self._size)
 
 
-def to_grey(frame: UInt8) -> UInt8:
-    """Grey, uint8 [H, W], of a BGR frame."""
+def to_gray(frame: UInt8) -> UInt8:
+    """Gray, uint8 [H, W], of a BGR frame."""
     cv = opencv()
-    grey: UInt8 = cv.cvtColor(frame, cv.COLOR_BGR2GRAY)
-    return grey
+    gray: UInt8 = cv.cvtColor(frame, cv.COLOR_BGR2GRAY)
+    return gray
 
 
 def scale(frame: UInt8, size: tuple[int, int]) -> UInt8:
@@ -193,7 +193,7 @@ def _keeps_bytes(form: str, width: int) -> bool:
     return np.array_equal(BgrReader().read(half), wanted)
 
 
-def _is_plain_grey(frame: Any) -> bool:
+def _is_plain_gray(frame: Any) -> bool:
     # swscale treats odd heights otherwise, so there the table would not be exact.
     if frame.format.name not in _HALVED or frame.height % 2 or frame.rotation:
         return False

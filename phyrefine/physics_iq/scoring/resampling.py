@@ -10,7 +10,7 @@ from phyrefine.physics_iq.data.decoding import UInt8
 
 
 def blend(frames: Iterator[UInt8], count: int, wanted: int) -> Iterator[UInt8]:
-    """Linear blends of neighbouring frames, both ends pinned, truncated to 8 bit.
+    """Linear blends of neighboring frames, both ends pinned, truncated to 8 bit.
 
     Frame j lies at ``j (count - 1) / (wanted - 1)``: spaced a little wider than the rates say, so
     the result runs slightly fast. The official program then stores it lossily; this does not.

@@ -174,7 +174,7 @@ def require_new(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _appearing_whole(folder: Path) -> Iterator[Path]:
-    """Yield a new neighbour that becomes ``folder`` when the block succeeds, else is removed."""
+    """Yield a new neighbor that becomes ``folder`` when the block succeeds, else is removed."""
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
     aside.mkdir(parents=True)
     try:

@@ -138,11 +138,11 @@ def write_mask_file(video: Path, path: Path, fps: int) -> None:
                 stream = container.add_stream("mpeg4", rate=fps, options={"qmin": "3"})
                 stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
                 stream.bit_rate = min(96 * fps * width * height, 2**31 - 1)
-            container.mux(stream.encode(_grey_picture(mask[:height, :width])))
+            container.mux(stream.encode(_gray_picture(mask[:height, :width])))
         container.mux(stream.encode(None))
 
 
-def _grey_picture(mask: UInt8) -> Any:
+def _gray_picture(mask: UInt8) -> Any:
     picture = av.VideoFrame(mask.shape[1], mask.shape[0], "yuv420p")
     luma, *chroma = planes(picture)
     luma[:] = np.where(mask > 0, np.uint8(ON), np.uint8(OFF))

@@ -152,13 +152,13 @@ def test_finished_chunks_cost_no_forward_pass(pipe):
     assert len(forwards) == 2
 
 
-def test_colour_match_is_recorded_and_leaves_the_first_chunk_alone(cogvideox):
-    generator = DiffusersVideoGenerator(cogvideox.pipe, steps=2, colour_match=0.5)
+def test_color_match_is_recorded_and_leaves_the_first_chunk_alone(cogvideox):
+    generator = DiffusersVideoGenerator(cogvideox.pipe, steps=2, color_match=0.5)
     plain, matched = list(cogvideox.stream(SHOT)), list(generator.stream(SHOT))
     assert matched[0].clip == plain[0].clip
     assert matched[1].clip != plain[1].clip
-    assert json.loads(matched[0].state)["colour"] is None
-    assert len(json.loads(matched[1].state)["colour"]) == 3
+    assert json.loads(matched[0].state)["color"] is None
+    assert len(json.loads(matched[1].state)["color"]) == 3
 
 
 def test_crossfade_changes_only_the_frames_at_a_join(cogvideox):
@@ -333,7 +333,7 @@ def test_identity_follows_weights_and_settings(pipe):
         {"steps": 3},
         {"guidance_scale": 5.0},
         {"fit": "crop"},
-        {"colour_match": 0.5},
+        {"color_match": 0.5},
         {"crossfade": 1},
         {"options": {"eta": 0.5}},
     ):
@@ -484,8 +484,8 @@ def test_sizes_off_the_multiple_and_unknown_types_are_refused(pipe):
         DiffusersVideoGenerator(pipe, size=(30, 32))
     with pytest.raises(InvalidInputError, match="context_frames=0 is too few"):
         DiffusersVideoGenerator(pipe, context_frames=0)
-    with pytest.raises(InvalidInputError, match="colour_match must be 0 to 1"):
-        DiffusersVideoGenerator(pipe, colour_match=2.0)
+    with pytest.raises(InvalidInputError, match="color_match must be 0 to 1"):
+        DiffusersVideoGenerator(pipe, color_match=2.0)
     with pytest.raises(InvalidInputError, match="chooses its size from the prefix's aspect"):
         DiffusersVideoGenerator(tiny.hunyuan_15(), size=(32, 32))
 

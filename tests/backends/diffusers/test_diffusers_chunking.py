@@ -106,22 +106,22 @@ def test_missing_and_short_prefixes_are_refused():
         prefix_frames(families.named("skyreels-v2-df"), moving_clip(3, (32, 32), 24.0))
 
 
-def test_colour_match_moves_mean_and_spread_and_says_so():
+def test_color_match_moves_mean_and_spread_and_says_so():
     rng = np.random.default_rng(0)
     reference = rng.integers(60, 200, (4, 8, 8, 3)).astype(np.uint8)
     drifted = np.clip(reference * 0.8 + 30, 0, 255).astype(np.uint8)
-    back, pairs = chunking.colour_match(drifted, drifted, reference, 1.0)
+    back, pairs = chunking.color_match(drifted, drifted, reference, 1.0)
     assert np.abs(back.astype(int) - reference).mean() < 1
     assert all(gain == pytest.approx(1.25, abs=0.02) for gain, _ in pairs)
-    same, pairs = chunking.colour_match(drifted, drifted, reference, 0.0)
+    same, pairs = chunking.color_match(drifted, drifted, reference, 0.0)
     np.testing.assert_array_equal(same, drifted)
     assert pairs == ((1.0, 0.0),) * 3
 
 
-def test_colour_match_leaves_flat_pictures_their_contrast():
+def test_color_match_leaves_flat_pictures_their_contrast():
     flat = np.full((2, 8, 8, 3), 100, np.uint8)
     reference = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
-    _, pairs = chunking.colour_match(flat, flat, reference, 1.0)
+    _, pairs = chunking.color_match(flat, flat, reference, 1.0)
     assert all(gain == 1.0 for gain, _ in pairs)
 
 
@@ -149,4 +149,4 @@ def test_foreign_chunks_and_states_are_refused():
 
 def test_a_record_is_plain_json():
     record = chunking.Record("helios", 1, 2, 66, 132, 129, ((1.0, 0.5),) * 3, "tight")
-    assert json.loads(record.to_bytes())["colour"] == [[1.0, 0.5]] * 3
+    assert json.loads(record.to_bytes())["color"] == [[1.0, 0.5]] * 3

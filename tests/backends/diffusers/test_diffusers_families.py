@@ -43,7 +43,7 @@ def test_every_row_has_a_case_and_names_a_class():
     for spec in families.list_families():
         assert hasattr(diffusers, spec.pipeline), spec.name
         assert all(hasattr(diffusers, name) for name in spec.accepts), spec.name
-        assert spec.licence
+        assert spec.license
         assert spec.notes
 
 

@@ -1,4 +1,4 @@
-"""fp8 linears: stored outputs, whole networks, and the dequantised weight."""
+"""fp8 linears: stored outputs, whole networks, and the dequantized weight."""
 
 import attrs
 import pytest
@@ -79,7 +79,7 @@ def test_stored_outputs(kind):
 
 
 @pytest.mark.parametrize("kind", ["per_tensor", "per_channel"])
-def test_the_dequantised_weight_only_skips_the_rounding_of_activations(kind):
+def test_the_dequantized_weight_only_skips_the_rounding_of_activations(kind):
     layer, golden = _stored(kind)
     scale = layer.smooth_scale[0] if layer.smooth else layer.input_scale
     inside = (golden["x"].float() / scale).clamp(-448, 448) * scale
@@ -102,7 +102,7 @@ def test_the_first_input_scale_is_the_one_that_counts():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_a_quantised_network_stays_near_the_full_one(dtype):
+def test_a_quantized_network_stays_near_the_full_one(dtype):
     base = _deeper(transformer("dit_b", dtype))
     call = Call("dit_b", "three")
     network = quantized_network(base, call)
@@ -114,11 +114,11 @@ def test_a_quantised_network_stays_near_the_full_one(dtype):
     told = [call.captions(), None, size]
     full = base(call.latents(), call.rows(), *told)
     told = [call.captions(), None, size]
-    quantised = network(call.latents(), call.rows(), *told)
-    assert 1e-3 < _distance(quantised, full) < 0.2
+    quantized = network(call.latents(), call.rows(), *told)
+    assert 1e-3 < _distance(quantized, full) < 0.2
 
 
-def test_a_quantised_network_is_saved_and_read(tmp_path):
+def test_a_quantized_network_is_saved_and_read(tmp_path):
     base = _deeper(transformer("dit_b", torch.bfloat16))
     call = Call("dit_b", "three")
     network = quantized_network(base, call)

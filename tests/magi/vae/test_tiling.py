@@ -12,7 +12,7 @@ def test_blending_is_a_ramp_that_starts_at_the_tile_before():
     before, tile = torch.full((1, 1, 1, 1, 8), 1.0), torch.full((1, 1, 1, 1, 8), 5.0)
     faded = blend(before, tile, 4, -1)
     assert faded.flatten().tolist() == [1, 2, 3, 4, 5, 5, 5, 5]
-    assert tile.min() == 5  # neighbours are blended from the tile as it came
+    assert tile.min() == 5  # neighbors are blended from the tile as it came
 
 
 @pytest.mark.parametrize(("sizes", "k"), [((2, 8), 2), ((8, 3), 3), ((8, 8), 4)])

@@ -127,7 +127,7 @@ def _written(network, folder):
 
 
 def test_an_fp8_checkpoint_in_the_original_layout(tmp_path):
-    """Made from dit_b's blocks: inner blocks quantised, first and last as they were."""
+    """Made from dit_b's blocks: inner blocks quantized, first and last as they were."""
     call = Call("dit_b", "three")
     shape = attrs.evolve(transformer("dit_b").shape, num_layers=4)
     deeper = MagiTransformer3DModel.from_shape(shape)

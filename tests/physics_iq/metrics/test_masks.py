@@ -59,9 +59,9 @@ def test_every_stage_equals_the_official_program(name: str) -> None:
     masker, file = masks.MotionMasker(), masks.MaskFile(30)
     made = [masker.push(frame) for frame in frames]
     np.testing.assert_array_equal(np.stack(made) > 0, bits(stored, "mask_memory"))
-    read = [grey for mask in made for grey in file.push(mask)] + file.finish()
-    as_bgr = [np.repeat(grey[..., None], 3, axis=-1) for grey in read]
-    assert [sha(grey) for grey in as_bgr] == stored["mask_file_frame_sha"].tolist()
+    read = [gray for mask in made for gray in file.push(mask)] + file.finish()
+    as_bgr = [np.repeat(gray[..., None], 3, axis=-1) for gray in read]
+    assert [sha(gray) for gray in as_bgr] == stored["mask_file_frame_sha"].tolist()
 
     seen = metric_masks(frames, (24, 40))
     np.testing.assert_array_equal(seen, bits(stored, "mask_scaled"))
@@ -99,12 +99,12 @@ def test_a_still_clip_has_no_motion() -> None:
     assert not metric_masks(still, (4, 8)).any()
 
 
-def test_grey_of_a_mask_file_equals_its_blue_channel() -> None:
+def test_gray_of_a_mask_file_equals_its_blue_channel() -> None:
     folder = DATA / "edge/moving/physics-IQ-benchmark/video-masks/real/30FPS"
-    reader, grey, small = decoding.BgrReader(), scaling.GreyReader(), scaling.GreyReader((24, 40))
+    reader, gray, small = decoding.BgrReader(), scaling.GrayReader(), scaling.GrayReader((24, 40))
     for frame in decoding.decode(next(folder.glob("0019_*")), limit=40):
         blue = reader.read(frame)[..., 0]
-        np.testing.assert_array_equal(grey.read(frame), blue)
+        np.testing.assert_array_equal(gray.read(frame), blue)
         np.testing.assert_array_equal(small.read(frame), scaling.scale(blue, (24, 40)))
 
 
@@ -112,15 +112,15 @@ def test_odd_sizes_are_cut_to_even_ones() -> None:
     rng = np.random.default_rng(0)
     frames = [rng.integers(0, 256, (19, 33, 3), dtype=np.uint8) for _ in range(4)]
     file, masker = masks.MaskFile(30), masks.MotionMasker()
-    read = [grey for frame in frames for grey in file.push(masker.push(frame))] + file.finish()
-    assert [grey.shape for grey in read] == [(18, 32)] * 4
+    read = [gray for frame in frames for gray in file.push(masker.push(frame))] + file.finish()
+    assert [gray.shape for gray in read] == [(18, 32)] * 4
 
 
-def test_the_mask_file_keeps_grey_grey(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_mask_file_keeps_gray_gray(monkeypatch: pytest.MonkeyPatch) -> None:
     # Its frames are read by their luma alone, which is exact only while chroma stays neutral.
     rng = np.random.default_rng(1)
     pictures = []
-    monkeypatch.setattr(scaling.GreyReader, "read_luma", lambda self, frame: pictures.append(frame))
+    monkeypatch.setattr(scaling.GrayReader, "read_luma", lambda self, frame: pictures.append(frame))
     file = masks.MaskFile(30)
     for _ in range(14):
         mask = (rng.random((48, 64)) < 0.3).astype(np.uint8) * np.uint8(masks.ON - masks.OFF)

@@ -10,7 +10,7 @@ import pytest
 
 from phyrefine.physics_iq.data.decoding import BgrReader, planes
 from phyrefine.physics_iq.metrics import scaling
-from phyrefine.physics_iq.metrics.scaling import GreyReader, SmallReader, scale, to_grey
+from phyrefine.physics_iq.metrics.scaling import GrayReader, SmallReader, scale, to_gray
 
 BT709, UNTAGGED = 1, 2
 LIMITED, FULL = 1, 2
@@ -53,9 +53,9 @@ def test_small_frames_equal_the_resized_whole(
     reader = SmallReader(size)
     for _ in range(2):  # the second goes through a strip that is in use
         np.testing.assert_array_equal(reader.read(frame), scale(whole, size))
-        small, grey = reader.read_with_grey(frame)
+        small, gray = reader.read_with_gray(frame)
         np.testing.assert_array_equal(small, scale(whole, size))
-        np.testing.assert_array_equal(grey, to_grey(whole))
+        np.testing.assert_array_equal(gray, to_gray(whole))
 
 
 def test_the_matrix_is_looked_at_frame_by_frame() -> None:
@@ -70,22 +70,22 @@ def test_the_matrix_is_looked_at_frame_by_frame() -> None:
 def test_frames_of_other_proportions_are_resized_whole(size: tuple[int, int]) -> None:
     frame = FRAMES["tagged matrix"]
     whole = BgrReader().read(frame)
-    small, grey = SmallReader(size).read_with_grey(frame)
+    small, gray = SmallReader(size).read_with_gray(frame)
     np.testing.assert_array_equal(small, scale(whole, size))
     np.testing.assert_array_equal(SmallReader(size).read(frame), scale(whole, size))
-    np.testing.assert_array_equal(grey, to_grey(whole))
+    np.testing.assert_array_equal(gray, to_gray(whole))
 
 
 @pytest.mark.parametrize("size", [(960, 768), (240, 192), (200, 300)])
-def test_small_grey_equals_the_resized_blue_channel(size: tuple[int, int]) -> None:
+def test_small_gray_equals_the_resized_blue_channel(size: tuple[int, int]) -> None:
     frame = noise(768, 960)
     blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
-    np.testing.assert_array_equal(GreyReader(size).read(frame), scale(blue, size))
+    np.testing.assert_array_equal(GrayReader(size).read(frame), scale(blue, size))
     for chroma in planes(frame)[1:]:
         chroma[:] = 128
     blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
-    np.testing.assert_array_equal(GreyReader(size).read(frame), scale(blue, size))
-    np.testing.assert_array_equal(GreyReader().read(frame), blue)
+    np.testing.assert_array_equal(GrayReader(size).read(frame), scale(blue, size))
+    np.testing.assert_array_equal(GrayReader().read(frame), blue)
 
 
 @pytest.mark.parametrize("row", [81, 82, 122, 125, 158])  # strips begin at 124
@@ -94,7 +94,7 @@ def test_a_lone_bright_row_of_a_dark_mask_is_seen(row: int) -> None:
     for part, value in zip(planes(frame), (16, 128, 128), strict=True):
         part[:] = value
     planes(frame)[0][row, 100:140] = 235
-    grey = GreyReader((60, 640)).read(frame)
+    gray = GrayReader((60, 640)).read(frame)
     blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
-    np.testing.assert_array_equal(grey, scale(blue, (60, 640)))
-    assert grey.max() == 128
+    np.testing.assert_array_equal(gray, scale(blue, (60, 640)))
+    assert gray.max() == 128

@@ -59,7 +59,7 @@ _COGVIDEOX: dict[str, Any] = {
     "scheduler": ("CogVideoXDPMScheduler", {"timestep_spacing": "trailing"}),
     "verified": TINY,
 }
-_COGVIDEOX_LICENCE = "CogVideoX License: research free; commercial use needs registration"
+_COGVIDEOX_LICENSE = "CogVideoX License: research free; commercial use needs registration"
 _5B = {"transformer": 5.57, "text_encoder": 4.76, "vae": 0.22}
 
 COGVIDEOX = (
@@ -73,7 +73,7 @@ COGVIDEOX = (
         fixed_size=True,
         grid=FrameGrid(8, 1, most=49, least=49),
         checkpoints=(Checkpoint("THUDM/CogVideoX-5b-I2V", _5B),),
-        licence=_COGVIDEOX_LICENCE,
+        license=_COGVIDEOX_LICENSE,
         notes="Sees one frame: say each object's direction and speed. 49 frames is the only length "
         "it is good at, so the rest of the last pass is cut off.",
         **_COGVIDEOX,
@@ -87,7 +87,7 @@ COGVIDEOX = (
         fits=_is_15,
         grid=FrameGrid(16, 1, most=161, least=81),
         checkpoints=(Checkpoint("THUDM/CogVideoX1.5-5B-I2V", _5B),),
-        licence=_COGVIDEOX_LICENCE,
+        license=_COGVIDEOX_LICENSE,
         notes="Sees one frame. 81 frames hold exactly 5 s.",
         **_COGVIDEOX,
     ),
@@ -105,7 +105,7 @@ COGVIDEOX = (
             Checkpoint("THUDM/CogVideoX-5b", _5B),
             Checkpoint("THUDM/CogVideoX-2b", {**_5B, "transformer": 1.69}),
         ),
-        licence=_COGVIDEOX_LICENCE + "; the 2B model is Apache-2.0",
+        license=_COGVIDEOX_LICENSE + "; the 2B model is Apache-2.0",
         notes="Text only: it ignores the prefix and cannot go beyond one pass.",
         **_COGVIDEOX,
     ),
@@ -119,7 +119,7 @@ COGVIDEOX = (
         grid=FrameGrid(16, 1, most=161, least=81),
         contexts=(0,),
         checkpoints=(Checkpoint("THUDM/CogVideoX1.5-5B", _5B),),
-        licence=_COGVIDEOX_LICENCE,
+        license=_COGVIDEOX_LICENSE,
         notes="Text only: it ignores the prefix and cannot go beyond one pass.",
         **_COGVIDEOX,
     ),

@@ -41,7 +41,7 @@ def _cosmos3(window: Window) -> dict[str, Any]:
 
 
 _GUARDRAIL = (
-    "The licence asks for NVIDIA's guardrail (pip install cosmos_guardrail); another one goes in "
+    "The license asks for NVIDIA's guardrail (pip install cosmos_guardrail); another one goes in "
     "by load_options={'safety_checker': ...}."
 )
 
@@ -66,7 +66,7 @@ _PREDICT2 = FamilySpec(
         ),
         Checkpoint("nvidia/Cosmos-Predict2-14B-Video2World"),
     ),
-    licence="NVIDIA Open Model License",
+    license="NVIDIA Open Model License",
     verified=TINY + "; a stub in place of the guardrail, concat_padding_mask=False",
     notes="Sees 5 frames. The pipeline's fps=16 stretches time against the released weights by "
     "1.5; options={'fps': 24} undoes that (an open question upstream). " + _GUARDRAIL,
@@ -107,7 +107,7 @@ COSMOS = (
         prompt_tokens=None,
         prompt_words=300,
         checkpoints=(Checkpoint("nvidia/Cosmos3-Nano"), Checkpoint("nvidia/Cosmos3-Super")),
-        licence="NVIDIA Open Model License",
+        license="NVIDIA Open Model License",
         verified=TINY + "; without the guardrail",
         notes="Sees 5 frames. 125 frames hold 5 s. " + _GUARDRAIL,
     ),

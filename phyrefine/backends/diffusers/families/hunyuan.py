@@ -42,7 +42,7 @@ HUNYUAN = (
         prompt_tokens=1000,
         prompt_words=300,
         checkpoints=(Checkpoint("hunyuanvideo-community/HunyuanVideo-1.5-480p_i2v"),),
-        licence="Tencent Hunyuan Community License",
+        license="Tencent Hunyuan Community License",
         verified=TINY,
         notes="Sees one frame. 121 frames hold exactly 5 s. It chooses its size from the prefix's "
         "aspect and never calls back, so cancelling waits for the end of a pass.",

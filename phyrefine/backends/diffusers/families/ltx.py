@@ -31,7 +31,7 @@ def _options(pipe: Any) -> dict[str, Any]:
 
 
 def _condition_2(window: Window) -> dict[str, Any]:
-    """The whole context from latent 0 on; a single frame without H.264 artefacts put into it."""
+    """The whole context from latent 0 on; a single frame without H.264 artifacts put into it."""
     from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
 
     return {
@@ -63,7 +63,7 @@ LTX = (
             Checkpoint("Lightricks/LTX-Video-0.9.7-dev"),
             Checkpoint("Lightricks/LTX-Video-0.9.8-13B-distilled"),
         ),
-        licence="LTX-Video Open Weights License",
+        license="LTX-Video Open Weights License",
         verified=TINY,
         notes="Sees up to 65 frames (2.7 s). Distilled checkpoints want guidance_scale=1.",
     ),
@@ -81,7 +81,7 @@ LTX = (
         prompt_tokens=1024,
         accepts=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
         checkpoints=(Checkpoint("Lightricks/LTX-2"),),
-        licence="LTX-2 Community License",
+        license="LTX-2 Community License",
         verified=TINY,
         notes="Sees up to 65 frames (2.7 s). It makes sound too, which is dropped.",
     ),

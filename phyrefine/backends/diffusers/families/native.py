@@ -52,7 +52,7 @@ SKYREELS = FamilySpec(
             {"transformer": 14.3, "text_encoder": 5.68, "vae": 0.13},
         ),
     ),
-    licence="Skywork Community License",
+    license="Skywork Community License",
     verified=TINY,
     notes="Sees 17 frames and slides its own window of base_num_frames (97; 121 for the 720P "
     "weights) in latents.",
@@ -80,7 +80,7 @@ HELIOS = FamilySpec(
     # A fresh list each time: the pipeline changes the default's in place.
     options=lambda _: {"history_sizes": [16, 2, 1]},
     checkpoints=(Checkpoint("BestWishYsh/Helios-Base"),),
-    licence="Apache-2.0",
+    license="Apache-2.0",
     verified=TINY,
     notes="Sees 66 frames, or 33, or one. Gives back new frames only, so nothing can be "
     "cross-faded.",
@@ -127,7 +127,7 @@ ANYFLOW = FamilySpec(
             {"transformer": 1.42, "text_encoder": 5.68, "vae": 0.13},
         ),
     ),
-    licence="other: see the model card",
+    license="other: see the model card",
     verified=TINY,
     notes="Sees 37 frames (2.3 s). Four steps are enough for it. Checkpoints whose index names a "
     "class of NVIDIA's own package must be loaded by AnyFlowFARPipeline and passed.",
@@ -162,7 +162,7 @@ def framepack(window: int = 9) -> FamilySpec:
             Checkpoint("lllyasviel/FramePackI2V_HY"),
             Checkpoint("lllyasviel/FramePack_F1_I2V_HY_20250503"),
         ),
-        licence="Tencent Hunyuan Community License",
+        license="Tencent Hunyuan Community License",
         verified=TINY,
         notes="Sees one frame, and then its own history in latents: long continuations are one "
         "pass. The class is not in a model_index.json of the published weights: build the "

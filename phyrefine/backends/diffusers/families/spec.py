@@ -125,7 +125,7 @@ class FamilySpec:
         scheduler: Scheduler class and settings its authors advise, applied on loading.
         accepts: Classes of sibling pipelines whose checkpoints this class can load.
         checkpoints: Published weights.
-        licence: Licence of the weights, in words.
+        license: License of the weights, in words.
         verified: What was run, on what.
         notes: What a user should know.
     """
@@ -161,7 +161,7 @@ class FamilySpec:
     scheduler: tuple[str, Mapping[str, Any]] | None = field(default=None, kw_only=True)
     accepts: tuple[str, ...] = field(default=(), kw_only=True)
     checkpoints: tuple[Checkpoint, ...] = field(default=(), kw_only=True)
-    licence: str = field(default="see the model card", kw_only=True)
+    license: str = field(default="see the model card", kw_only=True)
     verified: str = field(default="not run", kw_only=True)
     notes: str = field(default="", kw_only=True)
 

@@ -52,7 +52,7 @@ def facts(spec: FamilySpec) -> dict[str, str]:
         "height x width, rate": f"{spec.size[0]} x {spec.size[1]}, {spec.fps:g} fps",
         "new in one pass": f"{seconds:.1f} s",
         "16-bit types": ", ".join(spec.dtypes),
-        "licence": spec.licence,
+        "license": spec.license,
     }
 
 

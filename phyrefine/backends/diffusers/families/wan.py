@@ -10,13 +10,13 @@ from phyrefine.backends.diffusers.families import conditioning
 from phyrefine.backends.diffusers.families.spec import TINY, Checkpoint, FamilySpec, Window
 from phyrefine.types import FrameGrid
 
-GREY = 128
+GRAY = 128
 KEEP, MAKE = 0, 255
 _TEXT = {"text_encoder": 5.68, "vae": 0.13}
 
 
 def _vace(window: Window) -> dict[str, Any]:
-    """Context frames to keep, then grey frames to make, all at exactly the model's size.
+    """Context frames to keep, then gray frames to make, all at exactly the model's size.
 
     The pipeline never enlarges a control clip and keeps its aspect: one of another size runs
     without an error but lies in the wrong place.
@@ -25,10 +25,10 @@ def _vace(window: Window) -> dict[str, Any]:
 
     height, width = window.size
     kept, missing = len(window.frames), window.length - len(window.frames)
-    grey = Image.new("RGB", (width, height), (GREY, GREY, GREY))
+    gray = Image.new("RGB", (width, height), (GRAY, GRAY, GRAY))
     masks = [Image.new("L", (width, height), value) for value in (KEEP, MAKE)]
     return {
-        "video": window.images + [grey] * missing,
+        "video": window.images + [gray] * missing,
         "mask": [masks[0]] * kept + [masks[1]] * missing,
         "num_frames": window.length,
     }
@@ -62,7 +62,7 @@ _I2V = FamilySpec(
             {**_TEXT, "transformer": 16.4, "image_encoder": 0.63},
         ),
     ),
-    licence="Apache-2.0",
+    license="Apache-2.0",
     verified=TINY,
     notes="Sees one frame. 81 frames hold exactly 5 s. For the 720P weights pass size=(720, 1280).",
 )
