@@ -1,4 +1,4 @@
-"""Motion masks of small grey videos, and masks kept as bits."""
+"""Motion masks of small gray videos, and masks kept as bits."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ THRESHOLD = 10.0
 # A threshold this many standard deviations above the noise is crossed by chance in less than one
 # pixel of a whole clip of ordinary length.
 NOISE_MARGIN = 5.5
-# Above this many grey levels a threshold would hide what really moves.
+# Above this many gray levels a threshold would hide what really moves.
 MOST_THRESHOLD = 60.0
 
 
-def motion_masks(grey: NDArray[np.float32], threshold: float = THRESHOLD) -> Mask:
+def motion_masks(gray: NDArray[np.float32], threshold: float = THRESHOLD) -> Mask:
     """Where each frame differs from a running background.
 
     Args:
-        grey: float32 [T, H, W], 0..255.
-        threshold: Grey levels a pixel must exceed against the background, which the new frame
+        gray: float32 [T, H, W], 0..255.
+        threshold: Gray levels a pixel must exceed against the background, which the new frame
             has already moved by 30 %.
 
     Returns:
         bool [T, H, W]; the first frame's mask is empty.
     """
-    masks = np.zeros(grey.shape, np.bool_)
-    background = grey[0].copy()
-    for index in range(1, len(grey)):
-        background = (1 - BACKGROUND_SHARE) * background + BACKGROUND_SHARE * grey[index]
-        masks[index] = np.abs(grey[index] - background) > threshold
+    masks = np.zeros(gray.shape, np.bool_)
+    background = gray[0].copy()
+    for index in range(1, len(gray)):
+        background = (1 - BACKGROUND_SHARE) * background + BACKGROUND_SHARE * gray[index]
+        masks[index] = np.abs(gray[index] - background) > threshold
     return masks
 
 
-def noise_level(grey: NDArray[np.float32]) -> float:
-    """Standard deviation of the noise of one pixel, in grey levels.
+def noise_level(gray: NDArray[np.float32]) -> float:
+    """Standard deviation of the noise of one pixel, in gray levels.
 
     From the median absolute difference of neighboring frames, which what moves hardly touches
     as long as it covers less than half of the picture; of all pairs of frames the calmest
     quarter counts.
 
     Args:
-        grey: float32 [T, H, W]; fewer than two frames hold no noise to measure (0.0).
+        gray: float32 [T, H, W]; fewer than two frames hold no noise to measure (0.0).
     """
-    if len(grey) < 2:
+    if len(gray) < 2:
         return 0.0
-    differences = np.abs(np.diff(grey, axis=0)).reshape(len(grey) - 1, -1)
+    differences = np.abs(np.diff(gray, axis=0)).reshape(len(gray) - 1, -1)
     calm = float(np.quantile(np.median(differences, axis=1), 0.25))
     return calm / 0.6745 / float(np.sqrt(2.0))
 
@@ -60,7 +60,7 @@ def threshold_for(noise: float) -> float:
     """The threshold for a noise level: the benchmark's, or higher where the noise asks for it.
 
     Args:
-        noise: Standard deviation in grey levels, as :func:`noise_level` gives it.
+        noise: Standard deviation in gray levels, as :func:`noise_level` gives it.
     """
     return float(min(max(THRESHOLD, NOISE_MARGIN * noise), MOST_THRESHOLD))
 

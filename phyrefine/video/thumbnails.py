@@ -1,4 +1,4 @@
-"""Small grey videos for measuring motion: at most 128 pixels wide and about 8 frames per second.
+"""Small gray videos for measuring motion: at most 128 pixels wide and about 8 frames per second.
 
 Positions matter for motion, textures do not; averaging pixels and frames also removes grain. The
 same small video comes from a clip in memory and, without ever holding the whole clip, from a file.
@@ -30,14 +30,14 @@ _KEPT = 256  # small videos remembered; each is at most some hundred kilobytes
 
 @frozen(eq=False)
 class Thumbnails:
-    """A small grey video.
+    """A small gray video.
 
     Attributes:
-        grey: float32 [T, h, w], 0..255.
+        gray: float32 [T, h, w], 0..255.
         fps: Frames per second.
     """
 
-    grey: NDArray[np.float32]
+    gray: NDArray[np.float32]
     fps: float
 
 
@@ -61,7 +61,7 @@ def group_of(fps: float) -> int:
 
 
 def thumbnails(clip: Clip, size: tuple[int, int] | None = None) -> Thumbnails:
-    """The small grey video of a clip, remembered by the clip's digest.
+    """The small gray video of a clip, remembered by the clip's digest.
 
     Args:
         clip: Any clip; pass ``clip.as_made`` to measure what the model made.
@@ -82,7 +82,7 @@ def thumbnails(clip: Clip, size: tuple[int, int] | None = None) -> Thumbnails:
 
 
 def read_thumbnails(path: str | Path, size: tuple[int, int] | None = None) -> Thumbnails:
-    """The small grey video of a file, frame by frame: no more than a few frames are in memory.
+    """The small gray video of a file, frame by frame: no more than a few frames are in memory.
 
     Args:
         path: A video file of even frame rate.
@@ -101,10 +101,10 @@ def read_thumbnails(path: str | Path, size: tuple[int, int] | None = None) -> Th
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             fps = float(stream.average_rate or stream.base_rate or Fraction(24))
-            grey = _average(_decoded(container, stream, size), group_of(fps))
+            gray = _average(_decoded(container, stream, size), group_of(fps))
     except av.FFmpegError as error:
         raise VideoError(f"{path.name} is not a readable video, or is cut off: {error}.") from error
-    return Thumbnails(grey, _rate(fps))
+    return Thumbnails(gray, _rate(fps))
 
 
 def _rate(fps: float) -> float:
@@ -139,7 +139,7 @@ def _shrunk(clip: Clip, size: tuple[int, int]) -> Iterator[NDArray[Any]]:
         return
     converter = VideoReformatter()
     for frame in clip.frames:
-        yield _grey(converter, av.VideoFrame.from_ndarray(frame, format="rgb24"), size)
+        yield _gray(converter, av.VideoFrame.from_ndarray(frame, format="rgb24"), size)
 
 
 def _decoded(
@@ -150,10 +150,10 @@ def _decoded(
         turns = round(frame.rotation / 90) % 4
         shown = (frame.height, frame.width) if turns % 2 == 0 else (frame.width, frame.height)
         wanted = size or small_size(shown)
-        yield np.rot90(_grey(converter, frame, wanted if turns % 2 == 0 else wanted[::-1]), turns)
+        yield np.rot90(_gray(converter, frame, wanted if turns % 2 == 0 else wanted[::-1]), turns)
 
 
-def _grey(converter: Any, frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
+def _gray(converter: Any, frame: Any, size: tuple[int, int]) -> NDArray[np.uint8]:
     small = converter.reformat(
         frame, width=size[1], height=size[0], format="gray", interpolation="AREA", threads=1
     )

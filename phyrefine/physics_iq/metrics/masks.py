@@ -1,7 +1,7 @@
 """Motion masks as the benchmark makes them, and what its mask files do to them.
 
 The recipe (arXiv 2501.09038, section 3; parameters from the official program): a running
-background, difference above 10 grey levels, opening and closing with a 5x5 square. The official
+background, difference above 10 gray levels, opening and closing with a 5x5 square. The official
 program writes the masks into an MPEG-4 file and reads them back before it resizes and thresholds
 them; :class:`MaskFile` does the same in memory: the loss moves the score by 0.1 to 2 points.
 """
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from phyrefine.physics_iq.data.decoding import UInt8, opencv, planes
 from phyrefine.physics_iq.metrics.measures import MASK_THRESHOLD
-from phyrefine.physics_iq.metrics.scaling import GreyReader, scale, to_grey
+from phyrefine.physics_iq.metrics.scaling import GrayReader, scale, to_gray
 from phyrefine.video.overlap import Mask
 
 WEIGHT = 0.3  # of the newest frame in the background
-DIFFERENCE = 10  # grey levels a pixel must exceed against the background
+DIFFERENCE = 10  # gray levels a pixel must exceed against the background
 KERNEL = 5  # side of the square of opening and closing, and of the blur
 # Luma of "off" and "on" in a video of limited range; the masks are made in these values, so that
 # handing them to the encoder is one addition.
@@ -40,7 +40,7 @@ _GROUP = 12  # frames from key frame to key frame
 class MotionMasker:
     """Makes the mask of each frame of one clip, in order.
 
-    The background is updated *before* the difference is taken, so a change must be about 15 grey
+    The background is updated *before* the difference is taken, so a change must be about 15 gray
     levels to count, and the first mask is empty.
     """
 
@@ -53,28 +53,28 @@ class MotionMasker:
         """The mask of the next frame.
 
         Args:
-            frame: BGR, uint8 [H, W, 3], or its :func:`to_grey`, which the mask is written into.
+            frame: BGR, uint8 [H, W, 3], or its :func:`to_gray`, which the mask is written into.
 
         Returns:
             uint8 [H, W]: ``ON - OFF`` where something moves, else 0.
         """
         cv = self._cv
-        grey = to_grey(frame) if frame.ndim == 3 else frame
-        cv.GaussianBlur(grey, (KERNEL, KERNEL), 0, dst=grey)
+        gray = to_gray(frame) if frame.ndim == 3 else frame
+        cv.GaussianBlur(gray, (KERNEL, KERNEL), 0, dst=gray)
         if self._background is None:
-            self._background = grey.astype(np.float64)
-            grey[:] = 0
-            return grey
+            self._background = gray.astype(np.float64)
+            gray[:] = 0
+            return gray
         # In one piece: the last pixels of a call are rounded otherwise.
-        cv.accumulateWeighted(grey, self._background, WEIGHT)
-        for top in range(0, len(grey), _STRIP):
-            part = grey[top : top + _STRIP]
+        cv.accumulateWeighted(gray, self._background, WEIGHT)
+        for top in range(0, len(gray), _STRIP):
+            part = gray[top : top + _STRIP]
             rounded = cv.convertScaleAbs(self._background[top : top + _STRIP])
             cv.absdiff(part, rounded, dst=part)
             cv.threshold(part, DIFFERENCE, ON - OFF, cv.THRESH_BINARY, dst=part)
-        cv.morphologyEx(grey, cv.MORPH_OPEN, self._square, dst=grey)
-        cv.morphologyEx(grey, cv.MORPH_CLOSE, self._square, dst=grey)
-        return grey
+        cv.morphologyEx(gray, cv.MORPH_OPEN, self._square, dst=gray)
+        cv.morphologyEx(gray, cv.MORPH_CLOSE, self._square, dst=gray)
+        return gray
 
 
 class MaskFile:
@@ -90,7 +90,7 @@ class MaskFile:
 
     def __init__(self, fps: int, size: tuple[int, int] | None = None) -> None:
         self._fps = fps
-        self._reader = GreyReader(size)
+        self._reader = GrayReader(size)
         self._encoder: Any = None
         self._picture: Any = None
         self._decoder: Any = av.CodecContext.create("mpeg4", "r")
@@ -98,7 +98,7 @@ class MaskFile:
         self._count = 0
 
     def push(self, mask: UInt8) -> list[UInt8]:
-        """Put a mask in; get what can be read back so far, grey uint8 [h, w] each."""
+        """Put a mask in; get what can be read back so far, gray uint8 [h, w] each."""
         height, width = (side - side % 2 for side in mask.shape)
         if self._encoder is None:
             self._encoder = self._open(height, width)
@@ -126,7 +126,7 @@ class MaskFile:
         encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
         encoder.time_base, encoder.framerate = Fraction(1, self._fps), Fraction(self._fps)
         encoder.gop_size, encoder.thread_count = _GROUP, 1
-        # High enough that the quantiser always stays at qmin; a lower rate changes the result.
+        # High enough that the quantizer always stays at qmin; a lower rate changes the result.
         encoder.bit_rate = min(96 * self._fps * width * height, 2**31 - 1)
         encoder.options = _MPEG4_OPTIONS
         encoder.flags |= av.codec.context.Flags.global_header
@@ -156,9 +156,9 @@ class MetricMasks:
             raise ValueError("The masks of this clip are finished: begin another.")
         mask = self._masker.push(frame)
         if self._file is None:
-            return [scale_mask(binary_grey(mask), self._size)]
+            return [scale_mask(binary_gray(mask), self._size)]
         if mask.size < _LARGE:
-            return [scale_mask(grey, self._size) for grey in self._file.push(mask)]
+            return [scale_mask(gray, self._size) for gray in self._file.push(mask)]
         self._waiting.append(PackedMask.of(mask))
         return []
 
@@ -168,10 +168,10 @@ class MetricMasks:
         if self._file is None:
             return
         for packed in self._waiting:
-            for grey in self._file.push(packed.unpack()):
-                yield scale_mask(grey, self._size)
-        for grey in self._file.finish():
-            yield scale_mask(grey, self._size)
+            for gray in self._file.push(packed.unpack()):
+                yield scale_mask(gray, self._size)
+        for gray in self._file.finish():
+            yield scale_mask(gray, self._size)
 
 
 @attrs.frozen
@@ -205,13 +205,13 @@ class PackedMask:
         return mask
 
 
-def binary_grey(mask: UInt8) -> UInt8:
+def binary_gray(mask: UInt8) -> UInt8:
     """0 and 255 from the masker's values, even-sized like a mask file."""
     height, width = (side - side % 2 for side in mask.shape)
     return np.where(mask[:height, :width] > 0, np.uint8(255), np.uint8(0))
 
 
-def scale_mask(grey: UInt8, size: tuple[int, int]) -> Mask:
-    """Resize a grey mask frame bilinearly to (height, width), then threshold."""
-    scaled: Mask = scale(grey, size) > MASK_THRESHOLD
+def scale_mask(gray: UInt8, size: tuple[int, int]) -> Mask:
+    """Resize a gray mask frame bilinearly to (height, width), then threshold."""
+    scaled: Mask = scale(gray, size) > MASK_THRESHOLD
     return scaled

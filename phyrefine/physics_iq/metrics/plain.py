@@ -46,7 +46,7 @@ def plain_score(made: Clip, take1: Clip, take2: Clip) -> PlainScore:
         if (made.fps, made.frames.shape) != (other.fps, other.frames.shape):
             raise InvalidInputError(f"Clips differ: {made!r} and {other!r}. Resample them alike.")
     clips = (made, take1, take2)
-    made_mask, mask1, mask2 = (motion_masks(_grey(clip)) for clip in clips)
+    made_mask, mask1, mask2 = (motion_masks(_gray(clip)) for clip in clips)
     model = compare(take1.frames, mask1, made.frames, made_mask)
     variance = compare(take1.frames, mask1, take2.frames, mask2)
     ratios = [mine / max(true, LEAST_VARIANCE)
@@ -56,9 +56,9 @@ def plain_score(made: Clip, take1: Clip, take2: Clip) -> PlainScore:
     return PlainScore(min(max(raw, 0.0), 100.0), *_ious(model), mse)
 
 
-def _grey(clip: Clip) -> NDArray[np.float32]:
-    grey: NDArray[np.float32] = clip.frames.astype(np.float32).mean(axis=3)
-    return grey
+def _gray(clip: Clip) -> NDArray[np.float32]:
+    gray: NDArray[np.float32] = clip.frames.astype(np.float32).mean(axis=3)
+    return gray
 
 
 def _ious(metrics: PairMetrics) -> tuple[float, float, float]:

@@ -27,7 +27,7 @@ from phyrefine.physics_iq.data.layout import BASE_FPS, TEST_SECONDS, Edition, Sa
 from phyrefine.physics_iq.metrics.masks import MetricMasks, scale_mask
 from phyrefine.physics_iq.metrics.measures import PairMetrics
 from phyrefine.physics_iq.metrics.pairs import compare_tracks, frame_error
-from phyrefine.physics_iq.metrics.scaling import GreyReader, SmallReader, scale, to_grey
+from phyrefine.physics_iq.metrics.scaling import GrayReader, SmallReader, scale, to_gray
 from phyrefine.physics_iq.scoring.cache import Cache, DamagedError, Making, RealClip, digest
 from phyrefine.physics_iq.scoring.resampling import blend
 from phyrefine.physics_iq.scoring.results import ResultTable, ViewResult
@@ -191,10 +191,10 @@ class Evaluator:
         track = TrackBuilder(first.size)
         errors: tuple[list[float], list[float]] = ([], [])
         reals = first.read_frames(), second.read_frames()
-        for small, grey in self._with_grey(clip, first.size):
+        for small, gray in self._with_gray(clip, first.size):
             for real, kept in zip(reals, errors, strict=True):
                 kept.append(frame_error(next(real), small))
-            track.add(masks.push(grey))
+            track.add(masks.push(gray))
         track.add(masks.finish())
         generated = track.build()
         return [
@@ -237,8 +237,8 @@ class Evaluator:
         track = TrackBuilder(size)
 
         def frames() -> Iterator[UInt8]:
-            for small, grey in self._real_with_grey(video, size):
-                track.add(masks.push(grey))
+            for small, gray in self._real_with_gray(video, size):
+                track.add(masks.push(gray))
                 yield small
             track.add(masks.finish())
 
@@ -248,7 +248,7 @@ class Evaluator:
         return Making(size, self._real_small(video, size), lambda: self._shipped_masks(mask, size))
 
     def _shipped_masks(self, path: Path, size: tuple[int, int]) -> MaskTrack:
-        reader, track = GreyReader(size), TrackBuilder(size)
+        reader, track = GrayReader(size), TrackBuilder(size)
         for frame in self._checked(path, self._truth.frames):
             track.add([scale_mask(reader.read(frame), size)])
         return track.build()
@@ -264,16 +264,16 @@ class Evaluator:
             yield reader.read(frame)
             del frame  # the decoder can fill it again
 
-    def _real_with_grey(self, path: Path, size: tuple[int, int]) -> Iterator[tuple[UInt8, UInt8]]:
+    def _real_with_gray(self, path: Path, size: tuple[int, int]) -> Iterator[tuple[UInt8, UInt8]]:
         if self._truth.resampled:
-            yield from ((scale(frame, size), to_grey(frame)) for frame in self._blended(path))
+            yield from ((scale(frame, size), to_gray(frame)) for frame in self._blended(path))
         else:
-            yield from self._with_grey(path, size)
+            yield from self._with_gray(path, size)
 
-    def _with_grey(self, path: Path, size: tuple[int, int]) -> Iterator[tuple[UInt8, UInt8]]:
+    def _with_gray(self, path: Path, size: tuple[int, int]) -> Iterator[tuple[UInt8, UInt8]]:
         reader = SmallReader(size)
         for frame in self._checked(path, self._truth.frames):
-            yield reader.read_with_grey(frame)
+            yield reader.read_with_gray(frame)
             del frame  # as above
 
     def _blended(self, path: Path) -> Iterator[UInt8]:
