@@ -41,8 +41,7 @@ def as_generator(value: Any) -> VideoGenerator:
         InvalidInputError: ``value`` is none of these.
     """
     if isinstance(value, str):
-        made: VideoGenerator = registry.make("generator", value)
-        return made
+        value = registry.make("generator", value)
     if hasattr(value, "generate") and hasattr(value, "profile"):
         object_made: VideoGenerator = value
         return object_made
@@ -56,7 +55,7 @@ def as_generator(value: Any) -> VideoGenerator:
 
 def _as_asker(role: registry.Role, value: Any) -> Any:
     if isinstance(value, str):
-        return registry.make(role, value)
+        value = registry.make(role, value)
     if hasattr(value, "ask"):
         return value
     if callable(value):

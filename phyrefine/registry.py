@@ -1,19 +1,34 @@
 """Backends by name: ``"gemini:MODEL"`` gives an object. One door for ours and third parties'.
 
 A package offers a backend through the entry-point group ``phyrefine.backends``; the entry point
-names a :class:`Backend`, and modules behind it import their heavy parts on use.
+names a :class:`Backend`, and modules behind it import their heavy parts on use. One's own function
+or class needs no entry point: ``"package.module:factory"``. Options follow the name:
+``"gemini:MODEL?fps=4&thinking=low"``.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal
 
 from attrs import field, frozen
 
+from phyrefine._secrets import scrub
 from phyrefine.errors import InvalidInputError, UnknownBackendError
+from phyrefine.options import (
+    Option,
+    check_names,
+    options_of,
+    read_options,
+    split_options,
+    takes_any,
+)
 
 GROUP = "phyrefine.backends"
 Role = Literal["vlm", "llm", "generator"]
@@ -25,7 +40,8 @@ class Backend:
     """What a name stands for.
 
     Each factory is called as ``factory(model, **options)``; ``model`` is the text after the
-    colon, or ``None`` when there is none.
+    colon, or ``None`` when there is none. The options are the factory's keyword parameters; where
+    it passes ``**options`` on, ``options_from`` says to what.
 
     Attributes:
         name: Name before the colon.
@@ -36,6 +52,9 @@ class Backend:
         vlm: Factory of a VLM.
         llm: Factory of an LLM.
         generator: Factory of a video generator.
+        options_from: By role, the functions and classes whose parameters are the options; each
+            is an object, or ``"module:name"`` where importing it is dear. The first parameter of
+            the first one is the model.
     """
 
     name: str
@@ -46,6 +65,7 @@ class Backend:
     vlm: Factory | None = field(default=None, kw_only=True)
     llm: Factory | None = field(default=None, kw_only=True)
     generator: Factory | None = field(default=None, kw_only=True)
+    options_from: Mapping[str, tuple[Factory | str, ...]] = field(factory=dict, kw_only=True)
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -98,19 +118,93 @@ def _can(name: str, role: Role) -> bool:
         return False
 
 
-def make(role: Role, spec: str, **options: Any) -> Any:
-    """Make the object a name stands for.
+def _imported(source: Factory | str) -> Factory:
+    if not isinstance(source, str):
+        return source
+    module, _, name = source.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    factory: Factory = found
+    return factory
+
+
+@frozen
+class Maker:
+    """What a spec stands for, before anything is made.
+
+    Attributes:
+        owner: Who it is, for messages.
+        backend: The backend; ``None`` for one's own factory.
+        model: Text after the colon; ``None`` when there is none.
+        given: Options in the spec, as text.
+        factory: Called with the model, if there is a backend, and the options.
+        sources: Whose parameters the options are.
+        declared: They are all there is.
+    """
+
+    owner: str
+    backend: Backend | None
+    model: str | None
+    given: Mapping[str, str]
+    factory: Factory
+    sources: tuple[Factory | str, ...]
+    declared: bool = False
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """The options there are, by name."""
+        sources = [_imported(source) for source in self.sources]
+        return options_of(sources, skip=1 if self.backend is not None else 0)
+
+    def values(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The spec's options with their types, and ``options`` over them.
+
+        Raises:
+            InvalidInputError: There is no such option, or a text is no such value.
+        """
+        if not self.given and not options:
+            return {}
+        known = self.options
+        any_name = not self.declared and takes_any(self.factory)
+        check_names(options, known, self.owner, any_name=any_name)
+        return read_options(self.given, known, self.owner, any_name=any_name) | dict(options)
+
+    def make(self, options: Mapping[str, Any]) -> Any:
+        """The object."""
+        values = self.values(options)
+        try:
+            if self.backend is None:
+                return self.factory(**values)
+            return self.factory(self.model, **values)
+        except TypeError as error:
+            if "unexpected keyword" in str(error):
+                said = f"{self.owner} does not take that option: {error}."
+            elif "multiple values" in str(error):
+                said = f"{self.owner} sets an option itself: {error}."
+            elif "required" in str(error) and "missing" in str(error):
+                said = f"{self.owner} needs an option: {error}."
+            else:
+                raise
+            raise InvalidInputError(said) from error
+
+
+def maker(role: Role, spec: str) -> Maker:
+    """What ``spec`` stands for in a role; nothing is made yet.
 
     Args:
         role: What it shall be used as.
-        spec: ``"name"`` or ``"name:model"``; the model may contain colons and slashes.
-        **options: Passed to the backend's factory.
+        spec: As :func:`make`'s.
 
     Raises:
         UnknownBackendError: No such backend, or it cannot play that role.
-        MissingDependencyError: Its extra is not installed.
+        InvalidInputError: Options that are no ``key=value``.
     """
-    name, _, model = spec.partition(":")
+    bare, given = split_options(spec)
+    name, colon, model = bare.partition(":")
+    if colon and model and name not in names() and _is_module(name):
+        own = _own(name, model)
+        return Maker(f"{bare!r}", None, None, given, own, (own,))
     backend = find(name)
     factory: Factory | None = getattr(backend, role)
     if factory is None:
@@ -118,9 +212,57 @@ def make(role: Role, spec: str, **options: Any) -> Any:
         raise UnknownBackendError(
             f"Backend {name!r} cannot be a {role}. These can: {', '.join(able) or 'none'}."
         )
+    declared = role in backend.options_from
+    sources = tuple(backend.options_from.get(role, (factory,)))
+    return Maker(f"Backend {name!r}", backend, model or None, given, factory, sources, declared)
+
+
+def make(role: Role, spec: str, **options: Any) -> Any:
+    """Make the object a name stands for.
+
+    Args:
+        role: What it shall be used as.
+        spec: ``"name"`` or ``"name:model"``, the model may contain colons and slashes; or
+            ``"package.module:factory"``, a function or class of one's own. Options may follow:
+            ``"name:model?key=value&key=value"``.
+        **options: Passed to the factory; they go before those in ``spec``.
+
+    Raises:
+        UnknownBackendError: No such backend, or it cannot play that role.
+        InvalidInputError: An option it does not take, or a value of the wrong type.
+        MissingDependencyError: Its extra is not installed.
+    """
+    return maker(role, spec).make(options)
+
+
+# -- one's own factories -----------------------------------------------------------------------
+
+
+def _is_module(name: str) -> bool:
+    here = str(Path.cwd())
+    if here not in sys.path and "" not in sys.path:  # a console script does not look here
+        sys.path.append(here)
     try:
-        return factory(model or None, **options)
-    except TypeError as error:
-        if "unexpected keyword" not in str(error):
-            raise
-        raise InvalidInputError(f"Backend {spec!r} does not take that option: {error}.") from error
+        return importlib.util.find_spec(name) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
+
+
+def _own(module: str, name: str) -> Factory:
+    try:
+        found = _imported(f"{module}:{name}")
+    except AttributeError as error:
+        raise UnknownBackendError(
+            f"The module {module!r} has no {name!r} to make a backend with: {error}."
+        ) from error
+    except Exception as error:
+        raise UnknownBackendError(
+            f"The module {module!r} cannot be imported: {type(error).__name__}: "
+            f"{scrub(str(error))}."
+        ) from error
+    if not callable(found):
+        raise UnknownBackendError(
+            f"{module}:{name} is a {type(found).__name__}, not a function or class that makes a "
+            "backend."
+        )
+    return found

@@ -47,4 +47,9 @@ BACKEND = Backend(
     vlm=_vlm,
     llm=_llm,
     generator=_generator,
+    options_from={
+        "vlm": (_vlm, "phyrefine.world.eye:WorldVLM"),
+        "llm": (_llm,),
+        "generator": ("phyrefine.world.generator:WorldGenerator",),
+    },
 )

@@ -21,6 +21,7 @@ COMMANDS = {
     "replay": ("phyrefine.cli.replay:replay", "Decide a finished run again by other rules."),
     "report": ("phyrefine.cli.report:report", "Write the HTML page of a finished run."),
     "doctor": ("phyrefine.cli.doctor:doctor", "Check packages, GPU, keys, codecs and disk."),
+    "backends": ("phyrefine.cli.backends:backends", "List the backends and their options."),
     "generators": ("phyrefine.cli.generators:generators", "List the video generators."),
     "bench": (
         "phyrefine.physics_iq.commands.bench:bench",

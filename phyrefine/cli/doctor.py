@@ -6,10 +6,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.text import Text
+
+from phyrefine.cli.run import Options
+
+if TYPE_CHECKING:
+    from phyrefine.registry import Backend, Role
 
 Check = tuple[str, bool | None, str]
 
@@ -17,17 +22,25 @@ Check = tuple[str, bool | None, str]
 def doctor(
     *,
     out: Annotated[Path, Parameter(help="Folder runs will be written to.")] = Path("runs"),
+    vlm: Annotated[str | None, Parameter(help="Check this VLM and its options.")] = None,
+    llm: Annotated[str | None, Parameter(help="Check this LLM and its options.")] = None,
     generator: Annotated[
-        str | None, Parameter(help="Estimate the memory of diffusers:PATH_OR_ID.")
+        str | None,
+        Parameter(help="Check this generator; estimate the memory of diffusers:PATH_OR_ID."),
     ] = None,
+    vlm_option: Options = (),
+    llm_option: Options = (),
+    generator_option: Options = (),
 ) -> int:
-    """Check packages, GPU, keys (never shown), codecs and disk.
+    """Check packages, GPU, keys (never shown), codecs, disk, and models that retire.
 
-    Exits with 1 when something the base package needs is missing.
+    Nothing is loaded and no service is asked. Exits with 1 when something the base package needs,
+    or something asked for here, is missing.
     """
     from rich.table import Table
 
     from phyrefine.cli.tables import console
+    from phyrefine.options import join_options
 
     table = Table(title="phyrefine doctor")
     for title in ("check", "", "detail"):
@@ -36,11 +49,21 @@ def doctor(
     for name, ok, detail in checks(out):
         table.add_row(name, SIGNS[ok], Text(detail))
         broken = broken or (ok is False and name in REQUIRED)
+    asked: tuple[tuple[Role, str | None, tuple[str, ...]], ...] = (
+        ("vlm", vlm, vlm_option),
+        ("llm", llm, llm_option),
+        ("generator", generator, generator_option),
+    )
+    for role, spec, options in asked:
+        if spec is not None:
+            title, ok, detail = check_backend(role, join_options(spec, options))
+            table.add_row(Text(title), SIGNS[ok], Text(detail))
+            broken = broken or ok is False
     screen = console()
     screen.print(table)
     screen.print(_verdict(broken))
-    if generator is not None:
-        _estimate(generator)
+    if generator is not None and not broken:
+        _estimate(join_options(generator, generator_option))
     return 1 if broken else 0
 
 
@@ -121,7 +144,6 @@ def _gpu() -> Check:
 
 def _backends() -> Iterator[Check]:
     from phyrefine import registry
-    from phyrefine._optional import installed
     from phyrefine.errors import UnknownBackendError
 
     for name in registry.names():
@@ -130,17 +152,42 @@ def _backends() -> Iterator[Check]:
         except UnknownBackendError as error:
             yield name, False, str(error)
             continue
-        missing = [module for module in backend.needs if not installed(module)]
-        if missing:
-            hint = f'pip install "phyrefine[{backend.extra}]"' if backend.extra else ""
-            yield name, None, f"needs {', '.join(missing)}: {hint}"
-            continue
-        present = [key for key in backend.keys if os.environ.get(key)]
-        if backend.keys and not present:
-            yield name, None, f"installed; no key in {' or '.join(backend.keys)}"
-            continue
-        key = f", key in {present[0]}" if present else ""
-        yield name, True, f"{', '.join(backend.roles)}{key}"
+        ok, detail = _ready(backend)
+        yield name, ok, detail
+
+
+def _ready(backend: Backend) -> tuple[bool | None, str]:
+    """Whether a backend's packages and key are here."""
+    from phyrefine._optional import installed
+
+    missing = [module for module in backend.needs if not installed(module)]
+    if missing:
+        hint = f'pip install "phyrefine[{backend.extra}]"' if backend.extra else ""
+        return None, f"needs {', '.join(missing)}: {hint}"
+    present = [key for key in backend.keys if os.environ.get(key)]
+    if backend.keys and not present:
+        return None, f"installed; no key in {' or '.join(backend.keys)}"
+    key = f", key in {present[0]}" if present else ""
+    return True, f"{', '.join(backend.roles)}{key}"
+
+
+def check_backend(role: Role, spec: str) -> Check:
+    """Whether a name stands for something, takes the options it is given, and is ready."""
+    from phyrefine import registry
+    from phyrefine.errors import PhyrefineError
+
+    title = f"{role} {spec}"
+    try:
+        maker = registry.maker(role, spec)
+        options = maker.values({})
+    except PhyrefineError as error:
+        return title, False, str(error)
+    told = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    told = f"options: {told}. " if told else ""
+    if maker.backend is None:
+        return title, True, f"{told}{maker.factory.__module__}.{maker.factory.__qualname__}"
+    ok, detail = _ready(maker.backend)
+    return title, ok, told + detail
 
 
 def _estimate(generator: str) -> None:
@@ -148,13 +195,16 @@ def _estimate(generator: str) -> None:
 
     from phyrefine.backends.diffusers.estimates import estimate_memory
     from phyrefine.cli.tables import console
+    from phyrefine.registry import maker
 
-    name, _, path = generator.partition(":")
+    made = maker("generator", generator)
     screen = console()
-    if name != "diffusers" or not path:
+    if made.backend is None or made.backend.name != "diffusers" or made.model is None:
         screen.print(f"No memory estimate for {generator!r}: only for diffusers:PATH_OR_ID.")
         return
-    found = estimate_memory(path)
+    told = made.values({})
+    changing = {name: told[name] for name in ("dtype", "size", "num_frames") if name in told}
+    found = estimate_memory(made.model, **changing)
     parts = ", ".join(f"{part} {size:.1f}" for part, size in found.weights.items())
     screen.print(f"Device memory of {found.family} in {found.dtype}, estimated:")
     table = Table()

@@ -9,6 +9,11 @@ from cyclopts import Parameter
 
 from phyrefine.types import Scenario
 
+Options = Annotated[
+    tuple[str, ...],
+    Parameter(help="key=value; repeatable. See: phyrefine backends NAME.", negative=""),
+]
+
 
 def run(
     video: Annotated[Path | None, Parameter(help="Prefix video or image folder.")] = None,
@@ -17,6 +22,9 @@ def run(
     vlm: str = "world",
     llm: str = "world",
     generator: str = "world",
+    vlm_option: Options = (),
+    llm_option: Options = (),
+    generator_option: Options = (),
     out: Path = Path("runs/run"),
     prefix_seconds: Annotated[float, Parameter(help="How much of VIDEO's end to use.")] = 3.0,
     seconds: Annotated[float, Parameter(help="Length of the continuation.")] = 5.0,
@@ -50,7 +58,8 @@ def run(
     description
         One line about the scene.
     vlm
-        Backend that watches: NAME or NAME:MODEL, for example gemini or transformers:PATH.
+        Backend that watches: NAME or NAME:MODEL, for example gemini or transformers:PATH, or a
+        function or class of your own, package.module:factory.
     llm
         Backend that rewrites.
     generator
@@ -65,10 +74,13 @@ def run(
     from phyrefine import report
     from phyrefine.cli import STOPPED_EARLY
     from phyrefine.cli.tables import console, refinement_table, verdict_line
+    from phyrefine.options import join_options
     from phyrefine.refine.convergence import default_policy
     from phyrefine.refiner import SelfRefiner
     from phyrefine.types import Budget, Candidates
 
+    vlm, llm = join_options(vlm, vlm_option), join_options(llm, llm_option)
+    generator = join_options(generator, generator_option)
     scenario = _scenario(video, description, prefix_seconds, seconds, fps, size)
     shared: dict[str, Any] = {
         "run_dir": out,

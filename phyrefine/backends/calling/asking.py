@@ -46,7 +46,15 @@ class Sampling:
 
 @define
 class Patience:
-    """Keyword arguments that every API adapter shares, turned into a caller."""
+    """Keyword arguments that every API adapter shares, turned into a caller.
+
+    Attributes:
+        timeout: Seconds one try may take, from first to last byte.
+        max_retries: Retries after the first try, for faults that may pass.
+        retry_budget: Seconds one call may take, tries and waits together.
+        outage: Longest pause in seconds when the service is down; 0 never pauses.
+        clock: For the waits; tests bring their own.
+    """
 
     timeout: float = Policy().timeout
     max_retries: int = Policy().max_retries

@@ -328,4 +328,5 @@ BACKEND = Backend(
     extra="diffusers",
     needs=("torch", "diffusers", "transformers", "accelerate", "PIL", "ftfy", "sentencepiece"),
     generator=_make,
+    options_from={"generator": (DiffusersVideoGenerator.from_pretrained, DiffusersVideoGenerator)},
 )

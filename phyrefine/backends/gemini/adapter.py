@@ -100,7 +100,7 @@ class GeminiVLM:
         seed: int | None = None,
         thinking: str | int | None = None,
         processing_seconds: float = 300.0,
-        client: Any = None,
+        client: object | None = None,
         **patience: Any,
     ) -> None:
         if route not in ("auto", "inline", "files", "frames"):
@@ -125,7 +125,7 @@ class GeminiVLM:
         )  # fmt: skip
         if client is None:
             client = _client(check_key(key, self.service), endpoint, api_version, headers)
-        self._client = client
+        self._client: Any = client
         self._observed = Observed()
         # No reference to self: uploads end when the last reference to this object does.
         classify = functools.partial(gemini_reply.classify, self.service)
@@ -359,4 +359,5 @@ BACKEND = Backend(
     keys=KEYS,
     vlm=GeminiVLM,
     llm=GeminiLLM,
+    options_from={"vlm": (GeminiVLM, Patience), "llm": (GeminiVLM, Patience)},
 )

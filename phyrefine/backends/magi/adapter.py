@@ -391,4 +391,5 @@ BACKEND = Backend(
     extra="magi",
     needs=NEEDS,
     generator=_make,
+    options_from={"generator": (MagiGenerator.from_pretrained, MagiGenerator)},
 )

@@ -88,7 +88,7 @@ class OpenAIVLM:
         top_p: float | None = None,
         seed: int | None = None,
         thinking: str | None = None,
-        client: Any = None,
+        client: object | None = None,
         **patience: Any,
     ) -> None:
         if api not in ("chat", "responses"):
@@ -108,7 +108,7 @@ class OpenAIVLM:
         # A server of one's own, by name, sends no bill.
         self.billed = server is None or server.key is not None
         hide_headers(headers)
-        self._client = client or _client(key, address, headers)
+        self._client: Any = client or _client(key, address, headers)
         self._observed = Observed()
         self._encodings = Recent(most=KEPT_ENCODINGS)
         classify = functools.partial(openai_reply.classify, self.service)
@@ -266,4 +266,5 @@ BACKEND = Backend(
     keys=KEYS,
     vlm=OpenAIVLM,
     llm=OpenAILLM,
+    options_from={"vlm": (OpenAIVLM, Patience), "llm": (OpenAIVLM, Patience)},
 )

@@ -401,4 +401,5 @@ BACKEND = Backend(
     needs=("transformers", "torch", "PIL"),
     vlm=TransformersVLM,
     llm=TransformersLLM,
+    options_from={"vlm": (TransformersVLM, Answering), "llm": (TransformersVLM, Answering)},
 )

@@ -26,6 +26,9 @@ class PlanFlags:
         vlm: Backend that watches: NAME or NAME:MODEL.
         llm: Backend that rewrites.
         generator: Backend that generates, for example magi:PATH or magi:PATH#VARIANT.
+        vlm_option: key=value; repeatable. See: phyrefine backends NAME.
+        llm_option: As --vlm-option.
+        generator_option: As --vlm-option.
         loops: Loops of every sample.
         steps: Step counts, for example 16,32; 0 is default.
         seeds: Seeds, for example 0,1,2,3.
@@ -41,6 +44,9 @@ class PlanFlags:
     vlm: str = "world"
     llm: str = "world"
     generator: str = "world"
+    vlm_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    llm_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    generator_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     loops: int = 4
     steps: str = "0"
     seeds: str = "0"
@@ -55,9 +61,12 @@ class PlanFlags:
         """The plan they stand for."""
         from attrs import asdict
 
+        from phyrefine.options import join_options
         from phyrefine.physics_iq.generation.plan import Plan
 
         given = asdict(self)
+        for role in ("vlm", "llm", "generator"):
+            given[role] = join_options(given[role], given.pop(f"{role}_option"))
         return Plan(**{**given, "steps": numbers(self.steps), "seeds": numbers(self.seeds)})
 
 
