@@ -4,21 +4,11 @@ import attrs
 import pytest
 import torch
 
+from magi.fp8_networks import deeper, quantized_network
 from magi.goldens import Call, read_tensors, transformer
 from phyrefine.magi.model.linears import Fp8Linear, FullLinear, StreamLinear, projection
 from phyrefine.magi.model.transformer import MagiTransformer3DModel
 from phyrefine.magi.sampling.schedule import step_size
-
-QUANTIZED = (
-    "attn.to_q",
-    "attn.to_q_text",
-    "attn.to_k",
-    "attn.to_v",
-    "attn.to_out",
-    "ff.fc1",
-    "ff.fc2",
-)
-SMOOTH = ("attn.to_out", "ff.fc2")
 
 
 def _stored(kind):
@@ -26,46 +16,6 @@ def _stored(kind):
     layer = Fp8Linear(48, 32, smooth=kind == "per_channel")
     layer.load_state_dict({k: v for k, v in golden.items() if k not in ("x", "out")})
     return layer, golden
-
-
-def quantize(layer, inputs, *, smooth):
-    """An fp8 layer made from an ordinary one and what it is fed; scales fill the range."""
-    weight = layer.weight.float()
-    made = Fp8Linear(weight.shape[1], weight.shape[0], smooth=smooth)
-    if smooth:
-        scale = inputs.float().abs().flatten(0, -2).amax(0).clamp(min=1e-4) / 448
-        made.smooth_scale.data = scale[None]
-        made.input_scale.data = torch.ones(1)
-        weight = weight * scale
-    else:
-        made.input_scale.data = (inputs.float().abs().amax() / 448).expand(weight.shape[1]).clone()
-    made.weight_scale.data = (weight.abs().amax() / 448).reshape(1)
-    made.weight.data = (weight / made.weight_scale)[None].to(torch.float8_e4m3fn)
-    return made
-
-
-def quantized_network(base, call):
-    """`base` with fp8 linears in all blocks but the first and the last."""
-    inputs = {}
-    names = [f"blocks.{b}.{n}" for b in range(1, len(base.blocks) - 1) for n in QUANTIZED]
-    hooks = [
-        base.get_submodule(name).register_forward_pre_hook(
-            lambda _m, args, name=name: inputs.__setitem__(name, args[0])
-        )
-        for name in names
-    ]
-    call.run(base)
-    for hook in hooks:
-        hook.remove()
-    network = MagiTransformer3DModel.from_shape(attrs.evolve(base.shape, quantized=True))
-    state = base.state_dict()
-    for name in names:
-        smooth = name.endswith(SMOOTH)
-        made = quantize(base.get_submodule(name), inputs[name], smooth=smooth)
-        del state[f"{name}.weight"]
-        state.update({f"{name}.{leaf}": value for leaf, value in made.state_dict().items()})
-    network.load_state_dict(state, assign=True)
-    return network
 
 
 @pytest.mark.parametrize("kind", ["per_tensor", "per_channel"])
@@ -103,7 +53,7 @@ def test_the_first_input_scale_is_the_one_that_counts():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_a_quantized_network_stays_near_the_full_one(dtype):
-    base = _deeper(transformer("dit_b", dtype))
+    base = deeper(transformer("dit_b", dtype))
     call = Call("dit_b", "three")
     network = quantized_network(base, call)
     kinds = [type(block.ff.fc1) for block in network.blocks]
@@ -119,7 +69,7 @@ def test_a_quantized_network_stays_near_the_full_one(dtype):
 
 
 def test_a_quantized_network_is_saved_and_read(tmp_path):
-    base = _deeper(transformer("dit_b", torch.bfloat16))
+    base = deeper(transformer("dit_b", torch.bfloat16))
     call = Call("dit_b", "three")
     network = quantized_network(base, call)
     network.save_pretrained(tmp_path)
@@ -142,19 +92,3 @@ def test_kinds_of_layers():
 def _distance(actual, golden):
     """Mean difference relative to the mean value."""
     return ((actual - golden).abs().mean() / golden.abs().mean()).item()
-
-
-def _deeper(network):
-    """A network of four blocks from one of two, so that there are inner ones."""
-    shape = attrs.evolve(network.shape, num_layers=4)
-    deeper = MagiTransformer3DModel.from_shape(shape)
-    state = {}
-    for name, value in network.state_dict().items():
-        if not name.startswith("blocks."):
-            state[name] = value
-            continue
-        _, index, rest = name.split(".", 2)
-        for copy in (int(index), int(index) + 2):
-            state[f"blocks.{copy}.{rest}"] = value.clone()
-    deeper.load_state_dict(state, assign=True)
-    return deeper.requires_grad_(False)
