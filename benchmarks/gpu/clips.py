@@ -10,10 +10,10 @@ import torch
 from models import SIZES
 from steps import Measurement, Record, Setting
 
-from phyrefine.magi.text.captions import TextOptions, chunk_caption, null_caption, pack
 from phyrefine.magi.model.layout import Row
 from phyrefine.magi.sampling.noise import chunk_noise
 from phyrefine.magi.sampling.sampler import Sampler, Savings
+from phyrefine.magi.text.captions import TextOptions, chunk_caption, null_caption, pack
 
 VARIANT = "4.5B_distill"
 

@@ -9,7 +9,6 @@ import diffusers_cases as cases
 import numpy as np
 from steps import Measurement, Record, Setting
 
-
 from phyrefine.testing import moving_clip
 from phyrefine.types import Prompt, Shot
 from phyrefine.video.clip import Clip

@@ -139,8 +139,13 @@ def _eight_scaled_mm(x: Tensor, weight: Tensor, *, fast: bool = False, rows: boo
     scale_b = sw.expand(1, b.shape[0]).contiguous() if rows else sw
 
     def work() -> Tensor:
-        made: Tensor = torch._scaled_mm(
-            a, b.t(), scale_a=scale_a, scale_b=scale_b, out_dtype=torch.bfloat16, use_fast_accum=fast
+        made: Tensor = torch._scaled_mm(  # noqa: SLF001 - torch offers no public name for fp8
+            a,
+            b.t(),
+            scale_a=scale_a,
+            scale_b=scale_b,
+            out_dtype=torch.bfloat16,
+            use_fast_accum=fast,
         )
         return made
 
@@ -184,9 +189,7 @@ def attention(setting: Setting) -> Iterator[Measurement]:
                 yield f"attention {size} {name}, {how}", work
 
 
-def _attend(
-    setting: Setting, tokens: int, backend: SDPBackend | None, grouped: bool
-) -> Record:
+def _attend(setting: Setting, tokens: int, backend: SDPBackend | None, grouped: bool) -> Record:
     dtype = torch.bfloat16 if setting.gpu else torch.float32
     make = partial(torch.randn, device=setting.device, dtype=dtype)
     seen = CHUNKS_SEEN * tokens

@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import torch
+from steps import Results, Setting, card
 
 HERE = Path(__file__).parent
 for quiet in ("HF_HUB_DISABLE_PROGRESS_BARS", "HF_HUB_OFFLINE"):
@@ -27,9 +28,7 @@ os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 ROOT = HERE.parents[1]
 # The reference cases and the tiny pipelines are read as the tests read them.
-sys.path[:0] = [str(HERE), str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "backends")]
-
-from steps import Results, Setting, card
+sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "backends")]
 
 # Name, module and function; the most telling first.
 STEPS = {
@@ -51,6 +50,7 @@ def main() -> int:
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS))
     parser.add_argument("--kernels-only", action="store_true")
     parser.add_argument("--cpu-smoke", action="store_true")
+    parser.add_argument("--match", default="", help="regular expression on measurements' names")
     parser.add_argument("--limit", type=float, default=420, help="seconds a step")
     parser.add_argument("--total", type=float, help="seconds in all")
     asked = parser.parse_args()
@@ -70,13 +70,13 @@ def main() -> int:
             print(f"{name}: no time is left", flush=True)
             continue
         begin = _opener(module, function, setting)
-        results.run(name, begin, min(asked.limit, left))
+        results.run(name, begin, min(asked.limit, left), asked.match)
     failures = results.failures()
     print("\n".join(["", f"{len(failures)} failed", *failures]))
     return 1 if failures else 0
 
 
-def _opener(module: str, function: str, setting: Setting):  # noqa: ANN202
+def _opener(module: str, function: str, setting: Setting):
     """The step's measurements; what it imports is imported when the first one is asked for."""
     yield from getattr(importlib.import_module(module), function)(setting)
 

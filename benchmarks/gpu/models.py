@@ -10,14 +10,14 @@ import torch
 from steps import Setting
 from torch import Tensor, nn
 
-from phyrefine.magi.model.cache import Captions, ChunkCache
 from phyrefine.magi.config import SamplingConfig, Variant, variant_named
+from phyrefine.magi.model.cache import Captions, ChunkCache
 from phyrefine.magi.model.embeddings import RotaryEmbed
 from phyrefine.magi.model.layout import Row, layout_of
-from phyrefine.magi.weights.names import kept_in_float32
-from phyrefine.magi.sampling.sampler import Sampler, Savings
 from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.sampling.sampler import Sampler, Savings
 from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
+from phyrefine.magi.weights.names import kept_in_float32
 
 SIZES = {"480x832": (480, 832), "720x1280": (720, 1280)}
 PROMPT_TOKENS, NULL_TOKENS = 120, 50
@@ -110,7 +110,7 @@ class _Noting:
         self.shape = found.model
         self.calls: list[Sequence[Row]] = []
 
-    def __call__(self, latents, rows, captions, cache, step_size):  # noqa: ANN001, ANN204
+    def __call__(self, latents, rows, captions, cache, step_size):
         for row in rows:
             if row.stored:
                 cache.store(row.chunk, 0, torch.zeros(1))

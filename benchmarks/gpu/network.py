@@ -77,13 +77,15 @@ def steps(setting: Setting) -> Iterator[Measurement]:
     for backend in BACKENDS if setting.gpu else ON_CPU:
         for size in SIZES:
             yield f"one chunk, {size}, {backend}", partial(_backend, bench, peak, backend, size)
-    yield "one chunk, 480x832, float16", partial(
-        _pass, bench, peak, BASE, "480x832", dtype=torch.float16
+    yield (
+        "one chunk, 480x832, float16",
+        partial(_pass, bench, peak, BASE, "480x832", dtype=torch.float16),
     )
     for size in SIZES:
         yield f"one chunk, {size}, fp8", partial(_pass, bench, peak, QUANTIZED, size)
-    yield "one chunk, 480x832, float32", partial(
-        _pass, bench, peak, BASE, "480x832", dtype=torch.float32
+    yield (
+        "one chunk, 480x832, float32",
+        partial(_pass, bench, peak, BASE, "480x832", dtype=torch.float32),
     )
 
 
@@ -204,5 +206,3 @@ def _compiled(bench: Bench, size: str, *, compiled: bool) -> Record:
     first = bench.setting.seconds(work, repeats=1, warm=0)["s"]
     found = bench.setting.seconds(work)
     return found | {"first_s": first, "tflops": flops / found["s"] / 1e12}
-
-

@@ -8,17 +8,17 @@ from functools import partial
 from typing import Any
 
 import torch
+from magi import goldens
+from magi.fp8_networks import deeper, quantized_network
 from steps import Measurement, Record, Setting
 from torch import Tensor
 
-from phyrefine.magi.model.cache import ChunkCache
-from phyrefine.magi.weights.checkpoint import load_vae
-from phyrefine.magi.model.linears import Fp8Linear
 from phyrefine.magi.media import to_pixels
-from phyrefine.magi.vae.tiling import Tiling
+from phyrefine.magi.model.cache import ChunkCache
+from phyrefine.magi.model.linears import Fp8Linear
 from phyrefine.magi.sampling.sampler import Savings
-from magi import goldens
-from magi.fp8_networks import deeper, quantized_network
+from phyrefine.magi.vae.tiling import Tiling
+from phyrefine.magi.weights.checkpoint import load_vae
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Largest difference over the largest value. Below float32 they say what rounding may cost these

@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import platform
+import re
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -109,20 +110,21 @@ class Results:
         self.path = path
         self.held: Record = json.loads(path.read_text()) if path.exists() else {}
 
-    def run(self, name: str, step: Iterator[Measurement], limit: float) -> None:
+    def run(self, name: str, step: Iterator[Measurement], limit: float, match: str = "") -> None:
         """Make the measurements of a step that are not there yet.
 
         Args:
             name: Of the step.
             step: Its measurements.
             limit: Seconds after which no further one is begun.
+            match: A regular expression; measurements whose name it is not found in are left out.
         """
         start = time.perf_counter()
         kept = self.held.setdefault(name, {})
         kept.pop("stopped", None)
         try:
             for what, measure in step:
-                if what in kept and "error" not in kept[what]:
+                if not re.search(match, what) or "error" not in kept.get(what, {"error": ""}):
                     continue
                 if time.perf_counter() - start > limit:
                     kept["stopped"] = f"before {what}: over {limit:.0f} s; run it again to go on"
@@ -158,7 +160,10 @@ class Results:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        print(f"{step}/{what}: {json.dumps({k: v for k, v in record.items() if k != 'where'})}", flush=True)
+        print(
+            f"{step}/{what}: {json.dumps({k: v for k, v in record.items() if k != 'where'})}",
+            flush=True,
+        )
         return record
 
 

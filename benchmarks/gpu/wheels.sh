@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the wheels that a machine with torch, transformers and numpy lacks (Python 3.12, x86-64),
-# in the pinned versions: about 49 MB in FOLDER (default .whl, which git ignores).
+# in the pinned versions: about 44 MB in FOLDER (default .whl, which git ignores).
 #
 #   benchmarks/gpu/wheels.sh [FOLDER]
 #
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/../.."
 folder=${1:-.whl}
 python=${PYTHON:-python3}
 packages=(attrs av beautifulsoup4 cattrs cyclopts diffusers docstring_parser ftfy importlib_metadata
-  lazy-loader rich-rst soupsieve wcwidth zipp zstandard)
+  lazy-loader rich-rst soupsieve wcwidth zipp)
 pinned=()
 for package in "${packages[@]}"; do
   # pip treats - and _ as one, constraints.txt spells either.

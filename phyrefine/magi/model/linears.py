@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from phyrefine.magi.model.precision import scaled_linear
 from phyrefine.magi.model.products import linear
+from phyrefine.magi.model.tensor_cores import float32_linear, fp8_linear, gives_sums
 
 _FP8_MAX = 448.0  # largest float8_e4m3fn
 
@@ -26,19 +26,24 @@ class StreamLinear(nn.Linear):
 
 
 class FullLinear(nn.Linear):
-    """A linear layer that computes and answers in float32, whatever its weights are stored in."""
+    """A linear layer that sums and answers in float32, whatever its weights are stored in."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch names it so
         """(..., in) to (..., out) float32."""
         bias = None if self.bias is None else self.bias.float()
-        return linear(input.float(), self.weight.float(), bias)
+        if self.weight.dtype == torch.float16 and gives_sums(input):
+            return scaled_linear(input.float(), self.weight, bias)
+        sums = float32_linear(input, self.weight)
+        if sums is None:
+            return linear(input.float(), self.weight.float(), bias)
+        return sums if bias is None else sums + bias
 
 
 class Fp8Linear(nn.Module):
     """A linear layer with float8_e4m3fn weights and activations rounded to float8.
 
-    The product is accumulated in float32 and rounded to bfloat16, in which it is exact on every
-    device (no fp8 hardware is asked for).
+    The product is summed in float32 and rounded to bfloat16. It runs on fp8 tensor cores where the
+    GPU has them, on 16-bit ones where it has not, and on any other device in float32.
 
     Args:
         in_features: Input channels.
@@ -64,10 +69,9 @@ class Fp8Linear(nn.Module):
         """(..., in) to (..., out), in the input's dtype."""
         scale = self.smooth_scale[0] if self.smooth else self.input_scale
         scaled = (x.float() / scale).clamp(-_FP8_MAX, _FP8_MAX)
-        rounded = scaled.to(torch.bfloat16).to(torch.float8_e4m3fn).float()
-        product = F.linear(rounded, self.weight[0].float())
-        result = product * (self.input_scale[0] * self.weight_scale)
-        return result.to(torch.bfloat16).to(x.dtype)
+        rounded = scaled.to(torch.bfloat16).to(torch.float8_e4m3fn)
+        result = fp8_linear(rounded, self.weight[0], self.input_scale[0], self.weight_scale)
+        return result.to(x.dtype)
 
     def dequantized(self) -> Tensor:
         """The bfloat16 weight (out, in) of the same layer without activation rounding."""

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from phyrefine.magi.model.tensor_cores import gives_sums, linear_sums
+
 # Half of float16's largest value, so that rounding in a sum cannot pass it.
 _SAFE = 32768.0
 
@@ -38,15 +40,20 @@ def power_of_two_above(bound: Tensor) -> Tensor:
 def scaled_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T (+ bias)`` with float16 operands and a float32 result that is finite.
 
-    Every token is divided by a power of two such that the Cauchy-Schwarz bound on its results,
-    its norm times the largest row norm of the weight, stays within float16; the result is
-    multiplied back in float32. Both scalings are exact.
+    Every token is divided by a power of two, and its result is multiplied back in float32. Both
+    scalings are exact. Where the device gives out float32 sums, only the operands have to stay
+    within float16; elsewhere the results too, which the Cauchy-Schwarz bound ensures: a token's
+    norm times the largest row norm of the weight.
 
     Args:
         x: (..., in) float32.
         weight: (out, in) float16.
         bias: (out) or ``None``.
     """
+    if gives_sums(x):
+        scale = power_of_two_above(x.abs().amax(-1, keepdim=True))
+        result = linear_sums((x / scale).to(weight.dtype), weight) * scale
+        return result if bias is None else result + bias.float()
     largest_row = torch.linalg.vector_norm(weight, dim=1, dtype=torch.float32).amax().clamp(min=1)
     norms = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
     scale = power_of_two_above(norms * largest_row)

@@ -1,6 +1,5 @@
 """fp8 linears: stored outputs, whole networks, and the dequantized weight."""
 
-import attrs
 import pytest
 import torch
 
