@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from phyrefine.video.clip import Clip
 from phyrefine.video.frames import resize
 from phyrefine.video.prefix import context
+from phyrefine.video.repeats import repeated_frames
 
 # Work size of the seam check in pixels of the longer side; motion across a seam is coarse.
 CHECK_PIXELS = 160
-# Mean absolute difference (gray levels) below which two frames are the same picture, as codecs
-# and resizing leave it.
-SAME_PICTURE = 0.35
-# Frames on either side of the seam that are compared.
+# Frames on either side of the seam whose motion is compared.
 _COMPARED = 24
 # Motion over the seam from this multiple of the motion around it is a jump.
 JUMP_LIMIT = 3.0
@@ -32,7 +30,7 @@ class SeamReport:
     Attributes:
         frames: Frames delivered.
         expected: Frames asked for.
-        repeated: Leading frames of the continuation that repeat the prefix's last.
+        repeated: Leading frames of the continuation that repeat frames of the prefix.
         jump: Change of motion across the seam over the motion usual near it; about 1 is smooth.
         faults: What is wrong, in words.
     """
@@ -83,27 +81,16 @@ def check_seam(
 
 
 def _compare(prefix: Clip, clip: Clip) -> tuple[int, float | None]:
-    before = _gray(context(prefix, fps=clip.fps, frames=_COMPARED, size=clip.size))
-    after = _gray(clip, first=_COMPARED)
+    whole = _gray(context(prefix, fps=clip.fps, size=clip.size))
+    head = _gray(clip, first=len(whole) + 2)
+    repeated = repeated_frames(whole, head)
+    before, after = whole[-_COMPARED:], head[:_COMPARED]
     inside = _steps(before)
-    usual = float(np.median(inside)) if len(inside) else 0.0
-    repeated = _repeats(before, after, still=usual < STILL_MOTION)
     if len(before) < 2 or len(after) < 2:
         return repeated, None
     across = float(_motion(before[-1:], after[:1])[0])
     near = np.concatenate([inside[-4:], _steps(after)[:4]])
     return repeated, across / max(float(near.max()), STILL_MOTION)
-
-
-def _repeats(before: NDArray[np.float32], after: NDArray[np.float32], *, still: bool) -> int:
-    """Longest run of first new frames equal to the prefix's last ones, in a scene that moves."""
-    if still:
-        return 0
-    for count in range(min(len(before), len(after)), 0, -1):
-        pairs = np.abs(before[-count:] - after[:count]).mean(axis=(1, 2))
-        if float(pairs.max()) < SAME_PICTURE:
-            return count
-    return 0
 
 
 def _steps(gray: NDArray[np.float32]) -> NDArray[np.float32]:
