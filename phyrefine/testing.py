@@ -138,6 +138,18 @@ def moving_clip(frames: int = 24, size: tuple[int, int] = (32, 32), fps: float =
     return evolve(MovingDot().generate(shot), native=None)
 
 
+def _steady_clip(frames: int, size: tuple[int, int], fps: float) -> Clip:
+    """A square that moves a little in every frame, so that no two frames are the same picture."""
+    height, width = size
+    side = max(2, min(size) // 5)
+    rows = np.linspace(0, height - side, frames)
+    columns = (np.arange(frames) * max(1, width // 24)) % (width - side)
+    pictures = np.full((frames, height, width, 3), 40, np.uint8)
+    for picture, row, column in zip(pictures, rows.astype(int), columns, strict=True):
+        picture[row : row + side, column : column + side] = 230
+    return Clip(pictures, fps)
+
+
 # -- contract suites ---------------------------------------------------------------------------
 
 
@@ -191,7 +203,7 @@ def check_generator(
 
     Args:
         generator: The backend.
-        prefix: What to continue; a small moving clip by default, at the model's own size.
+        prefix: What to continue; by default a clip that moves in every frame, at the model's size.
         seconds: Length asked for.
         options: Passed as ``Shot.options``.
 
@@ -199,7 +211,7 @@ def check_generator(
         ContractError: What is not kept, in words.
     """
     profile = generator.profile
-    prefix = prefix or moving_clip(72, profile.size or (32, 32), 24.0)
+    prefix = prefix or _steady_clip(72, profile.size or (32, 32), 24.0)
     shot = Shot(
         Prompt("the dot keeps moving"),
         prefix,

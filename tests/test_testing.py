@@ -1,5 +1,6 @@
 import socket
 
+import numpy as np
 import pytest
 from attrs import evolve
 
@@ -13,7 +14,8 @@ from phyrefine.testing import (
     check_vlm,
     no_network,
 )
-from phyrefine.types import Answer
+from phyrefine.types import Answer, GeneratorProfile
+from phyrefine.video import Clip, context, deliver
 
 
 def test_our_fakes_keep_the_contracts():
@@ -81,3 +83,32 @@ def test_the_network_guard():
             socket.getaddrinfo("example.org", 80)
         with socket.create_server(("127.0.0.1", 0)) as server:
             socket.create_connection(server.getsockname()).close()
+
+
+class GivesThePrefixBack(MovingDot):
+    """Some frames of the prefix, then new ones: the commonest mistake of an adapter."""
+
+    def __init__(self, fps, frames):
+        super().__init__(GeneratorProfile("gives-back", fps=fps))
+        self.identity = f"gives-back:{fps}:{frames}"
+        self.frames = frames
+
+    def generate(self, shot):
+        fps = self.profile.fps
+        head = context(shot.prefix, fps=fps).frames[-self.frames :]
+        count = round(shot.seconds * fps)
+        noise = np.random.default_rng(shot.seed)
+        steps = [
+            np.roll(head[-1], 2 * index + 1, 1) + noise.normal(0, 3, head[-1].shape)
+            for index in range(count)
+        ]
+        new = np.clip(np.array(steps), 0, 255).astype(np.uint8)
+        native = Clip(np.concatenate([head, new])[:count], fps)
+        return deliver(native, frames=shot.frames, fps=shot.fps, size=shot.size)
+
+
+@pytest.mark.parametrize("fps", [8.0, 12.0, 16.0, 24.0, 30.0])
+@pytest.mark.parametrize("frames", [6, 12, 1000])
+def test_generators_that_give_the_prefix_back_are_caught(fps, frames):
+    with pytest.raises(ContractError, match="repeat the prefix"):
+        check_generator(GivesThePrefixBack(fps, frames), seconds=5.0)

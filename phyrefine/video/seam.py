@@ -80,6 +80,15 @@ def check_seam(
     return SeamReport(len(clip), frames, repeated, jump, tuple(faults))
 
 
+def count_repeated(prefix: Clip, clip: Clip) -> int:
+    """First frames of ``clip`` that repeat frames of ``prefix``, at the clip's own rate.
+
+    For adapters of services that give the prefix back in front: cut this many native frames.
+    """
+    whole = _gray(context(prefix, fps=clip.fps, size=clip.size))
+    return repeated_frames(whole, _gray(clip, first=len(whole) + 2))
+
+
 def _compare(prefix: Clip, clip: Clip) -> tuple[int, float | None]:
     whole = _gray(context(prefix, fps=clip.fps, size=clip.size))
     head = _gray(clip, first=len(whole) + 2)

@@ -64,3 +64,64 @@ def test_the_models_own_rate_is_compared():
     native = ball(51, 8, speed=6.0, fps=8.0)
     delivered = native.resample(24.0).with_native(native)
     assert check(delivered).ok, check(delivered).faults
+
+
+def quiet(count, *, start=0.0, size=(96, 160), step=3.0):
+    """A small square (1 % of the picture) that moves slowly over fixed texture."""
+    texture = np.random.default_rng(5).integers(60, 120, (*size, 1)).astype(np.uint8)
+    frames = np.repeat(np.repeat(texture, 3, axis=2)[None], count, axis=0)
+    for index in range(count):
+        column = int(start + step * index) % (size[1] - 14)
+        frames[index, 40:54, column : column + 14] = 220
+    return frames
+
+
+LONG = quiet(40)
+AFTER = quiet(60, start=120.0)
+
+
+def lighter(frames):
+    return np.clip(frames.astype(int) + 2, 0, 255).astype(np.uint8)
+
+
+def encoded(frames):
+    return Clip.from_bytes(Clip(frames, 24.0).to_bytes(quality=20)).frames
+
+
+@pytest.mark.parametrize("change", [lambda frames: frames, lighter, encoded])
+@pytest.mark.parametrize("count", [1, 2, 6, 30, 40])
+def test_repeats_are_found_in_quiet_scenes_and_in_copies(count, change):
+    clip = Clip(change(np.concatenate([LONG[-count:], AFTER])), 24.0)
+    assert check_seam(Clip(LONG, 24.0), clip, frames=len(clip), fps=24.0).repeated == count
+
+
+def test_the_first_frames_of_the_prefix_are_a_repeat_too():
+    clip = Clip(np.concatenate([LONG[:9], AFTER]), 24.0)
+    assert check_seam(Clip(LONG, 24.0), clip, frames=len(clip), fps=24.0).repeated == 9
+
+
+def test_repeats_are_counted_at_the_native_rate():
+    native = Clip(np.concatenate([LONG[::3][-5:], AFTER[::3]]), 8.0)
+    clip = native.resample(24.0).with_native(native)
+    assert check_seam(Clip(LONG, 24.0), clip, frames=len(clip), fps=24.0).repeated == 5
+
+
+def swing(first, count, period):
+    frames = np.full((count, 48, 96, 3), 60, np.uint8)
+    for index in range(count):
+        column = int(40 + 35 * np.sin(2 * np.pi * (first + index) / period))
+        frames[index, 20:28, column : column + 8] = 240
+    return frames
+
+
+@pytest.mark.parametrize("period", [18, 24, 36, 50])
+@pytest.mark.parametrize("seam", [40, 45, 48, 54, 61])
+def test_a_swing_that_comes_back_is_no_repeat(period, seam):
+    prefix, clip = Clip(swing(0, seam, period), 24.0), Clip(swing(seam, 60, period), 24.0)
+    assert check_seam(prefix, clip, frames=60, fps=24.0).repeated == 0
+
+
+def test_an_honest_continuation_of_a_quiet_scene_is_silent():
+    assert (
+        check_seam(Clip(LONG, 24.0), Clip(encoded(AFTER), 24.0), frames=60, fps=24.0).repeated == 0
+    )
