@@ -21,7 +21,7 @@ import attrs
 import numpy as np
 
 from phyrefine.refine.stages import Method, critique
-from phyrefine.select.judge import Judge
+from phyrefine.select.scorers.judge import Judge
 from phyrefine.types import Scenario
 from phyrefine.video.clip import Clip
 from phyrefine.world.eye import WorldVLM

@@ -16,6 +16,8 @@ from phyrefine.types import (
     Choice,
     Chunk,
     GeneratorProfile,
+    Pool,
+    PoolScores,
     Question,
     Scenario,
     Shot,
@@ -99,10 +101,36 @@ class Selector(Protocol):
 class Scorer(Protocol):
     """Scores one continuation without ground truth; higher is better."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Under which the scores are recorded."""
+        ...
 
     def score(self, scenario: Scenario, clip: Clip, /) -> float:
         """Score a delivered clip."""
+        ...
+
+
+@runtime_checkable
+class PoolScorer(Protocol):
+    """Scores all clips of a pool at once, without ground truth; higher is better."""
+
+    @property
+    def name(self) -> str:
+        """Under which the scores are recorded."""
+        ...
+
+    def score_pool(self, pool: Pool, /) -> PoolScores:
+        """A score for every clip of the pool, or NaN where there is no opinion."""
+        ...
+
+
+@runtime_checkable
+class Enough(Protocol):
+    """Decides whether a prompt needs further clips."""
+
+    def decide(self, pool: Pool, /) -> Verdict:
+        """Speak after each new clip of a prompt; ``pool`` holds all made from it so far."""
         ...
 
 

@@ -12,15 +12,27 @@ from typing import Any, Self
 from attrs import evolve, frozen
 
 from phyrefine.adapt import as_generator, as_llm, as_vlm
+from phyrefine.backends.scorers import WEIGHTED
 from phyrefine.errors import InvalidInputError, PhyrefineError
-from phyrefine.protocols import LLM, VLM, Convergence, Listener, Scorer, Selector, VideoGenerator
+from phyrefine.protocols import (
+    LLM,
+    VLM,
+    Convergence,
+    Enough,
+    Listener,
+    PoolScorer,
+    Scorer,
+    Selector,
+    VideoGenerator,
+)
 from phyrefine.protocols import identity as identity_of
 from phyrefine.refine import dialect, prompts
-from phyrefine.refine.convergence import default_policy, paper_policy
+from phyrefine.refine.convergence import MaxLoops, default_policy, paper_policy
 from phyrefine.refine.loop import Loop
 from phyrefine.refine.stages import PAPER, Method
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.budget.prices import PriceTable
+from phyrefine.run.cost import ExpectedCost, expected_cost
 from phyrefine.run.endings import reason, stopped_by, where
 from phyrefine.run.error_translation import (
     ErrorTranslatingAsker,
@@ -33,8 +45,11 @@ from phyrefine.run.many import Outcome, run_many
 from phyrefine.run.runner import Run, open_run
 from phyrefine.run.spec import RunSpec
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
+from phyrefine.select.adaptive import stop_early
+from phyrefine.select.combining.controls import with_controls
+from phyrefine.select.models import with_models
+from phyrefine.select.named import DEFAULT_ENSEMBLE, expected_questions
 from phyrefine.select.named import ensemble as named_ensemble
-from phyrefine.select.named import with_models
 from phyrefine.select.simple import CriticsPick
 from phyrefine.types import (
     Attempt,
@@ -59,8 +74,8 @@ class SelfRefiner:
         generator: Continues the prefix: an object, a function of one shot, or a name such as
             ``"magi:PATH"``.
         convergence: When to stop; :func:`~phyrefine.refine.convergence.default_policy` by default.
-        ensemble: Which clip is the answer: a selector, or one of ``judge`` (default),
-            ``tournament``, ``critics_pick``, ``consensus``, ``last``, ``random``.
+        ensemble: Which clip is the answer: a selector, or a rule by name, by default
+            ``"consensus+judge"``; see :func:`~phyrefine.select.named.ensemble`.
         candidates: Seeds and step counts each loop generates.
         baseline: Put the plain description's clip into the pool, so that the answer is not worse
             than no refinement by the ensemble's own score.
@@ -70,7 +85,10 @@ class SelfRefiner:
         prices: US dollars per million tokens by model, for costs: ``{"model": {"input": 1.25,
             "output": 10.0}}``.
         listeners: Hear about calls, attempts and the choice.
-        scorers: Reference-free scores recorded with each attempt, for ``Patience``.
+        scorers: Reference-free scores recorded with each attempt, for ``Patience``; scorers of a
+            clip or of a pool.
+        enough: Stops adding clips to a prompt early; see
+            :class:`~phyrefine.select.adaptive.StopEarly`.
         method: Switches of the method; see :class:`~phyrefine.refine.stages.Method`.
         progress: Show a progress bar.
 
@@ -86,14 +104,15 @@ class SelfRefiner:
         generator: Any,
         *,
         convergence: Convergence | None = None,
-        ensemble: Selector | str = "judge",
+        ensemble: Selector | str = DEFAULT_ENSEMBLE,
         candidates: Candidates | None = None,
         baseline: bool = True,
         run_dir: str | Path | None = None,
         budget: Budget | None = None,
         prices: Mapping[str, Mapping[str, float]] | None = None,
         listeners: Sequence[Listener] = (),
-        scorers: Sequence[Scorer] = (),
+        scorers: Sequence[Scorer | PoolScorer] = (),
+        enough: Enough | None = None,
         method: Method | None = None,
         progress: bool = False,
     ) -> None:
@@ -101,8 +120,11 @@ class SelfRefiner:
         self.llm: LLM = as_llm(llm)
         self.generator: VideoGenerator = as_generator(generator)
         self.convergence = convergence or default_policy()
-        self.ensemble = (
-            named_ensemble(ensemble, self.vlm) if isinstance(ensemble, str) else ensemble
+        self.ensemble_name = ensemble if isinstance(ensemble, str) else None
+        self.ensemble: Selector = (
+            named_ensemble(ensemble, self.vlm, more=WEIGHTED)
+            if isinstance(ensemble, str)
+            else ensemble
         )
         self.candidates = candidates or Candidates()
         self.baseline = baseline
@@ -111,6 +133,7 @@ class SelfRefiner:
         self.prices = PriceTable(dict(prices)) if prices else PriceTable()
         self.listeners = tuple(listeners)
         self.scorers = tuple(scorers)
+        self.enough = enough
         self.method = method or Method()
         self.progress = progress
 
@@ -148,6 +171,63 @@ class SelfRefiner:
             "method": PAPER,
         }
         return cls(vlm, llm, generator, **{**verbatim, **rest})
+
+    @classmethod
+    def best_of(
+        cls,
+        vlm: Any,
+        llm: Any,
+        generator: Any,
+        n: int = 8,
+        *,
+        seed: int = 0,
+        adaptive: bool = False,
+        **rest: Any,
+    ) -> Self:
+        """One prompt, ``n`` clips of it, and the best choice among them; no critic is asked.
+
+        The VLM predicts, the LLM writes the first prompt, and every clip is made from it under
+        noise of its own. The plain description's clip is not in the pool.
+
+        Args:
+            vlm: As the constructor's.
+            llm: As the constructor's.
+            generator: As the constructor's.
+            n: Clips; with ``adaptive`` at the most.
+            seed: Seed of the first clip; the others follow it.
+            adaptive: Stop early when no better clip is to be expected, after four at the least.
+            **rest: Other arguments of the constructor, such as ``ensemble``.
+
+        Raises:
+            InvalidInputError: ``n`` is below 1, or the ensemble cannot say when to stop.
+        """
+        if n < 1:
+            raise InvalidInputError(f"best_of makes at least one clip, not {n!r}.")
+        settings: dict[str, Any] = {
+            "convergence": MaxLoops(1),
+            "candidates": Candidates(seeds=tuple(range(seed, seed + n))),
+            "baseline": False,
+            "method": Method(criticize=False),
+        }
+        refiner = cls(vlm, llm, generator, **{**settings, **rest})
+        if adaptive and refiner.enough is None:
+            refiner.enough = stop_early(refiner.ensemble)
+        return refiner
+
+    def cost(self) -> ExpectedCost | None:
+        """What one scenario takes at the most; ``None`` when the loop has no greatest length."""
+        known = expected_cost(
+            self.candidates, self.convergence, self.method, baseline=self.baseline, choosing=None
+        )
+        if known is None or self.ensemble_name is None:
+            return known
+        return expected_cost(
+            self.candidates,
+            self.convergence,
+            self.method,
+            baseline=self.baseline,
+            choosing=expected_questions(self.ensemble_name, known.clips, WEIGHTED),
+        )
 
     # -- doing it ------------------------------------------------------------------------------
 
@@ -224,6 +304,7 @@ class SelfRefiner:
             limits={
                 "convergence": _words(self.convergence),
                 "ensemble": _words(self.ensemble),
+                "enough": _words(self.enough),
                 "budget": _words(self.budget),
             },
         )
@@ -269,9 +350,20 @@ class _Session:
             wrapped, f"video generator {name_of(refiner.generator)}"
         )
         scorers = tuple(with_models(scorer, self.wrap) for scorer in refiner.scorers)
+        enough = with_models(refiner.enough, self.wrap)
         count = dialect.token_counter(refiner.generator)
         return tuple(
-            Loop(vlm, llm, generator, refiner.convergence, chain, refiner.method, scorers, count)
+            Loop(
+                vlm,
+                llm,
+                generator,
+                refiner.convergence,
+                chain,
+                refiner.method,
+                scorers,
+                enough,
+                count,
+            )
             for chain in chains
         )
 
@@ -349,6 +441,7 @@ class _Session:
                 f"{choice.reason}; the {type(ensemble).__name__} could not choose: {ours(error)}"
             )
             choice = evolve(choice, reason=reason)
+        choice = with_controls(choice, scenario, attempts)
         notify(self.listeners, "chosen", {"scenario": scenario.name, "choice": choice})
         return choice
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from phyrefine.errors import InvalidInputError
+from phyrefine.select.named import DEFAULT_ENSEMBLE
 from phyrefine.types import Scenario
 
 Options = Annotated[
@@ -40,11 +42,18 @@ def run(
     seeds: Annotated[list[int] | None, Parameter(help="Seeds to try in every loop.")] = None,
     chain: Literal["own", "rerender"] = "rerender",
     redraw: Annotated[bool, Parameter(help="Noise of its own for every loop.")] = False,
-    ensemble: str = "judge",
+    ensemble: str = DEFAULT_ENSEMBLE,
+    best_of: Annotated[
+        int | None, Parameter(help="Make this many clips of the first prompt; no critic.")
+    ] = None,
+    adaptive: Annotated[
+        bool, Parameter(help="Stop adding clips when no better one is to be expected.")
+    ] = False,
     baseline: Annotated[bool, Parameter(help="Let the plain description's clip compete.")] = True,
     paper: Annotated[bool, Parameter(help="The paper's method, verbatim.")] = False,
     max_usd: Annotated[float | None, Parameter(help="Stop at this cost, best so far.")] = None,
     max_tokens: Annotated[int | None, Parameter(help="Stop at this many tokens.")] = None,
+    max_clips: Annotated[float | None, Parameter(help="Stop at this many clips.")] = None,
     max_minutes: Annotated[float | None, Parameter(help="Stop after this long.")] = None,
 ) -> int:
     """Continue a video so that it obeys physics.
@@ -69,7 +78,9 @@ def run(
     chain
         own: every step count has its own loop; rerender: one loop, re-rendered.
     ensemble
-        judge, tournament, critics_pick, consensus, last or random.
+        consensus, judge, questions, tournament, bradley_terry, kinematics, motion_quality, vjepa2,
+        critics_pick, last or random; several joined by + (ranks are summed, *2 gives a weight) or
+        by > (each halves the pool); @1 at the end sets the motion guard's share.
     """
     from phyrefine import report
     from phyrefine.cli import STOPPED_EARLY
@@ -77,6 +88,7 @@ def run(
     from phyrefine.options import join_options
     from phyrefine.refine.convergence import default_policy
     from phyrefine.refiner import SelfRefiner
+    from phyrefine.select.adaptive import stop_early
     from phyrefine.types import Budget, Candidates
 
     vlm, llm = join_options(vlm, vlm_option), join_options(llm, llm_option)
@@ -88,11 +100,16 @@ def run(
             usd=max_usd,
             tokens=max_tokens,
             wall_seconds=None if max_minutes is None else 60 * max_minutes,
+            clips=max_clips,
         ),
     }
     if paper:
         step = (steps or [16])[0]
         refiner = SelfRefiner.paper(vlm, llm, generator, steps=step, loops=loops, **shared)
+    elif best_of is not None:
+        _refuse_beside_best_of(seeds, steps)
+        shared |= {"ensemble": ensemble}
+        refiner = SelfRefiner.best_of(vlm, llm, generator, best_of, adaptive=adaptive, **shared)
     else:
         refiner = SelfRefiner(
             vlm,
@@ -106,14 +123,24 @@ def run(
             baseline=baseline,
             **shared,
         )
-    refinement = refiner.refine(scenario)
+        if adaptive:
+            refiner.enough = stop_early(refiner.ensemble)
     screen = console()
+    screen.print(f"This run takes {refiner.cost() or 'as long as its convergence rule says'}.")
+    refinement = refiner.refine(scenario)
     screen.print(refinement_table(refinement))
     screen.print(verdict_line(refinement))
     result = refinement.video.write(out / "result.mp4")
     page = report.write(refinement, out / "report.html")
     screen.print(f"Wrote {result} and {page}.")
     return 0 if refinement.stopped_by == "converged" else STOPPED_EARLY
+
+
+def _refuse_beside_best_of(seeds: list[int] | None, steps: list[int] | None) -> None:
+    if seeds or steps:
+        raise InvalidInputError(
+            "--best-of says how many clips are made: leave out --seeds and --steps."
+        )
 
 
 def _scenario(

@@ -74,4 +74,6 @@ def verdict_line(refinement: Refinement) -> str:
     if choice is None:
         return said
     stamp = " [ORACLE: chosen with ground truth]" if choice.oracle else ""
-    return f"{said} Chosen by {choice.selector}: {choice.reason}.{stamp}"
+    beside = "".join(f" {name}: {key}," for name, key in choice.controls.items()).rstrip(",")
+    controls = f" Controls would take{beside}." if beside else ""
+    return f"{said} Chosen by {choice.selector}: {choice.reason}.{stamp}{controls}"

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from attrs import evolve, field, frozen
 
-from phyrefine.protocols import LLM, VLM, Convergence, Scorer, VideoGenerator
+from phyrefine.protocols import (
+    LLM,
+    VLM,
+    Convergence,
+    Enough,
+    PoolScorer,
+    Scorer,
+    VideoGenerator,
+)
 from phyrefine.refine import dialect, stages
 from phyrefine.refine.stages import Method
 from phyrefine.types import (
@@ -14,10 +23,12 @@ from phyrefine.types import (
     Candidate,
     Candidates,
     Critique,
+    Pool,
     Prediction,
     Prompt,
     Scenario,
     Shot,
+    Verdict,
 )
 from phyrefine.video.clip import Clip
 from phyrefine.video.seam import check_seam
@@ -34,7 +45,10 @@ class Loop:
         convergence: Says when to stop.
         candidates: What each loop generates; the critic watches the first.
         method: Where this goes beyond the paper.
-        scorers: Reference-free scores recorded with every attempt, for patience and ensembles.
+        scorers: Reference-free scores recorded with every attempt, for patience and ensembles. A
+            pool scorer is shown the critic's clips of all loops so far.
+        enough: Says after each clip of a prompt whether it needs no further ones; ``None`` makes
+            every candidate.
         count_tokens: The generator's tokenizer, where it has one to offer.
     """
 
@@ -44,7 +58,8 @@ class Loop:
     convergence: Convergence
     candidates: Candidates = field(factory=Candidates)
     method: Method = field(factory=Method)
-    scorers: Sequence[Scorer] = ()
+    scorers: Sequence[Scorer | PoolScorer] = ()
+    enough: Enough | None = None
     count_tokens: dialect.CountTokens | None = None
 
     def iterate(self, scenario: Scenario) -> Iterator[Attempt]:
@@ -56,10 +71,13 @@ class Loop:
             index = len(history) + 1
             made = self.generate(prompt, scenario, index)  # step 2: Vt = VGM(pt, V0)
             attempt = Attempt(index, prompt, made, prediction=prediction)
+            if not self.method.criticize:
+                yield self.uncriticized(attempt, scenario)
+                return
             try:
                 critique = self.critique(attempt.clip, scenario, history)  # Pt+1 = VLM(K, Vt)
                 revision = self.compose(critique, scenario, prompt)  #       pt+1 = LLM(Pt+1)
-                scores = self.score(attempt.clip, scenario)
+                scores = self.score(attempt.clip, scenario, history)
             except Exception:
                 yield attempt  # the clip is finished work
                 raise
@@ -100,11 +118,15 @@ class Loop:
 
     def generate(self, prompt: Prompt, scenario: Scenario, loop: int = 0) -> tuple[Candidate, ...]:
         """Every candidate of one prompt: step counts times seeds, the critic's first."""
-        return tuple(
-            self.render(prompt, scenario, steps=steps, seed=seed)
-            for steps in self.candidates.steps
-            for seed in self.candidates.seeds_of(loop)
-        )
+        made: list[Candidate] = []
+        for steps in self.candidates.steps:
+            for seed in self.candidates.seeds_of(loop):
+                made.append(self.render(prompt, scenario, steps=steps, seed=seed))
+                if self.enough is not None:
+                    attempt = Attempt(loop, prompt, tuple(made))
+                    if self.enough.decide(Pool.of(scenario, [attempt])).stop:
+                        return tuple(made)
+        return tuple(made)
 
     def render(
         self, prompt: Prompt, scenario: Scenario, *, steps: int | None, seed: int
@@ -128,7 +150,9 @@ class Loop:
     def critique(
         self, clip: Clip, scenario: Scenario, history: Sequence[Attempt]
     ) -> Critique | None:
-        """P(t+1); ``None`` when the VLM says nothing usable."""
+        """P(t+1); ``None`` when the VLM says nothing usable, or the method asks no critic."""
+        if not self.method.criticize:
+            return None
         last = history[-1].critique if history else None
         return stages.critique(
             self.vlm,
@@ -138,6 +162,20 @@ class Loop:
             earlier=last.violations if last is not None else (),
         )
 
-    def score(self, clip: Clip, scenario: Scenario) -> dict[str, float]:
-        """Reference-free scores by name."""
-        return {scorer.name: scorer.score(scenario, clip) for scorer in self.scorers}
+    def uncriticized(self, attempt: Attempt, scenario: Scenario) -> Attempt:
+        """The only attempt of a method without a critic."""
+        verdict = Verdict(True, "one_prompt", "no critic is asked: there is one prompt")
+        return evolve(attempt, scores=self.score(attempt.clip, scenario), verdict=verdict)
+
+    def score(
+        self, clip: Clip, scenario: Scenario, history: Sequence[Attempt] = ()
+    ) -> dict[str, float]:
+        """Reference-free scores by name; a scorer without an opinion gives none."""
+        pool = Pool.of_clips(scenario, (*(attempt.clip for attempt in history), clip))
+        scores: dict[str, float] = {}
+        for scorer in self.scorers:
+            if isinstance(scorer, Scorer):
+                scores[scorer.name] = scorer.score(scenario, clip)
+            else:
+                scores[scorer.name] = scorer.score_pool(pool).values[pool.keys[-1]]
+        return {name: score for name, score in scores.items() if math.isfinite(score)}

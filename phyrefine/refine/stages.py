@@ -55,6 +55,7 @@ class Method:
             the generator sees too few frames to know them.
         insist: A rewrite that leaves the prompt as it was despite violations is asked for anew.
         critic_pixels: Longer side of the video the critic gets; larger ones are shrunk.
+        criticize: Ask the critic. Without it there is one loop: the first prompt's clips.
     """
 
     watch_prefix: bool = True
@@ -64,6 +65,7 @@ class Method:
     state_motion: bool = True
     insist: bool = True
     critic_pixels: int = 768
+    criticize: bool = True
 
 
 PAPER = Method(

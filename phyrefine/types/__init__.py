@@ -6,6 +6,7 @@ continuation: 0 is the seam, where the prefix ends.
 """
 
 from phyrefine.types.aliases import JSON, Stage
+from phyrefine.types.pool import Entry, Pool, PoolScores
 from phyrefine.types.results import Attempt, Candidate, Choice, Pick, Refinement, Verdict, pick_key
 from phyrefine.types.scenario import Budget, Candidates, Mode, Scenario
 from phyrefine.types.shots import Chunk, FrameGrid, GeneratorProfile, Shot
@@ -23,10 +24,13 @@ __all__ = [
     "Choice",
     "Chunk",
     "Critique",
+    "Entry",
     "FrameGrid",
     "GeneratorProfile",
     "Mode",
     "Pick",
+    "Pool",
+    "PoolScores",
     "Prediction",
     "Prompt",
     "Question",

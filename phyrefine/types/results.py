@@ -112,6 +112,10 @@ class Choice:
         scores: Score of each clip in the pool, higher is better; empty if it gives none.
         oracle: It saw ground truth, so the result is a bound, not a method.
         noise: Spread of repeated scores of the same clip, where measured.
+        parts: Scores by scorer, where several were combined; a clip without an opinion is absent.
+        controls: Key of the clip that each control takes: ``random``, ``random inside the
+            guard``, ``most motion`` and ``least motion``. A rule is useful only where it beats
+            them.
     """
 
     pick: Pick
@@ -120,6 +124,8 @@ class Choice:
     scores: Mapping[str, float] = field(factory=dict)
     oracle: bool = False
     noise: float | None = None
+    parts: Mapping[str, Mapping[str, float]] = field(factory=dict)
+    controls: Mapping[str, str] = field(factory=dict)
 
 
 @frozen

@@ -71,6 +71,8 @@ class Budget:
         gpu_seconds: Seconds inside video generators.
         wall_seconds: Seconds since the run began.
         calls: Calls of any backend.
+        clips: Clips made, in whole continuations: a chunk counts as the part of its clip that it
+            is.
     """
 
     usd: float | None = None
@@ -78,6 +80,7 @@ class Budget:
     gpu_seconds: float | None = None
     wall_seconds: float | None = None
     calls: int | None = None
+    clips: float | None = None
 
 
 # Far enough apart that seeds counted from 0 never meet those of another loop.

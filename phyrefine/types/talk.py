@@ -47,6 +47,7 @@ class Usage:
         gpu_seconds: Wall time inside video generators.
         usd: Cost in US dollars; ``None`` when any part of it is unknown.
         saved_calls: Calls answered from the store instead of a backend.
+        clips: Clips made, in whole continuations; a chunk is a part of one.
     """
 
     calls: int = 0
@@ -55,6 +56,7 @@ class Usage:
     gpu_seconds: float = 0.0
     usd: float | None = 0.0
     saved_calls: int = 0
+    clips: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
         kinds = {**self.tokens, **other.tokens}
@@ -66,6 +68,7 @@ class Usage:
             gpu_seconds=self.gpu_seconds + other.gpu_seconds,
             usd=self.usd + other.usd if known else None,  # type: ignore[operator]
             saved_calls=self.saved_calls + other.saved_calls,
+            clips=self.clips + other.clips,
         )
 
 

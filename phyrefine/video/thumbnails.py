@@ -6,8 +6,6 @@ same small video comes from a clip in memory and, without ever holding the whole
 
 from __future__ import annotations
 
-import collections
-import threading
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -21,11 +19,11 @@ from numpy.typing import NDArray
 
 from phyrefine.errors import VideoError
 from phyrefine.video.clip import Clip
+from phyrefine.video.recent import Recent
 
 SIDE = 128  # pixels of the longer side at the most
 FPS = 8.0  # frames are averaged in groups down to about this rate
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_KEPT = 256  # small videos remembered; each is at most some hundred kilobytes
 
 
 @frozen(eq=False)
@@ -41,10 +39,8 @@ class Thumbnails:
     fps: float
 
 
-_lock = threading.Lock()
-_remembered: collections.OrderedDict[tuple[str, tuple[int, int]], Thumbnails] = (
-    collections.OrderedDict()
-)
+# Each takes some hundred kilobytes at the most.
+_remembered: Recent[Thumbnails] = Recent(128)
 
 
 def small_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -67,18 +63,12 @@ def thumbnails(clip: Clip, size: tuple[int, int] | None = None) -> Thumbnails:
         clip: Any clip; pass ``clip.as_made`` to measure what the model made.
         size: (height, width); :func:`small_size` of the clip by default.
     """
-    size = size or small_size(clip.size)
-    key = (clip.digest, size)
-    with _lock:
-        if key in _remembered:
-            _remembered.move_to_end(key)
-            return _remembered[key]
-    made = Thumbnails(_average(_shrunk(clip, size), group_of(clip.fps)), _rate(clip.fps))
-    with _lock:
-        _remembered[key] = made
-        while len(_remembered) > _KEPT:
-            _remembered.popitem(last=False)
-    return made
+    wanted = size or small_size(clip.size)
+
+    def make() -> Thumbnails:
+        return Thumbnails(_average(_shrunk(clip, wanted), group_of(clip.fps)), _rate(clip.fps))
+
+    return _remembered.get((clip.digest, wanted), make)
 
 
 def read_thumbnails(path: str | Path, size: tuple[int, int] | None = None) -> Thumbnails:

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from phyrefine.errors import InvalidInputError, RefusedError
-from phyrefine.select.consensus import Consensus
 from phyrefine.select.diagnostics import diagnose, rank_correlation
-from phyrefine.select.judge import Judge, JudgeEnsemble, Tournament
-from phyrefine.select.named import NAMES, ensemble, with_models
+from phyrefine.select.models import with_models
+from phyrefine.select.named import NAMES, ensemble
 from phyrefine.select.oracle import Oracle
 from phyrefine.select.pool import entries
+from phyrefine.select.scorers.judge import Judge, JudgeEnsemble
+from phyrefine.select.scorers.tournament import Tournament
 from phyrefine.select.simple import CriticsPick, Last, RandomPick
 from phyrefine.testing import ScriptedAsker, moving_clip
 from phyrefine.types import Attempt, Candidate, Critique, Pick, Prompt, Scenario, Violation
@@ -120,20 +121,6 @@ def test_tournament_wins_need_both_orders():
     assert len(always_a.asked) == 6
     silent = Tournament(ScriptedAsker([RefusedError("no")])).choose(SCENE, attempts(1, 2))
     assert set(silent.scores.values()) == {0.0}
-
-
-def test_consensus_is_the_medoid_of_motions():
-    def dot(column):
-        frames = np.zeros((8, 48, 48, 3), np.uint8)
-        for index in range(8):
-            frames[index, 6 * index : 6 * index + 6, column : column + 6] = 255
-        return Attempt(1, Prompt("p"), (Candidate(Clip(frames, 8.0)),))
-
-    choice = Consensus().choose(SCENE, [dot(0), dot(20), dot(22), dot(24)])
-    assert choice.pick.attempt in (1, 2, 3)
-    assert choice.scores["0.0"] == min(choice.scores.values())
-    far_first = Consensus().choose(SCENE, [dot(40), dot(2), dot(3)])
-    assert far_first.pick.attempt != 0
 
 
 def test_oracle_takes_the_true_best_and_is_stamped():

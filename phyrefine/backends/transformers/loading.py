@@ -138,6 +138,17 @@ def load_llm(source: Source) -> Loaded:
     return Loaded(model, tokenizer)
 
 
+def load_encoder(source: Source) -> Any:
+    """An encoder of images or videos, without a processor.
+
+    Raises:
+        ModelNotFoundError: Nothing usable at ``source.path``.
+        MissingDependencyError: transformers is missing.
+    """
+    transformers = require("transformers", extra="transformers", feature=FEATURE)
+    return _load(transformers.AutoModel, source)
+
+
 def _load(auto: Any, source: Source, **more: Any) -> Any:
     options: dict[str, Any] = {"dtype": source.dtype, **source.hub, **more}
     if source.attn_implementation is not None:

@@ -24,7 +24,10 @@ _UNITS = {
     "gpu_seconds": "seconds in video generators",
     "wall_seconds": "seconds",
     "calls": "calls",
+    "clips": "clips",
 }
+# Sums of parts of a clip miss whole numbers by their last bits.
+_ROUNDING = 1e-9
 
 
 @define
@@ -176,9 +179,10 @@ class Meter:
             "gpu_seconds": total.gpu_seconds,
             "wall_seconds": self.wall_seconds,
             "calls": total.calls,
+            "clips": total.clips,
         }
         for name, limit in asdict(self.budget).items():
-            if limit is not None and spent[name] >= limit:
+            if limit is not None and spent[name] >= limit - _ROUNDING:
                 return f"{spent[name]:.6g} of {limit:.6g} {_UNITS[name]} ({name})"
         return None
 

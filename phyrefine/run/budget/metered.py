@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from attrs import define, evolve, field
@@ -108,7 +108,7 @@ class MeteredGenerator:
             BudgetExceededError: Before the call, when a limit is reached.
         """
         self.meter.check()
-        clip: Clip = self._counted(lambda: self.backend.generate(shot), calls=1)
+        clip: Clip = self._counted(lambda: self.backend.generate(shot), lambda _: 1.0, calls=1)
         return clip
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
@@ -117,6 +117,10 @@ class MeteredGenerator:
         Raises:
             BudgetExceededError: Before a chunk, when a limit is reached.
         """
+
+        def share(chunk: Chunk | None) -> float:
+            return 0.0 if chunk is None else chunk.clip.duration / shot.seconds
+
         chunks = self.backend.stream(shot)
         made = sum(clip.duration for clip in shot.accepted)
         calls = 1
@@ -124,7 +128,7 @@ class MeteredGenerator:
             # Once all seconds are there only the end of the stream is left: nothing to refuse.
             if made < shot.seconds - 1e-6:
                 self.meter.check()
-            chunk = self._counted(lambda: next(chunks, None), calls=calls)
+            chunk = self._counted(lambda: next(chunks, None), share, calls=calls)
             if chunk is None:
                 return
             made += chunk.clip.duration
@@ -136,18 +140,23 @@ class MeteredGenerator:
         clip: Clip = self.backend.deliver(shot, chunks)
         return clip
 
-    def _counted(self, work: Any, *, calls: int) -> Any:
+    def _counted(self, work: Any, clips: Callable[[Any], float], *, calls: int) -> Any:
+        """Do ``work`` and count it; ``clips`` says how many clips its result is."""
         begun = self.meter.clock()
         failed: BaseException | None = None
+        made = 0.0
         try:
-            return work()
+            result = work()
         except BaseException as error:
             failed = error
             raise
+        else:
+            made = clips(result)
+            return result
         finally:
             seconds = self.meter.clock() - begun
             usd = None if getattr(self.backend, "billed", False) else 0.0
-            usage = Usage(calls=calls, seconds=seconds, gpu_seconds=seconds, usd=usd)
+            usage = Usage(calls=calls, seconds=seconds, gpu_seconds=seconds, usd=usd, clips=made)
             self.meter.add("generate", usage)
             notify(self.listeners, "call", _details("generate", self.identity, usage, failed))
 

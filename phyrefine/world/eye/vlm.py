@@ -17,6 +17,7 @@ from attrs import evolve, frozen
 
 from phyrefine.types import Answer, Question, Usage
 from phyrefine.video.clip import Clip
+from phyrefine.world.eye import answering
 from phyrefine.world.eye.checking.laws import check, unevenness
 from phyrefine.world.eye.checking.permanence import moves
 from phyrefine.world.eye.describing import sentences as storytelling
@@ -76,6 +77,14 @@ class WorldVLM:
             return self._critique(question, cues)
         if _asks_winner(question):
             return self._compare(question, cues)
+        if _asks_for(question, "laws"):
+            clip = question.clips[0] if question.clips else None
+            filmed = self._case(clip, clip.duration, question.sample, cues) if clip else None
+            return answering.plan(filmed, cues.kinds)
+        if _asks_for(question, "answers"):
+            return answering.answers(
+                part(question.text, "questions"), *self._examine(question.clips[0], question, cues)
+            )
         case, found = self._examine(question.clips[0], question, cues)
         score = _score(case, found)
         return {"score": round(score, 2), "reason": _reason(found)}
@@ -147,7 +156,11 @@ def _shown(clip: Clip, stride: int, shift: int) -> Clip:
 def _asks_winner(question: Question) -> bool:
     if question.schema is None:
         return len(question.clips) > 1
-    return "winner" in question.schema.get("properties", {})
+    return _asks_for(question, "winner")
+
+
+def _asks_for(question: Question, key: str) -> bool:
+    return question.schema is not None and key in question.schema.get("properties", {})
 
 
 def _violation(finding: Finding) -> Mapping[str, Any]:

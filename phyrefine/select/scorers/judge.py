@@ -1,4 +1,4 @@
-"""A VLM as judge: absolute scores whose noise is measured, or a tournament of pairs."""
+"""A VLM as judge: absolute scores whose noise is measured."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from attrs import field, frozen, validators
 
 from phyrefine.protocols import VLM
 from phyrefine.refine import prompts, replies
-from phyrefine.refine.stages import UNUSABLE, ask, critic_view
-from phyrefine.select.pool import Entry, entries, highest
+from phyrefine.refine.stages import ask, critic_view
+from phyrefine.select.pool import entries
 from phyrefine.types import Attempt, Choice, Question, Scenario
 from phyrefine.video.clip import Clip
 
@@ -83,53 +83,3 @@ class JudgeEnsemble:
         if self.judge.repeats < 2:
             return None
         return statistics.fmean(statistics.stdev(scores) for scores in repeated)
-
-
-@frozen
-class Tournament:
-    """Every pair compared by a VLM in both orders; a win needs both.
-
-    A model that favors the first video it sees wins nothing by it. Copeland's rule: wins minus
-    losses; ``n (n - 1)`` questions for ``n`` clips.
-
-    Attributes:
-        vlm: The judge.
-    """
-
-    vlm: VLM
-
-    def choose(self, scenario: Scenario, attempts: Sequence[Attempt]) -> Choice:
-        """The clip with the most wins minus losses."""
-        pool = entries(attempts)
-        points = {entry.key: 0.0 for entry in pool}
-        for number, first in enumerate(pool):
-            for second in pool[number + 1 :]:
-                result = self._compare(scenario, first, second)
-                points[first.key] += result
-                points[second.key] -= result
-        return highest(pool, points, "tournament")
-
-    def _compare(self, scenario: Scenario, first: Entry, second: Entry) -> int:
-        """1 if the first wins in both orders, -1 if the second does, else 0."""
-        forward = self._ask(scenario, first.candidate.clip, second.candidate.clip)
-        backward = self._ask(scenario, second.candidate.clip, first.candidate.clip)
-        if (forward, backward) == ("A", "B"):
-            return 1
-        return -1 if (forward, backward) == ("B", "A") else 0
-
-    def _ask(self, scenario: Scenario, a: Clip, b: Clip) -> str:
-        views = [critic_view(clip, scenario.prefix, PIXELS) for clip in (a, b)]
-        seam = views[0][1]
-        question = Question(
-            "judge",
-            prompts.render("compare_question", seam=seam, description=scenario.description),
-            prompts.render("score", knowledge=prompts.knowledge()),
-            tuple(view for view, _ in views),
-            ("A", "B"),
-            seam,
-            prompts.schema("compare"),
-        )
-        try:
-            return ask(self.vlm, question, replies.read_winner)
-        except UNUSABLE:
-            return "tie"

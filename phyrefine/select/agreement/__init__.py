@@ -1,0 +1,1 @@
+"""What the clips of a pool move like, and how far they agree. NumPy alone."""

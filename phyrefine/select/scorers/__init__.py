@@ -1,0 +1,1 @@
+"""What scores a clip or a pool without ground truth: one file each."""

@@ -1,0 +1,1 @@
+"""Makes ``pools`` importable from the folders below."""
