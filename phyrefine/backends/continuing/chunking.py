@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -130,6 +131,26 @@ def color_match(
         (round(float(g), 6), round(float(s), 6)) for g, s in zip(gain, shift, strict=True)
     )
     return moved, pairs
+
+
+def fade_match(made: FloatArray, moved: Sequence[tuple[float, float]]) -> FloatArray:
+    """Join the new frames to the delivered ones when their context was moved by ``color_match``.
+
+    The model continues the moved context, so its first new frame would differ from the last
+    delivered frame by that move: a flash at every join. The move is undone on the first new frame
+    and fades in over the chunk, so that the colors return to the prefix's without a step.
+
+    Args:
+        made: float32 [T, H, W, 3] in 0..1, the new frames.
+        moved: (gain, shift in gray levels) of each channel, from :func:`color_match`.
+    """
+    gain = np.array([pair[0] for pair in moved], np.float32)
+    shift = np.array([pair[1] for pair in moved], np.float32) / 255
+    undone = (made - shift) / np.maximum(gain, 1e-3)
+    weights = 1 - (np.arange(len(made), dtype=np.float32) + 1) / (len(made) + 1)
+    joined = made + weights[:, None, None, None] * (undone - made)
+    clipped: FloatArray = np.clip(joined, 0, 1).astype(np.float32)
+    return clipped
 
 
 def fade_offset(made: FloatArray, repeated: int, last: UInt8Array, frames: int) -> FloatArray:

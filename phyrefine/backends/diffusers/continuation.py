@@ -147,8 +147,8 @@ class Continuation:
         )  # fmt: skip
         made = self.runner.run(calls, seeds)
         new = [
-            self._new_frames(frames, window, fit.size, remaining)
-            for frames, window in zip(made, windows, strict=True)
+            self._new_frames(frames, window, fit.size, remaining, color)
+            for frames, window, color in zip(made, windows, colors, strict=True)
         ]
         records = [
             chunking.Record(
@@ -178,23 +178,38 @@ class Continuation:
         }
         if spec.own_size is None:
             arguments |= {"height": fit.size[0], "width": fit.size[1]}
-        if spec.negative_prompt and prompt.negative:
-            arguments["negative_prompt"] = prompt.negative
+        if prompt.negative and not spec.guided:
+            self._say_idle_negative()
+        negative = prompt.negative if spec.negative_prompt and spec.guided else ""
+        if negative:
+            arguments["negative_prompt"] = negative
         if spec.guidance is not None and "guidance_scale" in self.runner.takes:
             arguments["guidance_scale"] = spec.guidance
         arguments |= (
             dict(spec.options(self.runner.pipe))
+            | ({} if spec.guided else dict(spec.unguided))
             | spec.condition(window)
             | dict(self.options)
             | dict(shot.options)
         )
-        self.runner.warn_of_cut_prompt(
-            prompt.text, arguments.get("max_sequence_length", spec.prompt_tokens)
-        )
+        most = arguments.get("max_sequence_length", spec.prompt_tokens)
+        self.runner.tokens.warn_of_cut("prompt", prompt.text, most)
+        self.runner.tokens.warn_of_cut("negative prompt", negative or "", most)
         return arguments
 
+    def _say_idle_negative(self) -> None:
+        log.warning(
+            "%s has no guidance at guidance_scale=%g: the negative prompt does nothing.",
+            self.spec.name, self.spec.guidance,
+        )  # fmt: skip
+
     def _new_frames(
-        self, made: Any, window: Window, size: tuple[int, int], remaining: int
+        self,
+        made: Any,
+        window: Window,
+        size: tuple[int, int],
+        remaining: int,
+        moved: tuple[tuple[float, float], ...] | None,
     ) -> UInt8Array:
         count, expected = len(window.frames), self.spec.returned(window.length, len(window.frames))
         if len(made) != expected:
@@ -216,5 +231,7 @@ class Continuation:
             made = chunking.fade_offset(made, repeated, window.frames[-1], self.crossfade)
         else:
             made = made[repeated:]
+        if moved is not None:
+            made = chunking.fade_match(made[:remaining], moved)
         frames: UInt8Array = np.rint(np.clip(made[:remaining], 0, 1) * 255).astype(np.uint8)
         return frames

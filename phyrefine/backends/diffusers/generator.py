@@ -58,7 +58,7 @@ class DiffusersVideoGenerator:
         fit: How the prefix's picture fills the model's frame: ``"pad"``, ``"stretch"``, ``"crop"``
             (see :class:`~phyrefine.backends.continuing.fitting.Fit`).
         color_match: 0 to 1: how far the context of later chunks is moved to the prefix's colors.
-            It never changes a delivered frame itself.
+            The move fades in over each chunk, so that no join shows a step.
         crossfade: New frames over which the decoder's offset at each join is faded out.
         batch_size: Most seeds in one call of the pipeline, see :meth:`generate_many`.
         attention: Attention backend of diffusers during calls.
@@ -92,7 +92,8 @@ class DiffusersVideoGenerator:
     _continuation: continuation.Continuation = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self.spec = self._own_spec(self.family or families.of(self.pipe))
+        row = self.family.adapt(self.pipe, self.family) if self.family else None
+        self.spec = self._own_spec(row or families.of(self.pipe))
         self.spec.check(self.pipe)
         self.runner = passes.Runner(
             self.pipe,
@@ -174,7 +175,7 @@ class DiffusersVideoGenerator:
             context_frames=spec.contexts[0],
             prompt_tokens=spec.prompt_tokens,
             prompt_words=spec.prompt_words,
-            negative_prompt=spec.negative_prompt,
+            negative_prompt=spec.negative_prompt and spec.guided,
             streaming=True,
             default_steps=spec.steps,
         )
@@ -235,6 +236,14 @@ class DiffusersVideoGenerator:
             )
         guidance = spec.guidance if self.guidance_scale is None else self.guidance_scale
         return evolve(spec, steps=self.steps or spec.steps, guidance=guidance)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a prompt by the pipeline's own tokenizer; the rewriter keeps to the limit.
+
+        Without a tokenizer an estimate: four characters a token.
+        """
+        count = self.runner.tokens.count(text)
+        return -(-len(text) // 4) if count is None else count
 
     # -- generating ----------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from phyrefine.backends.continuing.chunking import FloatArray
 from phyrefine.backends.continuing.memory_faults import is_out_of_memory
 from phyrefine.backends.diffusers import memory, pipelines
 from phyrefine.backends.diffusers.families.spec import FamilySpec
+from phyrefine.backends.diffusers.tokens import Tokens, quiet
 from phyrefine.errors import (
     GenerationError,
     GeneratorMemoryError,
@@ -29,8 +30,20 @@ log = logging.getLogger(__name__)
 RESERVED = frozenset(
     "self prompt negative_prompt image images video mask conditions num_frames height width "
     "num_inference_steps generator output_type return_dict latents callback_on_step_end "
-    "callback_on_step_end_tensor_inputs".split()
+    "callback_on_step_end_tensor_inputs num_videos_per_prompt num_images_per_prompt".split()
 )
+# ... and what to do about those that people try most.
+DECIDED = {
+    "num_videos_per_prompt": "one call makes one clip of a prompt; pass several seeds instead",
+    "num_images_per_prompt": "one call makes one clip of a prompt; pass several seeds instead",
+    "callback_on_step_end": "it counts steps and cancels; set generator.cancel to stop a call",
+    "num_inference_steps": "pass steps= to the generator or to Candidates",
+    "num_frames": "pass num_frames= to the generator, and seconds to the scenario",
+    "generator": "noise follows from the shot's seed",
+    "negative_prompt": "it comes with the prompt; the rewriter writes it where it acts",
+    "height": "pass size= to the generator",
+    "width": "pass size= to the generator",
+}
 BATCHED = ("prompt", "negative_prompt", "image")
 
 
@@ -54,6 +67,7 @@ class Runner:
         guidance: Guidance scale, for pipelines whose guidance is a component (a guider).
         steps_done: Denoising steps since the beginning, by the pipeline's callbacks.
         takes: Names of the arguments the pipeline takes.
+        tokens: Measures prompts with the pipeline's tokenizer.
     """
 
     pipe: Any
@@ -69,9 +83,10 @@ class Runner:
     twin: Any = field(init=False)
     encode: pipelines.Remembered | None = field(init=False)
     takes: frozenset[str] = field(init=False)
-    _measured: str | None = field(default=None, init=False)
+    tokens: Tokens = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.tokens = Tokens(self.pipe, self.spec.name)
         self.takes = frozenset(inspect.signature(type(self.pipe).__call__).parameters)
         guided_by_call = "guidance_scale" in self.takes
         self.twin = pipelines.shadow(self.pipe, guidance=None if guided_by_call else self.guidance)
@@ -86,24 +101,18 @@ class Runner:
         """
         known = self.takes - RESERVED
         for name in options:
+            if name in DECIDED and name in self.takes:
+                raise InvalidInputError(f"Option {name!r} is not free: {DECIDED[name]}.")
+            if name in RESERVED and name in self.takes:
+                raise InvalidInputError(
+                    f"Option {name!r} is set by the loop from the shot and the generator's "
+                    "settings. Change those."
+                )
             if name not in known:
                 raise InvalidInputError(
                     f"{self.spec.name} takes no option {name!r}. It takes: "
                     f"{', '.join(sorted(known))}."
                 )
-
-    def warn_of_cut_prompt(self, text: str, most: int | None) -> None:
-        """Log a warning when the pipeline will read only the beginning of a prompt."""
-        tokenizer = getattr(self.pipe, "tokenizer", None)
-        if most is None or tokenizer is None or text == self._measured:
-            return
-        self._measured = text
-        count = len(tokenizer(text, truncation=False)["input_ids"])
-        if count > most:
-            log.warning(
-                "The prompt has %d tokens; %s reads the first %d. Shorten it.",
-                count, self.spec.name, most,
-            )  # fmt: skip
 
     def run(self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[FloatArray]:
         """Run one pass for each seed, in one call of the pipeline.
@@ -135,7 +144,10 @@ class Runner:
         self._check_cancelled("before the pass began")
         arguments = self._arguments(calls, seeds)
         try:
-            with pipelines.borrowed(self.twin, self.encode, self.attention, seed=seeds[0]):
+            with (
+                pipelines.borrowed(self.twin, self.encode, self.attention, seed=seeds[0]),
+                quiet(),
+            ):
                 out = self.twin(**arguments)
         except _CancelledError:
             self._release()

@@ -147,7 +147,7 @@ def _load(
             part = getattr(pipe, name, None)
             if isinstance(part, torch.nn.Module) and part.dtype != torch.float32:
                 part.float()
-    if row.scheduler is not None:
+    if row.scheduler is not None and "scheduler" not in options:
         name, settings = row.scheduler
         scheduler = getattr(diffusers(), name)
         pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **settings)
@@ -182,7 +182,9 @@ def shadow(pipe: Any, *, guidance: float | None = None) -> Any:
 
 def lock_of(pipe: Any) -> threading.RLock:
     """The lock that serializes calls of a pipeline, whichever handle they come through."""
-    key = getattr(pipe, "transformer", None) or pipe
+    # Not its truth: a module wrapped by torch.compile has none.
+    transformer = getattr(pipe, "transformer", None)
+    key = pipe if transformer is None else transformer
     with _guard:
         return _locks.setdefault(key, threading.RLock())
 

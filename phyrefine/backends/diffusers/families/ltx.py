@@ -78,6 +78,14 @@ LTX = (
         contexts=tuple(range(65, 0, -8)),
         steps=30,
         guidance=3.0,
+        # huggingface/diffusers#14649: the sound's guidance and STG stay on otherwise.
+        unguided={
+            "audio_guidance_scale": 1.0,
+            "stg_scale": 0.0,
+            "audio_stg_scale": 0.0,
+            "modality_scale": 1.0,
+            "audio_modality_scale": 1.0,
+        },
         prompt_tokens=1024,
         accepts=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
         checkpoints=(Checkpoint("Lightricks/LTX-2"),),

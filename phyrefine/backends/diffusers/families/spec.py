@@ -114,6 +114,8 @@ class FamilySpec:
         check: Raises when something the pipeline needs is missing, before any work is done.
         steps: Default denoising steps.
         guidance: Default ``guidance_scale``.
+        unguided: Further arguments that switch guidance off for good, for pipelines where
+            ``guidance_scale=1`` alone does not.
         dtypes: Half-precision types the family works in, best first.
         fp32: Components kept in float32 whatever the rest is in.
         negative_prompt: It takes a negative prompt.
@@ -150,6 +152,7 @@ class FamilySpec:
     check: Callable[[Any], None] = field(default=_ready, kw_only=True)
     steps: int = field(default=50, kw_only=True)
     guidance: float | None = field(default=5.0, kw_only=True)
+    unguided: Mapping[str, Any] = field(factory=dict, kw_only=True)
     dtypes: tuple[Literal["bfloat16", "float16"], ...] = field(default=("bfloat16",), kw_only=True)
     fp32: tuple[str, ...] = field(default=(), kw_only=True)
     negative_prompt: bool = field(default=True, kw_only=True)
@@ -164,6 +167,11 @@ class FamilySpec:
     license: str = field(default="see the model card", kw_only=True)
     verified: str = field(default="not run", kw_only=True)
     notes: str = field(default="", kw_only=True)
+
+    @property
+    def guided(self) -> bool:
+        """Whether the negative prompt acts: a guidance of 1 or less leaves it out."""
+        return self.guidance is None or self.guidance > 1
 
     def new(self, length: int, context: int) -> int:
         """New frames that a pass of ``length`` frames after ``context`` frames gives."""
@@ -202,6 +210,12 @@ class FamilySpec:
                 "is too few."
             )
         contexts = tuple(k for k in self.contexts if self.new(capped, k) > 0)
+        if not contexts:
+            raise InvalidInputError(
+                f"{self.name} gives no new frame in a pass of {capped} after "
+                f"{min(self.contexts)} context frames; num_frames={most} is too few. It needs at "
+                f"least {self.length(1, min(self.contexts))}."
+            )
         return evolve(
             self, grid=evolve(grid, most=capped, least=min(grid.least, capped)), contexts=contexts
         )

@@ -96,6 +96,15 @@ def by_class(name: str) -> tuple[FamilySpec, ...]:
     )
 
 
+def _rows_of(kind: type) -> tuple[FamilySpec, ...]:
+    """The rows of a class, or of the nearest class it inherits from."""
+    for parent in kind.__mro__:
+        rows = tuple(spec for spec in FAMILIES if spec.pipeline == parent.__name__)
+        if rows or parent.__name__ in REFUSED:
+            return by_class(parent.__name__)
+    return by_class(kind.__name__)
+
+
 def of(pipe: Any, name: str | None = None) -> FamilySpec:
     """The row of a pipeline, corrected by the pipeline's own configuration.
 
@@ -106,7 +115,7 @@ def of(pipe: Any, name: str | None = None) -> FamilySpec:
     Raises:
         InvalidInputError: It cannot continue a prefix, or is not in the table.
     """
-    rows = by_class(name or type(pipe).__name__)
+    rows = by_class(name) if name else _rows_of(type(pipe))
     for row in rows:
         if row.fits(pipe):
             return row.adapt(pipe, row)
