@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": ("phyrefine.cli.demo:demo", "The whole method on a small world: no GPU, no keys."),
     "run": ("phyrefine.cli.run:run", "Continue a video so that it obeys physics."),
     "replay": ("phyrefine.cli.replay:replay", "Decide a finished run again by other rules."),
+    "scorers": ("phyrefine.cli.scorers:scorers", "Compare rules on the clips of a finished run."),
     "report": ("phyrefine.cli.report:report", "Write the HTML page of a finished run."),
     "doctor": ("phyrefine.cli.doctor:doctor", "Check packages, GPU, keys, codecs and disk."),
     "backends": ("phyrefine.cli.backends:backends", "List the backends and their options."),

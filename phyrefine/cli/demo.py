@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -47,6 +48,7 @@ def demo(
     require("pymunk", extra="demo", feature="The demo")
     from phyrefine import report
     from phyrefine.cli.demo_scenes import demo_scenes
+    from phyrefine.cli.scorers import TRUE_SCORES
     from phyrefine.cli.tables import console
     from phyrefine.refine.convergence import default_policy
     from phyrefine.refiner import SelfRefiner
@@ -71,6 +73,8 @@ def demo(
             rows.append((sample, refinement, _show(sample, refinement, out / "demo")))
         else:
             screen.print(f"{sample.scenario.name}: {refinement.reason}")
+    kept = {str(sample.scenario.name): scores for sample, _, scores in rows}
+    (out / TRUE_SCORES).write_text(json.dumps(kept, indent=2) + "\n", "utf-8")
     _summary([(refinement, scores) for _, refinement, scores in rows])
     page = report.write_gallery(
         [refinement for _, refinement, _ in rows],
@@ -79,6 +83,7 @@ def demo(
         links=[f"{sample.scenario.name}/report.html" for sample, _, _ in rows],
     )
     screen.print(f"Run folder {out}. Open {page} in a browser; contact sheets lie beside it.")
+    screen.print(f"Compare rules on these clips: phyrefine scorers {out}")
     return 0 if len(rows) == len(samples) else 1
 
 
