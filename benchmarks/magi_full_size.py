@@ -84,7 +84,8 @@ def load(root: Path) -> dict:
 
     from phyrefine.magi.model.cache import Captions
     from phyrefine.magi.model.layout import Row
-    from phyrefine.magi.weights.checkpoint import find_layout, load_transformer
+    from phyrefine.magi.weights.checkpoint import load_transformer
+    from phyrefine.magi.weights.places import find_layout
 
     torch.set_num_threads(1)
     imported = peak()

@@ -14,6 +14,7 @@ from phyrefine.magi.model.layout import Row
 from phyrefine.magi.sampling.noise import chunk_noise
 from phyrefine.magi.sampling.sampler import Sampler, Savings
 from phyrefine.magi.text.captions import TextOptions, chunk_caption, null_caption, pack
+from phyrefine.magi.vae.tiling import Tiling
 
 VARIANT = "4.5B_distill"
 
@@ -26,6 +27,11 @@ def autoencoder_steps(setting: Setting) -> Iterator[Measurement]:
             yield f"decode 24 frames, {size}, {name}", partial(_decode, setting, size, dtype)
             if dtype == torch.bfloat16:
                 yield f"encode 72 frames, {size}, {name}", partial(_encode, setting, size, dtype)
+    for together in (1, 4, 16):
+        yield (
+            f"decode 24 frames, 480x832, {together} tiles at once",
+            partial(_decode, setting, "480x832", torch.bfloat16, Tiling(together=together)),
+        )
     yield "decode beside a pass, 480x832", partial(_beside, setting, "480x832")
 
 
@@ -35,8 +41,11 @@ def clip_steps(setting: Setting) -> Iterator[Measurement]:
     yield "sampler, view by view", partial(_clip, setting, "480x832", Savings(pack=False))
 
 
-def _decode(setting: Setting, size: str, dtype: torch.dtype) -> Record:
+def _decode(
+    setting: Setting, size: str, dtype: torch.dtype, tiling: Tiling | None = None
+) -> Record:
     vae = models.autoencoder(setting, dtype, setting.device)
+    vae.enable_tiling(tiling)
     height, width = models.size_of(size, setting)
     latents = torch.randn(1, 16, 6, height // 8, width // 8, device=setting.device)
 

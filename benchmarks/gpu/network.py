@@ -12,6 +12,7 @@ import torch
 from models import SIZES
 from steps import Measurement, Record, Setting
 
+from phyrefine.magi.model import tensor_cores
 from phyrefine.magi.model.layout import Row
 from phyrefine.magi.weights.memory import memory_named, stream_blocks
 
@@ -72,6 +73,7 @@ def steps(setting: Setting) -> Iterator[Measurement]:
     peak = functools.cache(partial(_peak, setting))
     for size in SIZES:
         yield f"one chunk, {size}", partial(_pass, bench, peak, BASE, size)
+    yield "one chunk, 480x832, sums by float32 products", partial(_without_sums, bench, peak)
     yield "where one chunk's time goes, 480x832", partial(_profile, bench)
     yield "all views of a step, 480x832", partial(_pass, bench, peak, BASE, "480x832", which="all")
     for backend in BACKENDS if setting.gpu else ON_CPU:
@@ -132,6 +134,16 @@ def _pass(
     rate = flops / found["s"]
     told = {"tflop": flops / 1e12, "tflops": rate / 1e12, "share_of_matmul_peak": rate / peak()}
     return found | told | memory | {"finite": finite}
+
+
+def _without_sums(bench: Bench, peak: Any) -> Record:
+    """The products that sum in float32 made as torch before 2.8 must: from float32 operands."""
+    given = tensor_cores.GIVES_SUMS
+    tensor_cores.GIVES_SUMS = False
+    try:
+        return _pass(bench, peak, BASE, "480x832")
+    finally:
+        tensor_cores.GIVES_SUMS = given
 
 
 def _backend(bench: Bench, peak: Any, backend: str, size: str) -> Record:

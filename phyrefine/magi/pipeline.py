@@ -16,6 +16,7 @@ from torch import Tensor
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.magi.config import SamplingConfig, Variant, check_passes, config_sections
+from phyrefine.magi.loading import Source, TextPlan, load_parts
 from phyrefine.magi.media import (
     Quirks,
     UInt8Array,
@@ -36,23 +37,14 @@ from phyrefine.magi.text.captions import (
     SpecialTokens,
     TextOptions,
     chunk_caption,
-    load_special_tokens,
     null_caption,
     pack,
 )
 from phyrefine.magi.text.encoder import TextEncoder
 from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
-from phyrefine.magi.weights.checkpoint import (
-    PIPELINE_FILE,
-    SPECIAL_TOKENS,
-    Layout,
-    download,
-    find_layout,
-    load_transformer,
-    load_vae,
-)
 from phyrefine.magi.weights.fingerprint import fingerprint
-from phyrefine.magi.weights.memory import Memory, Preset, memory_named, stream_blocks
+from phyrefine.magi.weights.memory import Memory, Preset, memory_named
+from phyrefine.magi.weights.places import PIPELINE_FILE, SPECIAL_TOKENS
 
 _SIZE_MULTIPLE = 16
 _RELEASE_TEXT = TextOptions()
@@ -111,6 +103,8 @@ class MagiPipeline:
         dtype: torch.dtype = torch.bfloat16,
         device: str | torch.device | None = None,
         memory: Preset | Memory = "fast",
+        vae: str | Path | None = None,
+        text_encoder: str | Path | None = None,
         special_tokens: str | Path | None = None,
         text: TextOptions = _RELEASE_TEXT,
         quirks: Quirks = _NO_QUIRKS,
@@ -123,13 +117,17 @@ class MagiPipeline:
         """Load the original checkpoint layout, or a folder from `save_pretrained`.
 
         Args:
-            path: A folder, or an id on the Hugging Face hub.
+            path: A folder in any layout of `phyrefine.magi.weights.places`, an official
+                configuration file, or an id on the Hugging Face hub.
             variant: ``4.5B_base``, ``4.5B_distill``, ``4.5B_distill_quant``, ``24B_...``.
             dtype: Dtype of transformer and autoencoder: bfloat16 as the release, float16 or
                 float32. What must stay float32 stays so.
             device: Where transformer and autoencoder run; by default the GPU if there is one.
             memory: ``fast``, ``balanced``, ``low``, or a `Memory`.
-            special_tokens: ``special_tokens.npz`` of the release, if not beside the weights.
+            vae: Folder of the autoencoder, if it does not lie with the weights.
+            text_encoder: Folder of the text encoder, likewise.
+            special_tokens: ``special_tokens.npz`` of the release, if not beside the weights;
+                ``"fetch"`` fetches it, which a model from the hub does by itself.
             text: Which special tokens are used.
             quirks: Behaviors of the original to keep.
             text_dtype: Dtype of the text encoder.
@@ -140,25 +138,21 @@ class MagiPipeline:
 
         Raises:
             InvalidInputError: A part is missing or does not fit the configuration.
+            ModelNotFoundError: The special tokens were to be fetched, and cannot be.
         """
-        root = Path(path)
-        if not root.exists():
-            root = download(str(path), variant, revision=revision, token=token)
-        layout = find_layout(root, variant)
         target = device or ("cuda" if torch.cuda.is_available() else "cpu")
         plan = memory_named(memory)
-        transformer, vae = _load_models(layout, dtype, plan, target)
-        encoder = TextEncoder.from_pretrained(
-            layout.text_encoder,
-            dtype=text_dtype,
-            device=text_device,
-            max_length=layout.variant.model.caption_max_length,
-            cache=text_cache,
-        )
-        tokens = load_special_tokens(special_tokens or layout.special_tokens, text)
-        parts = (transformer, vae, encoder, layout.variant)
+        source = Source(path, variant, vae, text_encoder, special_tokens, revision, token)
+        reading = TextPlan(text, text_dtype, text_device, text_cache)
+        parts = load_parts(source, dtype, plan, target, reading)
         return cls(
-            *parts, special_tokens=tokens, text=text, quirks=quirks, memory=plan, device=target
+            *parts.models,
+            parts.variant,
+            special_tokens=parts.special_tokens,
+            text=text,
+            quirks=quirks,
+            memory=plan,
+            device=target,
         )
 
     def save_pretrained(self, path: str | Path, special_tokens: str | Path | None = None) -> None:
@@ -304,6 +298,8 @@ class MagiPipeline:
         if not prompts:
             raise InvalidInputError("Give a prompt, or one for each chunk.")
         encoded = {prompt: self.text_encoder.encode(prompt) for prompt in dict.fromkeys(prompts)}
+        if self.memory.free_text_encoder:
+            self.text_encoder.release()
         captions = [null]
         for place in range(chunks):
             features, mask = encoded[prompts[min(place, len(prompts) - 1)]]
@@ -350,21 +346,3 @@ class MagiPipeline:
             return chunk.latents
         assert prefix is not None
         return torch.cat([prefix.to(chunk.latents), chunk.latents[:, :, 1:]], dim=2)
-
-
-def _load_models(
-    layout: Layout, dtype: torch.dtype, plan: Memory, target: str | torch.device
-) -> tuple[MagiTransformer3DModel, AutoencoderKLMagi]:
-    """The network, where the plan wants it, and the autoencoder on ``target``."""
-    home = "cpu" if plan.stream_blocks else target
-    if layout.original:
-        shape = layout.variant.model
-        transformer = load_transformer(layout.weights, shape, dtype=dtype, device=home)
-        vae = load_vae(layout.vae, dtype=dtype, device=target)
-    else:
-        saved = {"torch_dtype": dtype, "local_files_only": True}
-        transformer = MagiTransformer3DModel.from_pretrained(layout.weights, **saved).to(home)
-        vae = AutoencoderKLMagi.from_pretrained(layout.vae, **saved).to(target)
-    if plan.stream_blocks:
-        stream_blocks(transformer, target)
-    return transformer, vae

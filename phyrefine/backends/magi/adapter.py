@@ -120,6 +120,8 @@ class MagiGenerator:
         dtype: Any = None,
         device: Any = None,
         memory: Any = "fast",
+        vae: str | Path | None = None,
+        text_encoder: str | Path | None = None,
         special_tokens: str | Path | None = None,
         text: Any = None,
         quirks: Any = None,
@@ -130,17 +132,21 @@ class MagiGenerator:
         token: str | None = None,
         **settings: Any,
     ) -> Self:
-        """Load the original's layout, or a folder saved by ``MagiPipeline.save_pretrained``.
+        """Load weights in any layout that users of MAGI-1 have.
 
         Args:
-            path: A folder, or an id on the Hugging Face hub.
+            path: A folder in any layout of `phyrefine.magi.weights.places`, an official
+                configuration file, or an id on the Hugging Face hub.
             variant: ``4.5B_base``, ``4.5B_distill``, ``4.5B_distill_quant``, ``24B_...``; may be
                 left out when the folder holds one.
             dtype: ``"bfloat16"``, ``"float16"``, ``"float32"`` or a ``torch.dtype``; by default
                 bfloat16 on a GPU and float32 on the CPU.
             device: By default CUDA, else the CPU.
             memory: ``fast``, ``balanced``, ``low``, or a `phyrefine.magi.weights.memory.Memory`.
-            special_tokens: ``special_tokens.npz`` of the release, if not beside the weights.
+            vae: Folder of the autoencoder, if it does not lie with the weights.
+            text_encoder: Folder of the text encoder, likewise.
+            special_tokens: ``special_tokens.npz`` of the release, if not beside the weights;
+                ``"fetch"`` fetches it, which a model from the hub does by itself.
             text: `phyrefine.magi.text.captions.TextOptions`; by default the release's.
             quirks: `phyrefine.magi.media.Quirks`, or ``"original"`` for all of them.
             text_dtype: Dtype of the text encoder.
@@ -161,6 +167,8 @@ class MagiGenerator:
             dtype=dtype,
             device=device,
             memory=memory,
+            vae=vae,
+            text_encoder=text_encoder,
             special_tokens=special_tokens,
             text=text,
             quirks=quirks,
@@ -200,12 +208,12 @@ class MagiGenerator:
         parts = {
             "transformer": pipe.transformer,
             "vae": pipe.vae,
-            "text_encoder": pipe.text_encoder.model,
         }
         tokens = pipe.special_tokens
         switches = {
             "sampling": asdict(self._sampling),
             "text": asdict(pipe.text),
+            "text_encoder": pipe.text_encoder.identity,
             "quirks": asdict(pipe.quirks),
             "savings": asdict(pipe.memory.savings),
             "special_tokens": None if tokens is None else tokens.digest,

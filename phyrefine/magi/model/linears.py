@@ -68,8 +68,11 @@ class Fp8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out), in the input's dtype."""
         scale = self.smooth_scale[0] if self.smooth else self.input_scale
-        scaled = (x.float() / scale).clamp(-_FP8_MAX, _FP8_MAX)
-        rounded = scaled.to(torch.bfloat16).to(torch.float8_e4m3fn)
+        # The quotient is made in float32 and rounded as it is written; 448 is a bfloat16 value, so
+        # clamping afterwards gives the same.
+        scaled = torch.empty(x.shape, dtype=torch.bfloat16, device=x.device)
+        torch.div(x, scale, out=scaled)
+        rounded = scaled.clamp_(-_FP8_MAX, _FP8_MAX).to(torch.float8_e4m3fn)
         result = fp8_linear(rounded, self.weight[0], self.input_scale[0], self.weight_scale)
         return result.to(x.dtype)
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 _HALVES = (torch.bfloat16, torch.float16)
 # torch 2.8 and later can give out the float32 sums of a product of 16-bit operands.
-_GIVES_SUMS = hasattr(torch.ops.aten.mm, "dtype")
+GIVES_SUMS = hasattr(torch.ops.aten.mm, "dtype")
 # The first generation with fp8 tensor cores (Ada; Hopper is 9.0).
 _FP8_CAPABILITY = (8, 9)
 _FP8_MULTIPLE = 16
@@ -23,7 +23,7 @@ _ROWS = 1024
 
 def gives_sums(x: Tensor) -> bool:
     """Whether `linear_sums` can run where ``x`` lies."""
-    return _GIVES_SUMS and x.is_cuda
+    return GIVES_SUMS and x.is_cuda
 
 
 def linear_sums(x: Tensor, weight: Tensor) -> Tensor:

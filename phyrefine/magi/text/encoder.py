@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from phyrefine.magi.text.cleaning import clean_caption
 from phyrefine.magi.weights.fingerprint import fingerprint
 
 _KEPT_PROMPTS = 64
+_PLAIN_WORDS = "a ball falls"
 
 
 class TextEncoder:
@@ -29,6 +31,11 @@ class TextEncoder:
         max_length: Tokens a prompt is padded or cut to.
         cache: Folder for features of prompts seen before; by default they are kept in memory.
         identity: What tells the encoder's weights apart; features on disk belong to it.
+        reload: Gives the model again after `release`; without it the model is kept.
+
+    Attributes:
+        encoded: How often the model ran.
+        loaded: How often `reload` was called.
     """
 
     def __init__(
@@ -38,14 +45,16 @@ class TextEncoder:
         *,
         max_length: int = 800,
         cache: str | Path | None = None,
-        identity: str = "t5-v1_1-xxl",
+        identity: str | None = None,
+        reload: Callable[[], Any] | None = None,
     ) -> None:
         self.tokenizer = tokenizer
-        self.model = model
+        self._model: Any = model
+        self._reload = reload
         self.max_length = max_length
         self.folder = None if cache is None else Path(cache)
-        self.identity = identity
-        self.encoded = 0
+        self.identity = fingerprint(model) if identity is None else identity
+        self.encoded = self.loaded = 0
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
         # Streams of several threads share one encoder; tokenizers are not safe to share, and a
         # prompt that two of them need is encoded once.
@@ -71,15 +80,35 @@ class TextEncoder:
             cache: See the class.
 
         Raises:
-            InvalidInputError: There is no such folder.
+            InvalidInputError: There is no such folder, or its tokenizer knows no words.
         """
         if not Path(path).is_dir():
             raise InvalidInputError(f"There is no text encoder in {path}.")
         transformers = require("transformers", extra="magi", feature="MAGI-1's text encoder")
         tokenizer = transformers.AutoTokenizer.from_pretrained(path)
-        model = transformers.T5EncoderModel.from_pretrained(path, dtype=dtype).to(device).eval()
-        identity = fingerprint(model)
-        return cls(tokenizer, model, max_length=max_length, cache=cache, identity=identity)
+        _check_tokenizer(tokenizer, path)
+
+        def load() -> Any:
+            model = transformers.T5EncoderModel.from_pretrained(path, dtype=dtype)
+            return model.to(device).eval()
+
+        return cls(tokenizer, load(), max_length=max_length, cache=cache, reload=load)
+
+    @property
+    def model(self) -> Any:
+        """The T5 encoder, loaded again if it was released."""
+        with self._lock:
+            if self._model is None:
+                assert self._reload is not None
+                self._model = self._reload()
+                self.loaded += 1
+            return self._model
+
+    def release(self) -> None:
+        """Give the model's memory back until the next new prompt, if it can be loaded again."""
+        with self._lock:
+            if self._reload is not None:
+                self._model = None
 
     def encode(self, prompt: str) -> tuple[Tensor, Tensor]:
         """Features and mask of a prompt, cleaned first.
@@ -113,9 +142,10 @@ class TextEncoder:
             add_special_tokens=True,
             return_tensors="pt",
         )
-        device = self.model.device
+        model = self.model
+        device = model.device
         with torch.no_grad():
-            output = self.model(
+            output = model(
                 input_ids=tokens["input_ids"].to(device),
                 attention_mask=tokens["attention_mask"].to(device),
             )
@@ -140,3 +170,13 @@ class TextEncoder:
             return None
         digest = hashlib.sha256(f"{self.identity}\0{self.max_length}\0{text}".encode())
         return self.folder / f"{digest.hexdigest()}.safetensors"
+
+
+def _check_tokenizer(tokenizer: Any, path: str | Path) -> None:
+    """Refuse the empty tokenizer that transformers makes of a folder without its vocabulary."""
+    words = tokenizer(_PLAIN_WORDS, add_special_tokens=False)["input_ids"]
+    if not words or all(token == tokenizer.unk_token_id for token in words):
+        raise InvalidInputError(
+            f"The tokenizer in {path} knows no word of {_PLAIN_WORDS!r}, so every prompt would "
+            "read the same. Fetch spiece.model (or tokenizer.json) again."
+        )

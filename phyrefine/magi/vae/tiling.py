@@ -15,6 +15,9 @@ from torch import Tensor
 
 Tile = list[list[Tensor]]
 
+# One tile of 256 x 256 pixels and 12 frames is 3072 tokens, too few to keep a large GPU busy.
+GPU_TILES = 8
+
 
 @frozen
 class Tiling:
@@ -24,11 +27,18 @@ class Tiling:
         size: Height and width of a tile; ``None`` for no spatial tiling.
         frames: Frames of a tile; the release takes half a second, 12.
         overlap: Part of a tile shared with the next.
+        together: Tiles of one piece that go through the network at once; ``None`` takes
+            ``GPU_TILES`` on a GPU and one elsewhere.
     """
 
     size: int | None = 256
     frames: int = 12
     overlap: float = 0.25
+    together: int | None = None
+
+    def batch(self, device: torch.device) -> int:
+        """Tiles at once on a device."""
+        return self.together or (GPU_TILES if device.type == "cuda" else 1)
 
 
 @frozen
@@ -63,7 +73,7 @@ def encode_pieces(
         if tiling.size is None:
             yield encode(piece)[:, :, :keep]
         else:
-            tiles = _each_tile(piece, encode, axis)
+            tiles = _each_tile(piece, encode, axis, tiling.batch(piece.device))
             yield _blended(tiles, axis, blend_into="blended")[:, :, :keep]
 
 
@@ -89,7 +99,8 @@ def decode_pieces(
         if tiling.size is None:
             yield decode(piece)
         else:
-            yield _blended(_each_tile(piece, decode, axis), axis, blend_into="original")
+            tiles = _each_tile(piece, decode, axis, tiling.batch(piece.device))
+            yield _blended(tiles, axis, blend_into="original")
 
 
 def blend(previous: Tensor, tile: Tensor, extent: int, dim: int) -> Tensor:
@@ -109,15 +120,25 @@ def blend(previous: Tensor, tile: Tensor, extent: int, dim: int) -> Tensor:
     return torch.cat([faded.to(tile.dtype), rest], dim=dim)
 
 
-def _each_tile(piece: Tensor, run: Callable[[Tensor], Tensor], axis: _Axis) -> Tile:
+def _each_tile(piece: Tensor, run: Callable[[Tensor], Tensor], axis: _Axis, together: int) -> Tile:
+    """What ``run`` makes of every tile; tiles of one shape go through it ``together`` at a time."""
     height, width = piece.shape[-2:]
-    return [
-        [
-            run(piece[..., row : row + axis.tile, column : column + axis.tile])
-            for column in range(0, width, axis.stride)
-        ]
-        for row in range(0, height, axis.stride)
-    ]
+    rows, columns = range(0, height, axis.stride), range(0, width, axis.stride)
+    alike: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    cut = {
+        (r, c): piece[..., row : row + axis.tile, column : column + axis.tile]
+        for r, row in enumerate(rows)
+        for c, column in enumerate(columns)
+    }
+    for place, tile in cut.items():
+        alike.setdefault(tuple(tile.shape), []).append(place)
+    done: dict[tuple[int, int], Tensor] = {}
+    for places in alike.values():
+        for start in range(0, len(places), together):
+            batch = places[start : start + together]
+            made = run(torch.cat([cut[place] for place in batch]))
+            done.update(zip(batch, made.chunk(len(batch)), strict=True))
+    return [[done[r, c] for c in range(len(columns))] for r in range(len(rows))]
 
 
 def _blended(tiles: Tile, axis: _Axis, *, blend_into: Literal["blended", "original"]) -> Tensor:

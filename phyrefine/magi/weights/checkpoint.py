@@ -1,4 +1,4 @@
-"""Reading checkpoints: the original layout and our saved form."""
+"""Reading the weights of the original layout."""
 
 from __future__ import annotations
 
@@ -9,26 +9,17 @@ from typing import Any
 
 import attrs
 import torch
-from attrs import frozen
 from torch import Tensor, nn
 
-from phyrefine._optional import require
 from phyrefine.errors import InvalidInputError
-from phyrefine.magi.config import (
-    MagiConfig,
-    Variant,
-    parse_config,
-    read_config,
-    variant_named,
-)
+from phyrefine.magi.config import MagiConfig
 from phyrefine.magi.model.transformer import MagiTransformer3DModel
 from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
 from phyrefine.magi.vae.blocks import VaeShape
 from phyrefine.magi.weights.names import kept_in_float32, original_name
+from phyrefine.magi.weights.parts import VAE_WEIGHTS
 from phyrefine.magi.weights.tensors import read_tensors, weight_files
 
-PIPELINE_FILE = "magi_pipeline.json"
-SPECIAL_TOKENS = "special_tokens.npz"
 _MOST_NAMED = 8
 # Structural flags of the autoencoder that the release sets one way.
 _VAE_FLAGS = {
@@ -42,66 +33,6 @@ _VAE_FLAGS = {
     "use_rope": False,
     "use_final_proj": False,
 }
-
-
-@frozen
-class Layout:
-    """Where the parts of a model lie.
-
-    Attributes:
-        variant: Shape and sampling.
-        weights: Folder of the transformer's weights.
-        vae: Folder of the autoencoder.
-        text_encoder: Folder of the text encoder, tokenizer included.
-        special_tokens: ``special_tokens.npz``, if it is there.
-        original: The original's layout rather than ours.
-    """
-
-    variant: Variant
-    weights: Path
-    vae: Path
-    text_encoder: Path
-    special_tokens: Path | None
-    original: bool
-
-
-def find_layout(path: str | Path, variant: str | None = None) -> Layout:
-    """Find the parts of a model below a folder.
-
-    Args:
-        path: The root of the original repository's weights (with ``ckpt/`` or the folders
-            ``magi``, ``vae`` and ``t5``), or a folder saved by ``MagiPipeline.save_pretrained``.
-        variant: Folder name of the variant; may be left out when there is only one.
-
-    Raises:
-        InvalidInputError: A part is not there, or the variant has to be named.
-    """
-    root = Path(path)
-    if (root / PIPELINE_FILE).exists():
-        return _own_layout(root)
-    base = root / "ckpt" if (root / "ckpt").is_dir() else root
-    models = base / "magi"
-    if not models.is_dir():
-        raise InvalidInputError(
-            f"{root} holds no MAGI-1 model: neither {PIPELINE_FILE} (saved by this library) nor "
-            "the original's folders magi, vae and t5 (or ckpt/ with these)."
-        )
-    folder = models / (variant or _only_variant(models))
-    if not folder.is_dir():
-        raise InvalidInputError(f"There is no variant {variant!r} in {models}.")
-    config = folder / "config.json"
-    found = read_config(config) if config.exists() else variant_named(folder.name)
-    _check_weight_folder(folder, found)
-    homes = (root, base, root / "example" / "assets")
-    tokens = [home / SPECIAL_TOKENS for home in homes]
-    return Layout(
-        found,
-        folder / found.folder,
-        base / "vae",
-        base / "t5" / "t5-v1_1-xxl",
-        next((file for file in tokens if file.exists()), None),
-        original=True,
-    )
 
 
 def load_transformer(
@@ -162,7 +93,7 @@ def load_vae(
         model: AutoencoderKLMagi = AutoencoderKLMagi(**attrs.asdict(shape))
     expected = dict(model.state_dict())
     seen: set[str] = set()
-    for name, tensor in read_tensors(root / "diffusion_pytorch_model.safetensors"):
+    for name, tensor in read_tensors(root / VAE_WEIGHTS):
         if name in expected:
             target = tensor.to(device, dtype or tensor.dtype)
             _assign(model, name, target, root)
@@ -198,60 +129,6 @@ def parse_vae_config(config: dict[str, Any]) -> VaeShape:
         )
     except KeyError as error:
         raise InvalidInputError(f"The autoencoder's ddconfig lacks {error}.") from error
-
-
-def download(
-    repo: str, variant: str | None, *, revision: str | None = None, token: str | None = None
-) -> Path:
-    """Fetch the parts of one variant from the Hugging Face hub; gives the local folder."""
-    hub = require("huggingface_hub", extra="magi", feature="Downloading MAGI-1")
-    wanted = variant or "4.5B_base"
-    patterns = [
-        f"ckpt/magi/{wanted}/**",
-        "ckpt/vae/**",
-        "ckpt/t5/**",
-        PIPELINE_FILE,
-        "transformer/**",
-        "vae/**",
-        "text_encoder/**",
-        SPECIAL_TOKENS,
-    ]
-    folder = hub.snapshot_download(repo, revision=revision, token=token, allow_patterns=patterns)
-    return Path(folder)
-
-
-def _own_layout(root: Path) -> Layout:
-    saved = json.loads((root / PIPELINE_FILE).read_text(encoding="utf-8"))
-    variant = parse_config(saved["config"], name=saved["variant"])
-    tokens = root / SPECIAL_TOKENS
-    return Layout(
-        variant,
-        root / "transformer",
-        root / "vae",
-        root / "text_encoder",
-        tokens if tokens.exists() else None,
-        original=False,
-    )
-
-
-def _check_weight_folder(folder: Path, variant: Variant) -> None:
-    if (folder / variant.folder).is_dir():
-        return
-    present = sorted(f.name for f in folder.iterdir() if f.name.startswith("inference_weight"))
-    kind = "distilled" if variant.model.distilled else "base"
-    raise InvalidInputError(
-        f"The configuration of {folder} is for a {kind} model, whose weights lie in "
-        f"{variant.folder}; the folder holds {', '.join(present) or 'no weights'}. Use the "
-        "configuration that belongs to these weights (its fields distill, fp8_quant and "
-        "cfg_number)."
-    )
-
-
-def _only_variant(models: Path) -> str:
-    names = sorted(folder.name for folder in models.iterdir() if folder.is_dir())
-    if len(names) != 1:
-        raise InvalidInputError(f"Name the variant: {models} holds {', '.join(names) or 'none'}.")
-    return names[0]
 
 
 def _place(

@@ -24,18 +24,27 @@ class Memory:
         stream_blocks: Transformer blocks in host memory, each fetched while the one before
             computes.
         max_tokens: Tokens handled at once outside attention.
+        free_text_encoder: Give the text encoder's memory back once the prompts of a video are
+            encoded; a new prompt loads it again.
     """
 
     savings: Savings = field(factory=Savings)
     offload_cache: bool = False
     stream_blocks: bool = False
     max_tokens: int = 32768
+    free_text_encoder: bool = False
 
 
 _PRESETS: dict[str, Memory] = {
     "fast": Memory(),
-    "balanced": Memory(Savings(pack=False), offload_cache=True),
-    "low": Memory(Savings(pack=False), offload_cache=True, stream_blocks=True, max_tokens=8192),
+    "balanced": Memory(Savings(pack=False), offload_cache=True, free_text_encoder=True),
+    "low": Memory(
+        Savings(pack=False),
+        offload_cache=True,
+        stream_blocks=True,
+        max_tokens=8192,
+        free_text_encoder=True,
+    ),
 }
 
 

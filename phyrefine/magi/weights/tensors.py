@@ -32,6 +32,8 @@ _DTYPES = {
 }
 _INDEX = "model.safetensors.index.json"
 _SINGLE = "model.safetensors"
+# What git leaves in place of a large file until it is fetched.
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _LONGEST_HEADER = 100_000_000  # the format's own limit
 
 
@@ -76,6 +78,28 @@ def read_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
             position = last
 
 
+def file_fault(path: Path) -> str | None:
+    """What is wrong with a file of a checkpoint, told from its first bytes and its size."""
+    if not path.is_file():
+        return f"{path} is missing"
+    with path.open("rb") as stream:
+        start = stream.read(len(_POINTER))
+    if start == _POINTER:
+        return f"{path} is a git-lfs pointer, not the file itself (run: git lfs pull)"
+    size = path.stat().st_size
+    if not size:
+        return f"{path} is empty"
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with path.open("rb") as stream:
+            header, first = _header(stream, path)
+    except (InvalidInputError, ValueError) as error:
+        return str(error).rstrip(".")
+    wanted = first + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+    return None if size >= wanted else f"{path} ends {wanted - size} bytes too early"
+
+
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """Names and shapes of one file, from its header alone."""
     with _opened(path) as stream:
@@ -92,7 +116,12 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _header(stream: IO[bytes], path: Path) -> tuple[dict[str, Any], int]:
-    size = int.from_bytes(_read(stream, 8, path), "little")
+    start = _read(stream, 8, path)
+    if _POINTER.startswith(bytes(start)):
+        raise InvalidInputError(
+            f"{path} is a git-lfs pointer, not the file itself (run: git lfs pull)."
+        )
+    size = int.from_bytes(start, "little")
     if size > _LONGEST_HEADER:
         raise InvalidInputError(f"{path} is no safetensors file: its header claims {size} bytes.")
     header = json.loads(_read(stream, size, path))

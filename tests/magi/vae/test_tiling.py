@@ -89,3 +89,25 @@ def test_pieces_come_one_by_one():
     for _ in pieces:
         pass
     assert calls == first * 20
+
+
+@pytest.mark.parametrize("together", [2, 3, 16])
+def test_tiles_run_at_once_give_what_they_give_alone(together):
+    torch.manual_seed(0)
+    video = torch.randn(2, 3, 14, 36, 44)
+    alone, batches = Tiling(16, 12, 0.25), []
+
+    def encode(tiles):
+        batches.append(len(tiles) // 2)
+        return _pooled(tiles)
+
+    wanted = list(encode_pieces(video, _pooled, alone, 2, 4))
+    made = list(encode_pieces(video, encode, Tiling(16, 12, 0.25, together=together), 2, 4))
+    assert all(torch.equal(a, b) for a, b in zip(made, wanted, strict=True))
+    assert max(batches) == together if together < 6 else max(batches) > 1
+
+
+def test_one_tile_at_a_time_on_a_cpu_and_several_on_a_gpu():
+    assert Tiling().batch(torch.device("cpu")) == 1
+    assert Tiling().batch(torch.device("cuda")) > 1
+    assert Tiling(together=3).batch(torch.device("cuda")) == 3

@@ -10,8 +10,8 @@ import torch
 import zstandard
 from safetensors.torch import load_file, save_file
 
+from magi.fp8_networks import quantized_network
 from magi.goldens import DATA, MODELS, Call, error, read_json, transformer, variant
-from magi.model.test_linears import quantized_network
 from phyrefine.errors import InvalidInputError
 from phyrefine.magi.config import (
     VARIANTS,
@@ -22,14 +22,9 @@ from phyrefine.magi.config import (
     variant_named,
 )
 from phyrefine.magi.model.transformer import MagiTransformer3DModel
-from phyrefine.magi.weights.checkpoint import (
-    PIPELINE_FILE,
-    find_layout,
-    load_transformer,
-    load_vae,
-    parse_vae_config,
-)
+from phyrefine.magi.weights.checkpoint import load_transformer, load_vae, parse_vae_config
 from phyrefine.magi.weights.names import kept_in_float32, original_name, parameter_shapes
+from phyrefine.magi.weights.places import PIPELINE_FILE, find_layout
 from phyrefine.magi.weights.tensors import read_tensors, tensor_shapes, weight_files
 
 WEIGHTS = {model: DATA / model / "inference_weight" for model in MODELS}
