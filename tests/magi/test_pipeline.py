@@ -186,6 +186,18 @@ def test_memory_presets_change_rounding_alone(load, pipe, memory):
     assert difference.max() <= 1
 
 
+@pytest.mark.parametrize(("memory", "freed"), [("fast", False), ("balanced", True), ("low", True)])
+def test_the_text_encoder_is_freed_once_the_prompts_are_encoded(load, memory, freed):
+    pipe = load(memory=memory)
+    held = []
+    for prompt in ("a dot moves", "a dot moves", "a ball falls"):
+        next(iter(pipe.stream(Request(prompt, num_frames=24))))
+        held.append(pipe.text_encoder._model is not None)
+    assert held == [not freed] * 3
+    # The second prompt is known; the third loads the encoder again.
+    assert pipe.text_encoder.loaded == (1 if freed else 0)
+
+
 def test_decoding_never_holds_more_tiles_for_a_longer_video(load):
     """A decoder call sees one tile, whatever the length; calls grow with the chunks."""
     pipe, shapes = load(), []

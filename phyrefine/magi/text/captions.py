@@ -145,7 +145,8 @@ def load_special_tokens(path: str | Path | None, options: TextOptions) -> Specia
             "MAGI-1 was released with special tokens (high quality, duration) before every "
             "caption, and none are given: results will differ from the release's. Pass "
             "special_tokens='.../special_tokens.npz' (it lies in the original repository under "
-            "example/assets), or TextOptions(hq=False, duration=False) to do without.",
+            "example/assets) or special_tokens='fetch' to have it fetched, or "
+            "TextOptions(hq=False, duration=False) to do without.",
             MissingSpecialTokensWarning,
             stacklevel=3,
         )

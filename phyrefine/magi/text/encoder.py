@@ -175,8 +175,8 @@ class TextEncoder:
 def _check_tokenizer(tokenizer: Any, path: str | Path) -> None:
     """Refuse the empty tokenizer that transformers makes of a folder without its vocabulary."""
     words = tokenizer(_PLAIN_WORDS, add_special_tokens=False)["input_ids"]
-    if not words or all(token == tokenizer.unk_token_id for token in words):
+    if not words or tokenizer.unk_token_id in words:
         raise InvalidInputError(
-            f"The tokenizer in {path} knows no word of {_PLAIN_WORDS!r}, so every prompt would "
-            "read the same. Fetch spiece.model (or tokenizer.json) again."
+            f"The tokenizer in {path} does not know the words {_PLAIN_WORDS!r}, so prompts would "
+            "read alike. Fetch spiece.model (or tokenizer.json) again."
         )

@@ -51,7 +51,9 @@ def fetch_special_tokens(url: str = TOKENS_URL, *, required: bool = True) -> Pat
         ModelNotFoundError: They cannot be had; says where they lie.
     """
     hub = require("huggingface_hub", extra="magi", feature="Fetching MAGI-1's special tokens")
-    folder = Path(hub.cached_assets_path("phyrefine", "magi-1"))
+    folder = Path(
+        hub.cached_assets_path("phyrefine", "magi-1", assets_dir=hub.constants.HF_ASSETS_CACHE)
+    )
     file = folder / SPECIAL_TOKENS
     if file.exists():
         return file

@@ -113,7 +113,9 @@ def _original(root: Path, variant: str | None) -> Layout:
     config = folder / "config.json"
     found = read_config(config) if config.exists() else _named(folder, variant)
     _check_weight_folder(folder, found)
-    above = [folder, *folder.absolute().parents[:_LEVELS]]
+    above: Sequence[Path] = folder.absolute().parents[:_LEVELS]
+    if folder not in (root, root.parent):  # a tree was given: nothing outside it is taken
+        above = [home for home in above if home.is_relative_to(root.absolute())]
     homes = [root, root / "ckpt", root / "downloads", *above]
     return Layout(
         found,

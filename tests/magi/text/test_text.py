@@ -1,9 +1,11 @@
 """The T5 wrapper against stored features, and what it keeps."""
 
 import concurrent.futures
+import gc
 import shutil
 import threading
 import time
+import weakref
 
 import pytest
 import torch
@@ -113,3 +115,36 @@ def test_memory_is_bounded(encoder, monkeypatch):
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(InvalidInputError, match="no text encoder"):
         TextEncoder.from_pretrained(tmp_path / "nowhere")
+
+
+def test_a_tokenizer_without_its_vocabulary_is_refused(tmp_path):
+    """transformers makes an empty one of a folder without spiece.model, and says nothing."""
+    folder = tmp_path / FOLDER.name
+    shutil.copytree(FOLDER, folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).unlink()
+    with pytest.raises(InvalidInputError, match="does not know the words 'a ball falls'"):
+        TextEncoder.from_pretrained(folder)
+
+
+def test_a_released_model_comes_back_for_a_new_prompt_alone():
+    encoder = TextEncoder.from_pretrained(FOLDER)
+    identity = encoder.identity
+    first, _ = encoder.encode("A ball falls.")
+    gone = weakref.ref(encoder.model)
+    encoder.release()
+    gc.collect()
+    assert gone() is None
+    assert torch.equal(encoder.encode("A ball falls.")[0], first)
+    assert encoder.loaded == 0
+    fresh, _ = TextEncoder.from_pretrained(FOLDER).encode("A lamp moves.")
+    assert torch.equal(encoder.encode("A lamp moves.")[0], fresh)
+    assert (encoder.loaded, encoder.identity) == (1, identity)
+
+
+def test_a_model_of_ones_own_is_kept():
+    made = TextEncoder.from_pretrained(FOLDER)
+    own = TextEncoder(made.tokenizer, made.model)
+    own.release()
+    assert own.model is made.model
+    assert own.identity == made.identity
