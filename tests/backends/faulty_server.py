@@ -1,9 +1,11 @@
 """Faults on the wire, played by the loopback server in a scripted order."""
 
 import contextlib
+import heapq
 import re
 import socket
 import struct
+import threading
 import time
 
 from attrs import define, field
@@ -25,6 +27,75 @@ class FakeClock:
     def sleep(self, seconds):
         self.waits.append(seconds)
         self.time += seconds
+
+
+class TeamClock:
+    """A fake clock for several threads: time moves on when all of them sleep."""
+
+    def __init__(self, workers):
+        self.time, self.running = 1000.0, workers
+        self._sleepers, self._woken, self._count = [], set(), 0
+        self._changed = threading.Condition(threading.RLock())
+
+    def now(self):
+        return self.time
+
+    def sleep(self, seconds):
+        with self._changed:
+            self._count += 1
+            mine = self._count
+            heapq.heappush(self._sleepers, (self.time + seconds, mine))
+            self.leave()
+            while mine not in self._woken:
+                self._changed.wait(30)
+
+    def leave(self):
+        """One worker less is awake."""
+        with self._changed:
+            self.running -= 1
+            if self.running == 0 and self._sleepers:
+                self.time, name = heapq.heappop(self._sleepers)
+                self._woken.add(name)
+                self.running += 1
+                self._changed.notify_all()
+
+
+def team(count, work, clock):
+    """Runs ``work(index)`` in that many threads; gives results or exceptions, in order."""
+    results = [None] * count
+
+    def one(index):
+        try:
+            results[index] = work(index)
+        except Exception as error:
+            results[index] = error
+        finally:
+            clock.leave()
+
+    threads = [threading.Thread(target=one, args=(index,)) for index in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+class Quota:
+    """So many requests in so many seconds of a fake clock; a 429 as ``limit(seconds)`` beyond."""
+
+    def __init__(self, clock, requests, seconds, limit):
+        self.clock, self.most, self.seconds, self.limit = clock, requests, seconds, limit
+        self.passed, self.refused, self._lock = [], 0, threading.Lock()
+
+    def __call__(self, request):
+        with self._lock:
+            now = self.clock.now()
+            recent = [moment for moment in self.passed if moment > now - self.seconds]
+            if len(recent) < self.most:
+                self.passed.append(now)
+                return None
+            self.refused += 1
+            return self.limit(min(recent) + self.seconds - now)
 
 
 def _hang_up(handler, *, reset):

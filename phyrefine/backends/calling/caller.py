@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -17,7 +18,7 @@ from typing import Any, Generic, TypeVar
 from attrs import define, field
 
 from phyrefine.backends.calling.excerpt import shown
-from phyrefine.backends.calling.pacing import Pacer
+from phyrefine.backends.calling.pacing import Event, Pace, Pacer, Report
 from phyrefine.backends.calling.policy import (
     Clock,
     Done,
@@ -32,6 +33,11 @@ from phyrefine.types import Usage
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+
+# Shorter hints ("Retry-After: 0") do not say when to come back.
+SHORTEST_HINT = 0.1
+# So many limits of one call in a row are what several workers on a small quota meet.
+PATIENT_HITS = 3
 
 
 def _never(_: Fault) -> bool:
@@ -81,28 +87,32 @@ class Caller:
             try:
                 value = within(seconds, lambda limit=seconds: send(limit), discard)  # type: ignore[misc]
             except Exception as raised:  # noqa: BLE001 - foreign exceptions end here
-                fault = self._fault(raised)
+                fault = self._fault(raised, seconds)
                 call.note(fault)
                 if not call.may_go_on(fault, amend):
                     _raise(fault.error, raised)
             except BaseException:  # Ctrl-C
-                self.pacer.left()
+                call.report("left")
                 raise
             else:
-                self.pacer.answered()
+                call.report("answered")
                 return Done(value, call.tries, call.usage)
 
-    def _fault(self, raised: Exception) -> Fault:
+    def _fault(self, raised: Exception, seconds: float) -> Fault:
         if isinstance(raised, FaultSignalError):
             return raised.fault
         fault = self.classify(raised)
-        return fault if not isinstance(raised, OverdueError) else _overdue(fault, self.policy)
+        if not isinstance(raised, OverdueError):
+            return fault
+        return _overdue(fault, self.policy, seconds)
 
 
-def _overdue(fault: Fault, policy: Policy) -> Fault:
+def _overdue(fault: Fault, policy: Policy, seconds: float) -> Fault:
+    whole = seconds >= policy.timeout
+    which = "timeout=" if whole else f"retry_budget={policy.retry_budget:g}, of which this was left"
     error = BackendTimeoutError(
         f"{fault.error.provider}:{fault.error.model} sent no complete answer within "
-        f"{policy.timeout:g} s. Raise timeout=, or ask for less.",
+        f"{seconds:.3g} s. Raise {which}, or ask for less.",
         provider=fault.error.provider,
         model=fault.error.model,
     )
@@ -132,24 +142,52 @@ class _Call:
     began: float
     tries: int = 0
     excluded: float = 0.0
+    owed: float = 0.0
     usage: Usage = field(factory=Usage)
     retries: int = 0
+    limited: int = 0
+    worker: str = field(factory=lambda: uuid.uuid4().hex)
     kinds: Counter[tuple[str, str, str]] = field(factory=Counter)
 
     def enter(self) -> None:
         """Wait at the pacer, then count a try."""
         caller = self.caller
-        try:
-            self.excluded += caller.pacer.enter(
-                caller.clock,
-                patience=self.patience(),
-                outage=caller.policy.outage,
-                jitter=caller.jitter,
-            )
-        except BackendError as error:
-            error.attempts, error.usage = self.tries, self.usage
-            raise
+        while True:
+            pace = self.report("ready", patience=self.patience() + self.owed)
+            if pace.error is not None:
+                pace.error.attempts, pace.error.usage = self.tries, self.usage
+                raise pace.error
+            if pace.wait <= 0:
+                break
+            # Workers shall not come back together; and waiting for others is not this call's time.
+            wait = pace.wait * (1 + 0.1 * caller.jitter())
+            self._sleep(wait)
+            self.excluded += wait
+        self.excluded -= self.owed  # the wait that this call itself was told is its own
+        self.owed = 0.0
         self.tries += 1
+
+    def report(self, event: Event, **details: Any) -> Pace:
+        """Tell the pacer."""
+        caller, policy = self.caller, self.caller.policy
+        return caller.pacer.pace(
+            Report(
+                event,
+                self.worker,
+                caller.clock.now(),
+                budget=policy.retry_budget,
+                trip_after=policy.trip_after,
+                outage=policy.outage,
+                **details,
+            )
+        )
+
+    def _sleep(self, seconds: float) -> None:
+        try:
+            self.caller.clock.sleep(seconds)
+        except BaseException:  # Ctrl-C
+            self.report("left")
+            raise
 
     def patience(self) -> float:
         """Seconds left of the call's budget; pauses of the whole run do not count."""
@@ -169,14 +207,22 @@ class _Call:
         kind = (type(fault.error).__name__, fault.change or "", fault.detail)
         seen = self.kinds[kind]
         self.kinds[kind] += 1
-        if caller.pacer.fault(caller.clock, fault.error, fault.unwell, policy):
+        is_limited = isinstance(fault.error, RateLimitedError)
+        if not is_limited and self.report(
+            "unwell" if fault.unwell else "failed", error=fault.error
+        ).is_open:
             return True
         most = policy.max_retries if fault.retries is None else fault.retries
         if fault.change is not None:
             return seen < most and amend(fault)
-        if seen >= min(most, policy.max_retries) or self.retries >= policy.max_retries:
+        # A 429 that says when to come back costs time, not retries.
+        timed = is_limited and (fault.error.retry_after or 0) >= SHORTEST_HINT
+        if timed:
+            self.limited += 1
+        elif seen >= min(most, policy.max_retries) or self.retries >= policy.max_retries:
             return False
-        self.retries += 1
+        else:
+            self.retries += 1
         wait = self._wait(fault)
         if wait >= self.patience():
             _say_too_long(fault.error, wait, policy)
@@ -186,9 +232,9 @@ class _Call:
 
     def _wait(self, fault: Fault) -> float:
         policy, hint = self.caller.policy, fault.error.retry_after
-        if hint is not None and isinstance(fault.error, RateLimitedError):
-            return hint  # the pacer adds the jitter, for every worker its own
-        if hint is not None:
+        if isinstance(fault.error, RateLimitedError) and (hint or 0) >= SHORTEST_HINT:
+            return hint or 0.0  # the pacer's wait gets the jitter, for every worker its own
+        if hint is not None and hint >= SHORTEST_HINT:
             return hint * (1 + 0.1 * self.caller.jitter())
         if fault.at_once and self.retries == 1:
             return 0.0
@@ -196,13 +242,23 @@ class _Call:
         return ceiling * self.caller.jitter()
 
     def _pause(self, fault: Fault, wait: float) -> None:
-        name, most = f"{fault.error.provider}:{fault.error.model}", self.caller.policy.max_retries
-        why = "rate limited" if isinstance(fault.error, RateLimitedError) else str(fault.error)
-        logger.info("%s: %s, waiting %.0f s (%d/%d)", name, why, wait, self.retries, most)
-        if isinstance(fault.error, RateLimitedError):
-            self.caller.pacer.pause(self.caller.clock, wait, fault.error)
-        elif wait > 0:
-            self.caller.clock.sleep(wait)
+        name, policy = f"{fault.error.provider}:{fault.error.model}", self.caller.policy
+        if not isinstance(fault.error, RateLimitedError):
+            logger.info(
+                "%s: %s, waiting %.0f s (%d/%d)",
+                name, fault.error, wait, self.retries, policy.max_retries,
+            )  # fmt: skip
+            if wait > 0:
+                self._sleep(wait)
+            return
+        logger.info("%s: rate limited, waiting %.0f s", name, wait)
+        self.report("limited", error=fault.error, seconds=wait)
+        self.owed = wait
+        # Hit again and again, a call steps back further than it was told to.
+        step = policy.first_wait * 2 ** (self.limited - PATIENT_HITS)
+        grown = min(policy.longest_wait, step, self.patience() - wait)
+        if self.limited > PATIENT_HITS and grown > wait:
+            self._sleep(grown - wait)
 
 
 def _say_too_long(error: BackendError, wait: float, policy: Policy) -> None:

@@ -9,7 +9,7 @@ from faulty_server import FakeClock
 
 from phyrefine import errors
 from phyrefine.backends.calling.caller import Caller, within
-from phyrefine.backends.calling.pacing import Pacer
+from phyrefine.backends.calling.pacing import LocalPacer, Report
 from phyrefine.backends.calling.policy import Fault, FaultSignalError, OverdueError, Policy
 from phyrefine.types import Usage
 
@@ -19,6 +19,10 @@ def fault(kind=errors.OverloadedError, **more):
     unwell = more.pop("unwell", kind is errors.OverloadedError)
     error = kind("busy.", provider="p", model="m", retry_after=hint)
     return FaultSignalError(Fault(error, unwell=unwell, **more))
+
+
+def limited():
+    return errors.RateLimitedError("slow.", provider="p", model="m")
 
 
 class Line:
@@ -40,7 +44,7 @@ def caller(pacer=None, clock=None, jitter=0.0, **policy):
         return Fault(errors.ServerFaultError(f"{raised}", provider="p", model="m"))
 
     return Caller(
-        pacer or Pacer(), classify, Policy(**policy), clock or FakeClock(), jitter=lambda: jitter
+        pacer or LocalPacer(), classify, Policy(**policy), clock or FakeClock(), jitter=lambda: jitter
     )
 
 
@@ -52,7 +56,7 @@ class TestCircuit:
         assert clock.waits == [0.5, 1, 2, 4]
 
     def test_an_outage_pauses_the_call_and_does_not_fail_it(self, caplog):
-        pacer, clock, line = Pacer(), FakeClock(), Line("ok", *[fault()] * 7, "back")
+        pacer, clock, line = LocalPacer(), FakeClock(), Line("ok", *[fault()] * 7, "back")
         client = caller(pacer, clock, trip_after=3, jitter=0.5)
         assert client.call(line).value == "ok"
         done = client.call(line)
@@ -62,7 +66,7 @@ class TestCircuit:
         assert "failed 3 times in a row" in caplog.text
 
     def test_an_outage_that_lasts_ends_in_the_fault(self):
-        pacer, clock = Pacer(), FakeClock()
+        pacer, clock = LocalPacer(), FakeClock()
         client = caller(pacer, clock, trip_after=3, outage=100)
         client.call(Line("ok"))
         line = Line(fault())
@@ -73,7 +77,7 @@ class TestCircuit:
         assert clock.now() - 1000 >= 100
 
     def test_after_an_outage_calls_fail_at_once_but_for_probes(self):
-        pacer, clock = Pacer(), FakeClock()
+        pacer, clock = LocalPacer(), FakeClock()
         client = caller(pacer, clock, trip_after=3, outage=100, max_retries=0)
         client.call(Line("ok"))
         line = Line(fault())
@@ -89,28 +93,26 @@ class TestCircuit:
         assert client.call(Line("and again")).value == "and again"
 
     def test_an_interrupted_probe_leaves_the_gate_to_others(self):
-        pacer, clock = Pacer(), FakeClock()
+        pacer, clock = LocalPacer(), FakeClock()
         client = caller(pacer, clock, trip_after=1, outage=100, max_retries=0)
         client.call(Line("ok"))
-        pacer.fault(clock, fault().fault.error, True, client.policy)
-        assert pacer._open_since is not None
+        pacer.pace(Report("unwell", "w", clock.now(), fault().fault.error, trip_after=1))
+        assert pacer._circuit.open_since is not None
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("phyrefine.backends.calling.caller.within", _interrupted)
             with pytest.raises(KeyboardInterrupt):
                 client.call(Line("never asked"))
         assert client.call(Line("ok")).value == "ok"
-        assert pacer._open_since is None
+        assert pacer._circuit.open_since is None
 
     def test_one_worker_probes_while_the_others_wait(self):
-        pacer, clock = Pacer(), FakeClock()
-        policy = Policy(trip_after=1)
-        pacer.answered()
-        pacer.fault(clock, fault().fault.error, True, policy)
-        clock.time += 20
-        assert pacer._next_wait(clock.now(), 300, 900) == (0.0, True)
-        assert pacer._next_wait(clock.now(), 300, 900) == (1.0, True)
-        pacer.answered()
-        assert pacer._next_wait(clock.now(), 300, 900) == (0.0, False)
+        pacer, error = LocalPacer(), fault().fault.error
+        pacer.pace(Report("answered", "a", 0))
+        assert pacer.pace(Report("unwell", "a", 0, error, trip_after=1)).is_open
+        assert pacer.pace(Report("ready", "a", 20)).wait == 0
+        assert pacer.pace(Report("ready", "b", 20)).wait == 1
+        pacer.pace(Report("answered", "a", 20))
+        assert pacer.pace(Report("ready", "b", 20)).wait == 0
 
 
 def _interrupted(*_):
@@ -119,17 +121,17 @@ def _interrupted(*_):
 
 class TestRateLimit:
     def test_a_429_holds_every_worker_of_the_model(self):
-        pacer, clock = Pacer(), FakeClock()
+        pacer, clock = LocalPacer(), FakeClock()
         hit = caller(pacer, clock)
         hit.call(Line(fault(errors.RateLimitedError, retry_after=17), "ok"))
         assert clock.waits == [17]
-        pacer.pause(clock, 17, errors.RateLimitedError("slow.", provider="p", model="m"))
+        pacer.pace(Report("limited", "other", clock.now(), limited(), seconds=17))
         other = caller(pacer, clock, jitter=0.5)
         other.call(Line("ok"))
         assert clock.waits[1:] == pytest.approx([17 * 1.05])
 
     def test_real_threads_wait_too_and_do_not_come_back_together(self):
-        pacer, sent, lock = Pacer(), [], threading.Lock()
+        pacer, sent, lock = LocalPacer(), [], threading.Lock()
         first = threading.Event()
 
         def send(limit):
@@ -157,8 +159,8 @@ class TestRateLimit:
         assert min(sent[1:]) - sent[0] >= 0.29
 
     def test_a_pause_longer_than_the_budget_is_no_wait(self):
-        pacer, clock = Pacer(), FakeClock()
-        pacer.pause(clock, 1000, errors.RateLimitedError("slow.", provider="p", model="m"))
+        pacer, clock = LocalPacer(), FakeClock()
+        pacer.pace(Report("limited", "other", clock.now(), limited(), seconds=1000))
         line = Line("ok")
         with pytest.raises(errors.RateLimitedError, match="paused for 1000 s more"):
             caller(pacer, clock).call(line)
@@ -208,7 +210,7 @@ class TestCtrlC:
                 raise plays[where]
             hold.wait(60)
 
-        pacer = Pacer()
+        pacer = LocalPacer()
         client = Caller(pacer, lambda _: None, Policy())
         press = (threading.main_thread().ident, signal.SIGINT)
         alarm = threading.Timer(0.3, signal.pthread_kill, press)
