@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from phyrefine._thoughts import without_thoughts
 from phyrefine.errors import BadOutputError
 from phyrefine.types import Prediction, Violation
 
@@ -18,39 +19,41 @@ T = TypeVar("T")
 # More than this of one reply is a runaway model.
 MAX_CHARACTERS = 40_000
 MAX_VIOLATIONS = 30
-_FENCE = re.compile(r"```[\w-]*\s*\n?(.*?)```", re.DOTALL)
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 _JSON_WORDS = re.compile(r"\b(?:true|false|null)\b")
 _PYTHON = {"true": "True", "false": "False", "null": "None"}
-_THINKING = re.compile(r"<think>.*?</think>", re.DOTALL | re.IGNORECASE)
+# A reply with more braces than this is code or noise: only its end is searched.
+MAX_BRACES = 500
 
 
 def clean_text(text: str) -> str:
     """Without control characters, lone surrogates, byte order marks and thinking blocks."""
-    text = _THINKING.sub("", text[:MAX_CHARACTERS])
+    text = without_thoughts(text.lstrip("\ufeff"))
     kept = (
         char
-        for char in text.lstrip("\ufeff")
+        for char in text[:MAX_CHARACTERS]
         if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs", "Co")
     )
     return "".join(kept).strip()
 
 
-def read_object(text: str) -> dict[str, Any]:
+def read_object(text: str, *needs: str) -> dict[str, Any]:
     """The JSON object in a reply: fences, prose around it, trailing commas are forgiven.
+
+    Where there are several, the last one that has all keys of ``needs`` counts; if none has, the
+    last of those that have most of them.
 
     Raises:
         BadOutputError: There is none.
     """
     text = clean_text(text)
-    fenced = _FENCE.search(text)
-    for candidate in filter(None, (text, fenced and fenced.group(1), _outermost(text))):
-        found = _loads(candidate)
-        if isinstance(found, list) and len(found) == 1:
-            found = found[0]
-        if isinstance(found, dict):
-            return found
-    raise BadOutputError(f"No JSON object in the reply {_short(text)!r}.", raw=text)
+    whole = _loads(text)
+    if isinstance(whole, list) and len(whole) == 1:
+        whole = whole[0]
+    found = [whole] if isinstance(whole, dict) else _objects(text)
+    if not found:
+        raise BadOutputError(f"No JSON object in the reply {_short(text)!r}.", raw=text)
+    return max(reversed(found), key=lambda item: len(item.keys() & set(needs)))
 
 
 def _loads(text: str) -> Any:
@@ -65,9 +68,36 @@ def _loads(text: str) -> Any:
         return None
 
 
-def _outermost(text: str) -> str | None:
-    start, end = text.find("{"), text.rfind("}")
-    return text[start : end + 1] if 0 <= start < end else None
+def _objects(text: str) -> list[dict[str, Any]]:
+    """The outermost objects in a text, in order; braces that hold none are passed over."""
+    starts = [found.start() for found in re.finditer(r"\{", text)][-MAX_BRACES:]
+    objects, reached = [], 0
+    for start in starts:
+        if start < reached:
+            continue
+        end = _closing(text, start)
+        found = _loads(text[start:end]) if end is not None else None
+        if isinstance(found, dict):
+            objects.append(found)
+            reached = end or reached
+    return objects
+
+
+def _closing(text: str, start: int) -> int | None:
+    """Where the brace that opens at ``start`` is closed, strings passed over."""
+    depth, inside, index = 0, False, start
+    while index < len(text):
+        char = text[index]
+        if char == "\\" and inside:
+            index += 1
+        elif char == '"':
+            inside = not inside
+        elif not inside:
+            depth += (char == "{") - (char == "}")
+            if depth == 0:
+                return index + 1
+        index += 1
+    return None
 
 
 def _short(text: str) -> str:
@@ -127,7 +157,7 @@ def read_prediction(text: str) -> Prediction:
     Raises:
         BadOutputError: No object, or no prediction in it.
     """
-    reply = read_object(text)
+    reply = read_object(text, "prediction", "events")
     events = reply.get("events") or []
     if not isinstance(events, list):
         raise BadOutputError(f'"events" should be a list, not {type(events).__name__}.')
@@ -152,7 +182,7 @@ def read_critique(text: str, *, seam: float) -> tuple[str, tuple[Violation, ...]
     Raises:
         BadOutputError: No object, no corrected description, or violations of the wrong shape.
     """
-    reply = read_object(text)
+    reply = read_object(text, "violations", "corrected")
     listed = reply.get("violations")
     if listed is None:
         raise BadOutputError('The key "violations" is missing; an empty list means none.')
@@ -191,7 +221,7 @@ def read_prompt(text: str) -> tuple[str, str]:
     """
     text = clean_text(text)
     try:
-        reply = read_object(text)
+        reply = read_object(text, "prompt")
     except BadOutputError:
         if text.startswith(("{", "[", "```")):
             raise
@@ -210,7 +240,7 @@ def read_score(text: str) -> float:
     Raises:
         BadOutputError: None, or out of range.
     """
-    found = number(read_object(text).get("score"), "score")
+    found = number(read_object(text, "score").get("score"), "score")
     if found is None or not 0 <= found <= 10:
         raise BadOutputError(f'"score" should lie in 0..10, not {found!r}.')
     return found
@@ -222,7 +252,7 @@ def read_winner(text: str) -> str:
     Raises:
         BadOutputError: Anything else.
     """
-    said = str(read_object(text).get("winner", "")).strip().lower()
+    said = str(read_object(text, "winner").get("winner", "")).strip().lower()
     said = said.removeprefix("video ").strip()
     if said in ("tie", "equal", "neither", "both"):
         return "tie"

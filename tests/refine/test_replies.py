@@ -22,6 +22,22 @@ def test_reads_objects_however_they_are_wrapped(text):
     assert replies.read_object(text) == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'First {"score": 3}, then better: {"score": 7}',
+        '{"score": 3}\n{"score": 7}',
+        'Use {braces} and {"other": 1}. {"score": 7} Is {that} fine? {"comment": "yes"}',
+        'A set {1, 2} of balls {x: y} {"score": 7}',
+        '```json\n{"score": 7}\n```\nwhere {score} is from 0 to 10',
+        '{"draft": {"score": 1}} {"score": 7, "why": "it says \\"}\\" and {"}',
+        "thoughts with {braces} </think> {'score': 7,}",
+    ],
+)
+def test_of_several_objects_the_last_that_fits_counts(text):
+    assert replies.read_score(text) == 7
+
+
 @pytest.mark.parametrize("text", ["", "no json", "[1, 2]", "{broken", "null"])
 def test_refuses_what_holds_no_object(text):
     with pytest.raises(BadOutputError) as caught:

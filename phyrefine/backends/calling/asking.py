@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from attrs import define, evolve, field, frozen, validators
 
 from phyrefine.backends.calling.caller import Caller
-from phyrefine.backends.calling.excerpt import ANSWER_CHARS, tidy, without_thoughts
+from phyrefine._thoughts import without_thoughts
+from phyrefine.backends.calling.excerpt import ANSWER_CHARS, tidy
 from phyrefine.backends.calling.faults import Reply
 from phyrefine.backends.calling.models import is_same_model, substituted
 from phyrefine.backends.calling.pacing import pacer_of

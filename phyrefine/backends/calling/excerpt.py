@@ -16,18 +16,12 @@ ANSWER_CHARS = 100_000
 
 _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^<>]*>", re.IGNORECASE | re.DOTALL)
 _DATA = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[\w+/=-]*|[\w+/=-]{400,}")
-_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff]|[\ud800-\udfff]")
 
 
 def tidy(text: str) -> str:
     """``text`` without control characters, byte order marks and lone surrogates."""
     return _CONTROL.sub("", text.replace("\r\n", "\n"))
-
-
-def without_thoughts(text: str) -> str:
-    """``text`` without what a reasoning model thought aloud in front of its answer."""
-    return _THOUGHTS.sub("", text)
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
+from phyrefine._thoughts import without_thoughts
 from phyrefine.backends.calling.asking import plain_text, truncated
-from phyrefine.backends.calling.excerpt import without_thoughts
 from phyrefine.backends.calling.faults import (
     Reply,
     cut_answer,

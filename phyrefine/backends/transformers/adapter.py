@@ -16,8 +16,9 @@ from typing import Any, Literal
 from attrs import evolve, field, frozen, validators
 
 from phyrefine._optional import require
+from phyrefine._thoughts import without_thoughts
 from phyrefine.backends.calling.asking import checked
-from phyrefine.backends.calling.excerpt import excerpt, tidy, without_thoughts
+from phyrefine.backends.calling.excerpt import excerpt, tidy
 from phyrefine.backends.calling.media import frame_count, shown_frames
 from phyrefine.backends.calling.wording import (
     schema_request,

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from phyrefine.backends.calling import models
-from phyrefine.backends.calling.excerpt import excerpt, shown, tidy, without_thoughts
+from phyrefine.backends.calling.excerpt import excerpt, shown, tidy
 from phyrefine.backends.calling.hints import wait_hint
 from phyrefine.backends.calling.service import Service, hide_headers
 
@@ -87,8 +87,6 @@ def test_foreign_text_is_short_printable_and_without_media():
     assert len(excerpt("word " * 999)) == 200
     assert shown("A" * 5000) == "[data]"
     assert tidy("line\r\nnext\x07") == "line\nnext"
-    assert without_thoughts("<think>hm</think>\n{}") == "{}"
-    assert without_thoughts("{} <think>hm</think>") == "{} <think>hm</think>"
 
 
 def test_addresses_and_headers_lose_their_secrets():
