@@ -1,18 +1,23 @@
 """Takes a reasoning model's thoughts out of its text, so that they never become a prompt.
 
-Servers with a reasoning parser send thoughts apart. Others send them in front of the answer, between
-tags of the model's own; often without the opening tag, which stands in the prompt's template.
+Servers with a reasoning parser send thoughts apart. Others send them in front of the answer,
+between tags of the model's own; often without the opening tag, which the prompt's template holds.
 """
 
 from __future__ import annotations
 
 import re
 
-_WORD = r"[\w:.-]*(?:think|thought|reason|reflect|analys|scratch|deliberat|monologue|rationale)[\w:.-]*"
+_WORD = (
+    r"[\w:.-]*(?:think|thought|reason|reflect|analys|scratch|deliberat|monologue|rationale)[\w:.-]*"
+)
 # Each pair: how thoughts open, how they close.
 _PAIRS = (
     (rf"<\s*{_WORD}\s*>", rf"<\s*/\s*{_WORD}\s*>"),  # <think>, <thinking>, <seed:think>
-    (r"\[\s*(?:think|reason)\w*\s*\]", r"\[\s*/\s*(?:think|reason)\w*\s*\]"),  # [THINK] of Magistral
+    (
+        r"\[\s*(?:think|reason)\w*\s*\]",
+        r"\[\s*/\s*(?:think|reason)\w*\s*\]",
+    ),  # [THINK] of Magistral
     (  # <|begin_of_thought|>, <|START_THINKING|>, <|/think|>
         r"<\|\s*(?:(?:begin|start)[_-](?:of[_-])?)?(?:think|thought|reason)\w*\s*\|>",
         r"<\|\s*(?:end[_-](?:of[_-])?|/\s*)(?:think|thought|reason)\w*\s*\|>",

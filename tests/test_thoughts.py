@@ -31,10 +31,14 @@ THOUGHTS = 'Okay, the user wants a prompt. Let me think {"prompt": "no"} about g
         f"<|begin_of_thought|>{THOUGHTS}<|end_of_thought|>\n{ANSWER}",
         f"<|channel>thought\n{THOUGHTS}<channel|>{ANSWER}",
         f"<unused94>thought\n{THOUGHTS}<unused95>{ANSWER}",
-        f"<|channel|>analysis<|message|>{THOUGHTS}<|end|><|start|>assistant<|channel|>final"
-        f"<|message|>{ANSWER}<|return|>",
-        f"<|channel|>analysis<|message|>{THOUGHTS}<|end|><|start|>assistant<|channel|>final "
-        f"<|constrain|>json<|message|>{ANSWER}",
+        (
+            f"<|channel|>analysis<|message|>{THOUGHTS}<|end|><|start|>assistant<|channel|>final"
+            f"<|message|>{ANSWER}<|return|>"
+        ),
+        (
+            f"<|channel|>analysis<|message|>{THOUGHTS}<|end|><|start|>assistant<|channel|>final "
+            f"<|constrain|>json<|message|>{ANSWER}"
+        ),
         f"analysisThe user wants it. {THOUGHTS}assistantfinal{ANSWER}",
         f"<think>{THOUGHTS}</think><answer>{ANSWER}</answer>",
         f"<answer>{ANSWER}</answer>",

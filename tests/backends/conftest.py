@@ -3,6 +3,7 @@
 import pytest
 from faulty_server import FakeClock
 
+from phyrefine.backends.calling.learned import forget_learned
 from phyrefine.backends.calling.pacing import forget_pacers
 from phyrefine.backends.loopback import Loopback
 from phyrefine.backends.loopback.rehearsal import rehearse
@@ -20,6 +21,7 @@ def shared_server():
 def server(shared_server):
     """The shared server, as new."""
     forget_pacers()
+    forget_learned()
     shared_server.reply, shared_server.interfere = rehearse, lambda _: None
     shared_server.processing_polls, shared_server.failed = 0, None
     shared_server.requests.clear()

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from attrs import define, evolve, field, frozen, validators
 
-from phyrefine.backends.calling.caller import Caller
 from phyrefine._thoughts import without_thoughts
+from phyrefine.backends.calling.caller import Caller
 from phyrefine.backends.calling.excerpt import ANSWER_CHARS, tidy
-from phyrefine.backends.calling.faults import Reply
-from phyrefine.backends.calling.models import is_same_model, substituted
-from phyrefine.backends.calling.pacing import pacer_of
+from phyrefine.backends.calling.pacing import Pacer, pacer_of
 from phyrefine.backends.calling.policy import Clock, Done, Fault, Policy, SystemClock
 from phyrefine.backends.calling.service import Service
-from phyrefine.errors import BadRequestError, InvalidInputError, TruncatedError
+from phyrefine.errors import InvalidInputError, TruncatedError
 from phyrefine.types import Answer, Usage
 
 logger = logging.getLogger(__name__)
@@ -45,6 +41,40 @@ class Sampling:
     thinking: str | int | None = None
 
 
+class Portable:
+    """Goes to another process by being made anew there, with the same arguments.
+
+    Keys from the environment do not travel; the other process has its own.
+    """
+
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Note the arguments."""
+        made = super().__new__(cls)
+        made._made_with = args, options
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made anew from the arguments.
+
+        Raises:
+            InvalidInputError: Around a client of the user's, which cannot travel.
+        """
+        args, options = self._made_with
+        for name in ("client", "http_client"):
+            if options.get(name) is not None:
+                raise InvalidInputError(
+                    f"{type(self).__name__}({name}=...) cannot go to another process: give it "
+                    "base_url=, headers= and the like instead, and it makes its client there."
+                )
+        return _remade, (type(self), args, options)
+
+
+def _remade(kind: type[T], args: tuple[Any, ...], options: dict[str, Any]) -> T:
+    return kind(*args, **options)
+
+
 @define
 class Patience:
     """Keyword arguments that every API adapter shares, turned into a caller.
@@ -55,6 +85,8 @@ class Patience:
         retry_budget: Seconds one call may take, tries and waits together.
         outage: Longest pause in seconds when the service is down; 0 never pauses.
         clock: For the waits; tests bring their own.
+        pacer: Decides when requests go out, see :mod:`phyrefine.backends.calling.pacing`; by
+            default the one that all clients of the model share.
     """
 
     timeout: float = Policy().timeout
@@ -62,9 +94,17 @@ class Patience:
     retry_budget: float = Policy().retry_budget
     outage: float = Policy().outage
     clock: Clock = field(factory=SystemClock)
+    pacer: Pacer | None = None
 
-    def caller(self, service: Service, classify: Callable[[Exception], Fault]) -> Caller:
+    def caller(
+        self, service: Service, classify: Callable[[Exception], Fault], *, about: str | None = None
+    ) -> Caller:
         """A caller at the pacer that all clients of the model share.
+
+        Args:
+            service: Who is asked.
+            classify: Turns any exception of a try into a fault.
+            about: What else than the model is asked, with a pacer of its own: ``"files"``.
 
         Raises:
             InvalidInputError: A value out of range.
@@ -76,7 +116,8 @@ class Patience:
             retry_budget=self.retry_budget,
             outage=self.outage,
         )
-        pacer = pacer_of(service.provider, service.endpoint, service.model)
+        shared = pacer_of(service.provider, service.endpoint, about or service.model)
+        pacer = shared if self.pacer is None or about else self.pacer
         return Caller(pacer, classify, policy, self.clock)
 
 
@@ -115,36 +156,6 @@ def plain_text(text: str, service: Service) -> str:
     return tidy(without_thoughts(text)[:ANSWER_CHARS])
 
 
-@define
-class Observed:
-    """What a client has learned about its service so far.
-
-    Attributes:
-        dropped: Parameters the service does not take.
-        models: Models that answered.
-    """
-
-    dropped: set[str] = field(factory=set)
-    models: set[str] = field(factory=set)
-
-    def drop(self, name: str, service: Service) -> bool:
-        """Leave a parameter out from now on; ``False`` if it is out already."""
-        if name in self.dropped:
-            return False
-        self.dropped.add(name)
-        logger.warning("%s does not take %s; it is left out from now on", service.model, name)
-        return True
-
-    def answered_by(self, model: str | None, service: Service) -> None:
-        """Warn once when another model answered than was asked."""
-        if model is None or model in self.models:
-            return
-        self.models.add(model)
-        if not is_same_model(service.model, model):
-            text = substituted(service.provider, service.model, service.words(model))
-            warnings.warn(text, UserWarning, stacklevel=3)
-
-
 def truncated(service: Service, text: str, usage: Usage, limit: int) -> Fault:
     """The output limit cut the answer, or thinking used all of it."""
     if text.strip():
@@ -156,25 +167,3 @@ def truncated(service: Service, text: str, usage: Usage, limit: int) -> Fault:
         )
     error = service.error(TruncatedError, what, partial=plain_text(text, service))
     return Fault(error, retries=1, change="longer", usage=usage)
-
-
-def parameter_fault(reply: Reply, fault: Fault, sent: Mapping[str, str], service: Service) -> Fault:
-    """``fault``, or the news that a parameter we sent is not taken.
-
-    Args:
-        reply: The error answer.
-        fault: What it looks like without a closer look.
-        sent: Parameters in the request, each with a pattern that names it.
-        service: Who answered.
-    """
-    param = str(reply.error.get("param") or "")
-    text = f"{param} {reply.message}"
-    is_candidate = type(fault.error) is BadRequestError or reply.status in (500, 501)
-    if not is_candidate:
-        return fault
-    for name, pattern in sent.items():
-        if re.search(pattern, text, re.IGNORECASE):
-            message = f"{service.title} does not take {name}: {service.words(reply.message)}."
-            error = service.error(BadRequestError, message, status=reply.status)
-            return Fault(error, retries=1, change="parameter", detail=name, usage=fault.usage)
-    return fault

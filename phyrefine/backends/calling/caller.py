@@ -203,14 +203,15 @@ class _Call:
 
     def may_go_on(self, fault: Fault, amend: Callable[[Fault], bool]) -> bool:
         """Wait, change or give up."""
-        caller, policy = self.caller, self.caller.policy
+        policy = self.caller.policy
         kind = (type(fault.error).__name__, fault.change or "", fault.detail)
         seen = self.kinds[kind]
         self.kinds[kind] += 1
         is_limited = isinstance(fault.error, RateLimitedError)
-        if not is_limited and self.report(
-            "unwell" if fault.unwell else "failed", error=fault.error
-        ).is_open:
+        if (
+            not is_limited
+            and self.report("unwell" if fault.unwell else "failed", error=fault.error).is_open
+        ):
             return True
         most = policy.max_retries if fault.retries is None else fault.retries
         if fault.change is not None:

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable
 
-from phyrefine._secrets import scrub
+from phyrefine._secrets import SHORTEST_SECRET, scrub
 
 EXCERPT_CHARS = 200
 # Of a foreign exception in a traceback: some servers echo the whole request, frames included.
@@ -27,7 +27,7 @@ def tidy(text: str) -> str:
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """``text`` with every secret replaced by ``***``."""
     for secret in secrets:
-        if secret:
+        if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "***")
     return text
 

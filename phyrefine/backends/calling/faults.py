@@ -1,22 +1,17 @@
-"""What went wrong, as an error that says what to do and whether to try again.
-
-Foreign exceptions are told apart by module and class name, not by importing the HTTP library an
-SDK happens to stand on: it changed from httpx to httpx2 within one major version.
-"""
+"""What an error answer means, as an error that says what to do and whether to try again."""
 
 from __future__ import annotations
 
 import json
 import re
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve, frozen
 
-from phyrefine.backends.calling.hints import error_details, wait_hint
+from phyrefine.backends.calling.hints import error_details, output_limit, wait_hint
 from phyrefine.backends.calling.models import alternatives
-from phyrefine.backends.calling.policy import Fault, OverdueError
+from phyrefine.backends.calling.policy import Fault
 from phyrefine.backends.calling.service import Service
 from phyrefine.errors import (
     AuthError,
@@ -33,10 +28,12 @@ from phyrefine.errors import (
 )
 from phyrefine.types import Usage
 
-UNREACHABLE_RETRIES = 2
 QUOTA_CODES = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "quota_exceeded"}
 )
+# An answer shorter than this is none: such a request needs less in it, not less out of it.
+LEAST_OUTPUT = 256
+NEVER_FITS_RETRIES = 3
 # Statuses that gateways put into a body under 200, by the words they use for them.
 CODE_STATUS = {
     "rate_limit_exceeded": 429,
@@ -58,7 +55,23 @@ _TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 _BILLING = re.compile(r"billing|payment|credit", re.IGNORECASE)
-_BLOCKED = re.compile(r"content.?(filter|policy|management)|safety system|flagged", re.IGNORECASE)
+_NO_CREDIT = re.compile(
+    r"(credit )?balance is (too low|insufficient|not enough)"
+    r"|insufficient (account )?(balance|credits?|funds|quota)|(purchase|add|buy) (more )?credits"
+    r"|out of credits|overdue payment|in arrears|billing hard limit",
+    re.IGNORECASE,
+)
+# "limit: 0" (Gemini's free tier), "Limit 0, Requested 12" (OpenAI): nothing is ever given.
+_NONE_GIVEN = re.compile(r"\blimit:?\s+0(?![\d.,]*\d)", re.IGNORECASE)
+_DAILY = re.compile(r"per[ -]?day\b|\b[RT]PD\b|\bdaily\b", re.IGNORECASE)
+_NEVER_FITS = re.compile(r"request too large|tokens must be reduced", re.IGNORECASE)
+_ASKED = re.compile(r"limit:?\s+([\d,]+).{0,80}?requested:?\s+([\d,]+)", re.IGNORECASE | re.DOTALL)
+_BLOCKED = re.compile(
+    r"content.?(filter|policy|management)|safety system|flagged|moderation|data_?inspection"
+    r"|inappropriate content|responsible.?ai|(sensitive|unsafe|prohibited|harmful) content",
+    re.IGNORECASE,
+)
+_RESPONSES = re.compile(r"v1/responses|responses api", re.IGNORECASE)
 
 
 @frozen
@@ -86,9 +99,11 @@ class Reply:
 
     @property
     def message(self) -> str:
-        """The server's words."""
+        """The server's words, and those of the service behind a gateway."""
         said = self.error.get("message") or self.error.get("detail") or self.body or ""
-        return said if isinstance(said, str) else json.dumps(said, default=str)
+        text = said if isinstance(said, str) else json.dumps(said, default=str)
+        behind = _behind(self.error.get("metadata"))
+        return f"{text}: {behind}" if behind and behind not in text else text
 
     @property
     def code(self) -> str:
@@ -113,9 +128,23 @@ class Reply:
         return None
 
 
+def _behind(metadata: Any) -> str:
+    """What OpenRouter tells of the service behind it: its raw answer, reasons of moderation."""
+    if not isinstance(metadata, Mapping):
+        return ""
+    raw = metadata.get("raw") or ", ".join(map(str, metadata.get("reasons") or ()))
+    try:
+        body = json.loads(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        return str(raw)
+    return Reply(0, body).message if isinstance(body, Mapping) else str(raw)
+
+
 def from_reply(service: Service, reply: Reply) -> Fault:
     """The fault behind an error answer; services do not bill what they reject."""
-    for rule in (_quota, _access, _limits, _size, _blocked, _missing, _server):
+    for rule in (
+        _quota, _blocked, _access, _never_fits, _limits, _output_limit, _size, _missing, _server
+    ):  # fmt: skip
         fault = rule(service, reply)
         if fault is not None:
             return fault
@@ -141,9 +170,17 @@ def _fault(
 def _quota(service: Service, reply: Reply) -> Fault | None:
     billing = reply.code == "FAILED_PRECONDITION" and _BILLING.search(reply.message)
     named = reply.code in QUOTA_CODES or reply.error.get("type") in QUOTA_CODES
-    if not (reply.status == 402 or named or reply.daily_quota or billing):
+    empty = reply.status in (400, 403, 429) and _NO_CREDIT.search(reply.message)
+    if reply.status == 429 and _NONE_GIVEN.search(reply.message):
+        do = "Another model, or a paid plan, has one."
+        what = f"gives this key no quota for {service.model} (limit 0)"
+        return _fault(service, reply, QuotaExceededError, what, do=do, retries=0)
+    hint = wait_hint(reply.headers, reply.body)
+    daily = reply.status == 429 and hint is None and _DAILY.search(reply.message)
+    if not (reply.status == 402 or named or reply.daily_quota or billing or empty or daily):
         return None
     which = f"quota {reply.daily_quota}" if reply.daily_quota else "quota or credit"
+    which = "daily quota" if daily else which
     reset = "It resets at midnight Pacific time. " if reply.daily_quota else ""
     see = f"See {service.billing}." if service.billing else "See your account's billing page."
     return _fault(
@@ -164,6 +201,22 @@ def _access(service: Service, reply: Reply) -> Fault | None:
     return None
 
 
+def _never_fits(service: Service, reply: Reply) -> Fault | None:
+    """A 429 for one request that is larger than what a whole minute allows."""
+    if reply.status != 429:
+        return None
+    asked = _ASKED.search(reply.message)
+    numbers = [int(part.replace(",", "") or 0) for part in asked.groups()] if asked else [0, 0]
+    if not _NEVER_FITS.search(reply.message) and numbers[1] <= numbers[0]:
+        return None
+    return _fault(
+        service, reply, ContextTooLongError,
+        f"allows {service.model} fewer tokens a minute than the request has",
+        do="Send fewer or smaller frames, or raise the limit of your account.",
+        retries=NEVER_FITS_RETRIES, change="smaller",
+    )  # fmt: skip
+
+
 def _limits(service: Service, reply: Reply) -> Fault | None:
     exhausted = reply.status == 503 and "RESOURCE_EXHAUSTED" in (
         reply.code,
@@ -172,6 +225,21 @@ def _limits(service: Service, reply: Reply) -> Fault | None:
     if reply.status == 429 or exhausted:
         return _fault(service, reply, RateLimitedError, f"limits the rate of {service.model}")
     return None
+
+
+def _output_limit(service: Service, reply: Reply) -> Fault | None:
+    """``max_tokens`` is more than the model, or its context, can give."""
+    if reply.status not in (400, 413, 422, 500):
+        return None
+    most = output_limit(f"{reply.error.get('param') or ''} {reply.message}")
+    if most is None:
+        return None
+    if most.endswith("left") and int(most.split()[0]) < LEAST_OUTPUT:
+        return None  # a matter of the input
+    return _fault(
+        service, reply, BadRequestError, f"gives {service.model} fewer output tokens",
+        do="Lower max_tokens=.", retries=3, change="shorter", detail=most,
+    )  # fmt: skip
 
 
 def _size(service: Service, reply: Reply) -> Fault | None:
@@ -185,7 +253,8 @@ def _size(service: Service, reply: Reply) -> Fault | None:
 
 
 def _blocked(service: Service, reply: Reply) -> Fault | None:
-    if reply.status != 400 or not _BLOCKED.search(f"{reply.code} {reply.message}"):
+    words = f"{reply.code} {reply.message}"
+    if reply.status not in (400, 403, 451) or not _BLOCKED.search(words):
         return None
     fault = _fault(service, reply, BlockedError, "blocked the prompt", retries=0)
     fault.error.where = "prompt"  # type: ignore[attr-defined]
@@ -193,9 +262,13 @@ def _blocked(service: Service, reply: Reply) -> Fault | None:
 
 
 def _missing(service: Service, reply: Reply) -> Fault | None:
+    if reply.status in (400, 404) and _RESPONSES.search(reply.message):
+        what = f"answers for {service.model} by its other API only"
+        do = 'Pass api="responses".'
+        return _fault(service, reply, ModelNotFoundError, what, do=do, retries=0)
     if reply.status != 404:
         return None
-    near = alternatives(service.provider, service.model)
+    near = alternatives(service.provider, service.model) if service.own_models else ""
     do = f"Check the name and base_url=. {near}".strip()
     what = f"knows no model {service.model!r} at {service.endpoint}"
     return _fault(service, reply, ModelNotFoundError, what, do=do, retries=0)
@@ -244,62 +317,3 @@ def error_inside(service: Service, error: Any) -> Fault:
     status = int(str(code)) if str(code).isdigit() else CODE_STATUS.get(reply.code, 502)
     fault = from_reply(service, Reply(status, {"error": error}))
     return evolve(fault, usage=Usage())  # a gateway may have paid for it: unknown
-
-
-# -- foreign exceptions ------------------------------------------------------------------------
-
-
-def from_exception(service: Service, raised: BaseException) -> Fault:
-    """The fault behind any exception of an SDK, its HTTP library or the sockets below."""
-    for link in _chain(raised):
-        names = {kind.__name__ for kind in type(link).__mro__}
-        if isinstance(link, json.JSONDecodeError):
-            return _not_json(service, link)
-        if isinstance(link, UnicodeDecodeError):
-            return cut_answer(service, "bytes that are no UTF-8")
-        if isinstance(link, ConnectionRefusedError | socket.gaierror) or "ConnectError" in names:
-            return _unreachable(service, link)
-    names = {kind.__name__ for link in _chain(raised) for kind in type(link).__mro__}
-    if isinstance(raised, OverdueError) or any("Timeout" in name for name in names):
-        return _no_answer(service)
-    if names & {"TransportError", "ClientError", "OSError", "APIConnectionError", "HTTPError"}:
-        message = f"{service.host} hung up ({service.words(raised) or type(raised).__name__})."
-        error = service.error(ConnectionFaultError, message)
-        return Fault(error, at_once=True, unwell=True)
-    message = (
-        f"{service.title}'s SDK failed in an unexpected way "
-        f"({type(raised).__name__}: {service.words(raised)})."
-    )
-    return Fault(service.error(ServerFaultError, message), retries=1)
-
-
-def _chain(raised: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = raised
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
-
-
-def _not_json(service: Service, error: json.JSONDecodeError) -> Fault:
-    text = error.doc.lstrip("\ufeff \r\n\t")
-    if not text:
-        return empty_answer(service)
-    if text.startswith("<"):
-        return not_an_answer(service, text)
-    if not text.startswith(("{", "[")):
-        return not_an_answer(service, text, "no JSON")
-    return cut_answer(service, f"broken JSON, {len(text)} characters")
-
-
-def _unreachable(service: Service, link: BaseException) -> Fault:
-    message = (
-        f"Cannot reach {service.host} ({service.words(link) or type(link).__name__}). Is the "
-        "server running, the address right, and a proxy set if you need one?"
-    )
-    error = service.error(ConnectionFaultError, message)
-    return Fault(error, retries=UNREACHABLE_RETRIES, sent=False, unwell=True)
-
-
-def _no_answer(service: Service) -> Fault:
-    message = f"{service.host} did not answer in time. Raise timeout=, or try later."
-    return Fault(service.error(BackendTimeoutError, message), unwell=True)

@@ -11,7 +11,7 @@ from phyrefine.errors import BackendError
 from phyrefine.types import Usage
 
 T = TypeVar("T")
-Change = Literal["smaller", "longer", "parameter", "seed", "file"]
+Change = Literal["smaller", "longer", "shorter", "parameter", "seed", "file"]
 
 
 class Clock(Protocol):
@@ -44,7 +44,8 @@ class Policy:
 
     Attributes:
         timeout: Seconds one try may take, from first to last byte.
-        max_retries: Retries after the first try, for faults that may pass.
+        max_retries: Retries after the first try, for faults that may pass. A 429 that says when
+            to come back takes none.
         retry_budget: Seconds one call may take, tries and waits together.
         first_wait: Longest first wait without a hint from the server; it doubles every time.
         longest_wait: Longest wait without a hint.
@@ -71,7 +72,8 @@ class Fault:
         retries: Most retries for this kind of fault; ``None`` for the policy's.
         at_once: The first retry need not wait.
         change: The request must change in this way before it is sent again.
-        detail: What to change, for ``parameter``: its name.
+        detail: What to change: for ``parameter`` its name, for ``shorter`` the most tokens.
+        said: The server's words, for ``parameter``: they may name what it takes instead.
         unwell: It says that the service is down; such faults in a row open the circuit.
         sent: The request reached the service, so that it may be billed.
         usage: What the failed try took, where that is known: services do not bill what they
@@ -83,6 +85,7 @@ class Fault:
     at_once: bool = False
     change: Change | None = None
     detail: str = ""
+    said: str = field(default="", repr=False)
     unwell: bool = False
     sent: bool = True
     usage: Usage = field(factory=Usage)

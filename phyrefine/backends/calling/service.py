@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -11,7 +11,9 @@ from attrs import field, frozen
 
 from phyrefine._secrets import hide, is_secret_name, scrub
 from phyrefine.backends.calling.excerpt import excerpt
-from phyrefine.errors import AuthError, BackendError
+from phyrefine.errors import AuthError, BackendError, InvalidInputError
+
+Key = str | Callable[[], str]
 
 
 def _shown_address(url: str) -> str:
@@ -34,6 +36,7 @@ class Service:
         keys: Environment variables that may hold the key.
         billing: Page where quota and credit are seen.
         secrets: Values that must never be shown.
+        own_models: The models there are the provider's own, so that others can be suggested.
     """
 
     provider: str
@@ -43,6 +46,7 @@ class Service:
     keys: tuple[str, ...] = ()
     billing: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    own_models: bool = True
 
     @property
     def host(self) -> str:
@@ -63,12 +67,28 @@ class Service:
         return kind(message, provider=self.provider, model=self.model, **details)
 
 
-def find_key(api_key: str | None, names: tuple[str, ...]) -> str | None:
-    """The key given, or the first of the variables ``names`` that is set."""
+def find_key(api_key: Key | None, names: tuple[str, ...]) -> Key | None:
+    """The key given, or the first of the variables ``names`` that is set; functions stay."""
+    if callable(api_key):
+        return api_key
     given = (api_key, *(os.environ.get(name) for name in names))
     key = next((key.strip() for key in given if key and key.strip()), None)
     hide(key)
     return key
+
+
+def refuse_async(client: object, wanted: str) -> None:
+    """See that a client given is not one whose calls must be awaited.
+
+    Raises:
+        InvalidInputError: It is.
+    """
+    name = type(client).__name__
+    if name.startswith("Async"):
+        raise InvalidInputError(
+            f"client= must be a synchronous client such as {wanted}, not {name}: phyrefine calls "
+            "services from threads of its own."
+        )
 
 
 def hide_headers(headers: Mapping[str, str] | None) -> None:
@@ -79,7 +99,7 @@ def hide_headers(headers: Mapping[str, str] | None) -> None:
                 hide(word)
 
 
-def check_key(key: str | None, service: Service) -> str:
+def check_key(key: Key | None, service: Service) -> Key:
     """``key``, if a request could carry it.
 
     Raises:
@@ -87,6 +107,8 @@ def check_key(key: str | None, service: Service) -> str:
     """
     if not key:
         raise service.error(AuthError, f"{service.title} needs an API key. {service.key_help}")
+    if callable(key):
+        return key
     if not key.isascii() or not key.isprintable() or " " in key:
         raise service.error(
             AuthError,

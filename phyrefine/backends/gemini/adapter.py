@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
-import os
 import weakref
 from typing import Any, Self
 
 from attrs import asdict, evolve
 
-from phyrefine._optional import require
 from phyrefine.backends.calling.asking import (
-    Observed,
     Patience,
+    Portable,
     Sampling,
     checked,
     finished,
     identity,
-    parameter_fault,
 )
 from phyrefine.backends.calling.faults import from_reply
+from phyrefine.backends.calling.learned import learned_of, parameter_fault
 from phyrefine.backends.calling.media import Recent, encoded, frame_count, stills
-from phyrefine.backends.calling.models import GEMINI_DEFAULT
+from phyrefine.backends.calling.models import BUDGETS, Effort
 from phyrefine.backends.calling.policy import Fault, FaultSignalError
-from phyrefine.backends.calling.service import Service, check_key, find_key, hide_headers
 from phyrefine.backends.calling.wording import still_label, stills_label, video_label
 from phyrefine.backends.gemini import reply as gemini_reply
-from phyrefine.backends.gemini.files import Uploads
-from phyrefine.backends.gemini.request import BUDGETS, Draft, Looking, Route
+from phyrefine.backends.gemini.connection import KEYS, Asked, connect
+from phyrefine.backends.gemini.files import UnusableFileError, Uploads, classify_upload
+from phyrefine.backends.gemini.request import Draft, Looking, Route
 from phyrefine.errors import InvalidInputError, UploadError
 from phyrefine.registry import Backend
 from phyrefine.types import Answer, Question
@@ -36,9 +35,6 @@ from phyrefine.video.clip import Clip
 
 logger = logging.getLogger(__name__)
 
-KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
-ENDPOINT = "https://generativelanguage.googleapis.com"
-BILLING = "https://aistudio.google.com/usage"
 # A request holds 20 MB on Vertex and many gateways; base64 makes three bytes four.
 INLINE_BYTES = 14_000_000
 # Two clips for each of as many workers as ask one model at a time.
@@ -46,7 +42,7 @@ KEPT_UPLOADS = 16
 KEPT_ENCODINGS = 4
 
 
-class GeminiVLM:
+class GeminiVLM(Portable):
     """Gemini watching clips.
 
     Args:
@@ -56,6 +52,11 @@ class GeminiVLM:
         api_version: ``"v1"`` (the SDK's default), ``"v1beta"``; many compatible servers have
             only the latter.
         headers: Sent with every request.
+        vertexai: Ask Vertex AI, with Google Cloud's credentials; else as
+            ``GOOGLE_GENAI_USE_VERTEXAI`` says. It has no Files API.
+        project: Of Vertex AI; else ``GOOGLE_CLOUD_PROJECT``.
+        location: Of Vertex AI; else ``GOOGLE_CLOUD_LOCATION``.
+        extra_body: Further fields of the body; they go before ours.
         fps: Frames a second Gemini samples, above 0 and up to 24.
         media_resolution: ``"low"``, ``"medium"``, ``"high"`` or ``None``.
         side: Longer side in pixels of the video sent.
@@ -67,16 +68,17 @@ class GeminiVLM:
         temperature: Sent only when given; newer Flash models ignore it.
         top_p: Sent only when given.
         seed: Sent only when given; best effort.
-        thinking: ``"minimal"``, ``"low"``, ``"medium"``, ``"high"`` or tokens; translated to what
-            the model's family takes.
+        thinking: ``"minimal"``, ``"low"``, ``"medium"``, ``"high"`` or tokens; the nearest that the
+            model's family takes. -1 leaves it to the model.
         processing_seconds: How long an uploaded file may stay in processing.
-        client: A ready ``genai.Client``; its own retries should be off.
+        http_client: An ``httpx2.Client`` for the requests; never closed by us.
+        client: A ready ``genai.Client``, with its own address and key; never closed by us.
         **patience: ``timeout``, ``max_retries``, ``retry_budget``, ``outage`` (seconds; see
-            :class:`~phyrefine.backends.calling.caller.Policy`) and ``clock``.
+            :class:`~phyrefine.backends.calling.policy.Policy`), ``clock`` and ``pacer``.
 
     Raises:
-        AuthError: No key.
-        InvalidInputError: An option out of range.
+        AuthError: No key, and no project of Vertex AI.
+        InvalidInputError: An option out of range, or an async client.
         MissingDependencyError: google-genai is not installed.
     """
 
@@ -88,6 +90,10 @@ class GeminiVLM:
         base_url: str | None = None,
         api_version: str | None = None,
         headers: dict[str, str] | None = None,
+        vertexai: bool | None = None,
+        project: str | None = None,
+        location: str | None = None,
+        extra_body: dict[str, Any] | None = None,
         fps: float = Looking().fps,
         media_resolution: str | None = None,
         side: int | None = Looking().side,
@@ -98,51 +104,51 @@ class GeminiVLM:
         temperature: float | None = None,
         top_p: float | None = None,
         seed: int | None = None,
-        thinking: str | int | None = None,
+        thinking: Effort | int | None = None,
         processing_seconds: float = 300.0,
+        http_client: object | None = None,
         client: object | None = None,
         **patience: Any,
     ) -> None:
-        if route not in ("auto", "inline", "files", "frames"):
-            raise InvalidInputError(f"route must be auto, inline, files or frames, not {route!r}.")
-        if isinstance(thinking, str) and thinking.lower() not in BUDGETS:
-            raise InvalidInputError(
-                f"thinking must be one of {', '.join(BUDGETS)} or a number, not {thinking!r}."
-            )
+        _check(route, thinking)
         self._looking = checked(Looking, fps=fps, media_resolution=media_resolution, side=side,
                                  max_frames=max_frames)  # fmt: skip
         self._sampling = checked(Sampling, max_tokens=max_tokens, temperature=temperature,
                                   top_p=top_p, seed=seed, thinking=thinking)  # fmt: skip
         self._route, self._inline_bytes = route, inline_bytes
-        key = find_key(api_key, KEYS)
-        hide_headers(headers)
-        endpoint = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")
-        self._usual = endpoint is None
-        self.service = Service(
-            "gemini", "Gemini", model or GEMINI_DEFAULT,
-            "/".join(filter(None, ((endpoint or ENDPOINT).rstrip("/"), api_version))),
-            keys=KEYS, billing=BILLING, secrets=(key,) if key else (),
+        self._extra_body = dict(extra_body or {})
+        waiting = checked(Patience, **patience)
+        to = self._to = connect(
+            Asked(model, api_key, base_url, api_version, headers, vertexai, project, location,
+                  http_client, client)
         )  # fmt: skip
-        if client is None:
-            client = _client(check_key(key, self.service), endpoint, api_version, headers)
-        self._client: Any = client
-        self._observed = Observed()
+        self.service, self._client = to.service, to.client
+        if to.vertex and route == "files":
+            raise InvalidInputError("Vertex AI has no Files API: use route='inline' or 'frames'.")
+        self._learned = learned_of(self.service)
         # No reference to self: uploads end when the last reference to this object does.
         classify = functools.partial(gemini_reply.classify, self.service)
-        self._caller = checked(Patience, **patience).caller(self.service, classify)
+        self._caller = waiting.caller(self.service, classify)
+        # A gate of its own: the model works when the Files API does not.
+        of_files = functools.partial(classify_upload, self.service)
         self._encodings = Recent(most=KEPT_ENCODINGS)
         self._uploads = Uploads(
-            client, self.service, self._caller, base_url=endpoint, deadline=processing_seconds,
-            recent=Recent(most=KEPT_UPLOADS),
+            to.client, self.service, waiting.caller(self.service, of_files, about="files"),
+            base_url=to.uploads_to, deadline=processing_seconds,
+            recent=Recent(most=KEPT_UPLOADS), has_another_way=route == "auto",
         )  # fmt: skip
-        self._end = weakref.finalize(self, _end, self._uploads, client)
+        self._end = weakref.finalize(self, _end, self._uploads, to.client if to.owned else None)
 
     @property
     def identity(self) -> str:
         """Model and every setting that changes the output."""
-        stills_only = {"as": "stills"} if self._route == "frames" else {}
-        return identity(self.service, self._usual, asdict(self._sampling), asdict(self._looking),
-                        stills_only)  # fmt: skip
+        stills = self._route == "frames"
+        return self._identity(asdict(self._looking) | ({"as": "stills"} if stills else {}))
+
+    def _identity(self, looking: dict[str, Any]) -> str:
+        extra = json.dumps(self._extra_body, sort_keys=True, default=str)
+        more = {"extra_body": extra if self._extra_body else None}
+        return identity(self.service, self._to.usual, asdict(self._sampling), looking, more)
 
     @property
     def model(self) -> str:
@@ -171,7 +177,8 @@ class GeminiVLM:
             for clip in question.clips:
                 self._uploads.recent.drop(clip.digest)
             raise
-        self._observed.answered_by(done.value.model, self.service)
+        self._learned.keep(draft.learned, self.service)
+        self._learned.answered_by(done.value.model, self.service)
         return finished(done, clock.now() - began)
 
     def close(self) -> None:
@@ -188,8 +195,9 @@ class GeminiVLM:
 
     def _draft(self, question: Question) -> Draft:
         return Draft(
-            question, self._sampling, self._looking, self._route, self._observed, self.service,
-            self._clip_parts, another_route=self._route == "auto",
+            question, self._sampling, self._looking, self._route, self._learned.copy(),
+            self.service, self._clip_parts, another_route=self._route == "auto",
+            has_files=not self._to.vertex, extra_body=self._extra_body,
         )  # fmt: skip
 
     def _amend(self, draft: Draft, fault: Fault) -> bool:
@@ -202,7 +210,7 @@ class GeminiVLM:
         try:
             response = self._client.models.generate_content(
                 model=self.service.model,
-                contents=[{"role": "user", "parts": [*draft.parts, {"text": draft.question.text}]}],
+                contents=draft.contents(),
                 config=draft.config(limit),
             )
         except Exception as raised:
@@ -211,7 +219,7 @@ class GeminiVLM:
                 raise
             raise fault from raised
         raw = response.sdk_http_response.body
-        return gemini_reply.read(self.service, raw, draft.sampling.max_tokens)
+        return gemini_reply.read(self.service, raw, draft.room.now)
 
     def _closer_look(self, draft: Draft, raised: Exception) -> FaultSignalError | None:
         """What only the sender can tell: a parameter not taken, a file that is gone."""
@@ -226,7 +234,8 @@ class GeminiVLM:
                 status=reply.status,
             )  # fmt: skip
             return FaultSignalError(Fault(error, retries=1, change="file", usage=fault.usage))
-        return FaultSignalError(parameter_fault(reply, fault, draft.sent(), self.service))
+        fault = parameter_fault(reply, fault, draft.sent(), self.service)
+        return FaultSignalError(draft.room.seen(fault))
 
     # -- clips ---------------------------------------------------------------------------------
 
@@ -239,7 +248,14 @@ class GeminiVLM:
         videos = [self._encoded(clip, draft.looking.side) for clip in clips]
         if draft.route == "auto":
             small = sum(len(video) for video in videos) <= self._inline_bytes
-            draft.route = "inline" if small else "files"
+            large: Route = "files" if draft.has_files else "frames"
+            draft.route = "inline" if small else large
+            if draft.route == "frames":
+                logger.warning(
+                    "The clip is larger than inline_bytes=%d and %s has no Files API: it goes as "
+                    "still frames.", self._inline_bytes, self.service.title,
+                )  # fmt: skip
+                return self._still_parts(draft)
         if draft.route == "files":
             try:
                 return self._file_parts(draft, videos)
@@ -269,11 +285,11 @@ class GeminiVLM:
     def _uploaded(self, clip: Clip, video: bytes, side: int | None) -> Any:
         try:
             return self._uploads.of(clip.digest, video)
-        except UploadError as error:
-            if "could not use the file" not in str(error):
+        except UnusableFileError as error:
+            if error.attempts == 0:  # known from an earlier question
                 raise
             logger.info("%s Encoding it anew.", error)
-        return self._uploads.of(clip.digest, encoded(clip, side=side, quality=12))
+        return self._uploads.of(f"{clip.digest} anew", encoded(clip, side=side, quality=12))
 
     def _still_parts(self, draft: Draft) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
@@ -302,7 +318,7 @@ class GeminiVLM:
         return self._encodings.get(f"{clip.digest} {side}", lambda: encoded(clip, side=side))
 
 
-class GeminiLLM:
+class GeminiLLM(Portable):
     """Gemini as the rewriter: text in, text out. Takes :class:`GeminiVLM`'s arguments."""
 
     def __init__(self, model: str | None = None, **options: Any) -> None:
@@ -313,7 +329,7 @@ class GeminiLLM:
     def identity(self) -> str:
         """Model and every setting that changes the output."""
         vlm = self._vlm
-        return identity(self.service, vlm._usual, asdict(vlm._sampling))  # noqa: SLF001 - one module, one client
+        return vlm._identity({})  # noqa: SLF001 - one module, one client
 
     @property
     def model(self) -> str:
@@ -336,19 +352,22 @@ class GeminiLLM:
         self._vlm.close()
 
 
-def _client(
-    key: str, base_url: str | None, api_version: str | None, headers: dict[str, str] | None
-) -> Any:
-    genai = require("google.genai", extra="gemini", feature="The Gemini backend")
-    # No retry_options: the SDK then never retries, and the one retry layer is ours.
-    options = {"base_url": base_url, "api_version": api_version, "headers": headers}
-    given = {name: value for name, value in options.items() if value is not None}
-    return genai.Client(api_key=key, http_options=given)
+def _check(route: str, thinking: object) -> None:
+    if route not in ("auto", "inline", "files", "frames"):
+        raise InvalidInputError(f"route must be auto, inline, files or frames, not {route!r}.")
+    word = isinstance(thinking, str) and thinking.lower() in BUDGETS
+    number = isinstance(thinking, int) and thinking >= -1
+    if thinking is not None and not word and not number:
+        raise InvalidInputError(
+            f"thinking must be one of {', '.join(BUDGETS)}, a number of tokens, or -1, not "
+            f"{thinking!r}."
+        )
 
 
 def _end(uploads: Uploads, client: Any) -> None:
     uploads.recent.clear()
-    client.close()
+    if client is not None:
+        client.close()
 
 
 BACKEND = Backend(

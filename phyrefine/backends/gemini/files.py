@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import secrets
+from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from phyrefine.backends.calling.caller import Caller
 from phyrefine.backends.calling.media import Recent
 from phyrefine.backends.calling.policy import Clock, Fault
 from phyrefine.backends.calling.service import Service
-from phyrefine.backends.gemini.reply import classify
-from phyrefine.errors import (
-    AuthError,
-    BackendError,
-    QuotaExceededError,
-    RateLimitedError,
-    UploadError,
-)
+from phyrefine.backends.gemini.reply import classify, reply_of
+from phyrefine.errors import BackendError, BadRequestError, UploadError
 
 logger = logging.getLogger(__name__)
 
 FIRST_POLL, LONGEST_POLL = 1.0, 10.0
 DELETE_SECONDS = 10.0
-# What these say stays true however the file is sent.
-STANDING = (AuthError, QuotaExceededError, RateLimitedError, UploadError)
+# So long a failed or stuck upload is not tried again where there is another way.
+REMEMBERED = 600.0
 
 
 class StuckError(Exception):
     """A file was not ready in time; never leaves this package."""
+
+
+class UnusableFileError(UploadError):
+    """The service has the file and cannot use it."""
 
 
 @define
@@ -48,6 +48,8 @@ class Uploads:
         base_url: Where chunks go when the service is behind a proxy.
         deadline: Seconds a file may stay in processing.
         recent: Files kept for further questions.
+        has_another_way: A clip can be sent otherwise: one failure is enough to do so for some
+            minutes.
     """
 
     client: Any
@@ -56,6 +58,9 @@ class Uploads:
     base_url: str | None = None
     deadline: float = 300.0
     recent: Recent = field(factory=Recent)
+    has_another_way: bool = False
+    _down: tuple[float, UploadError] | None = None
+    _unusable: dict[str, tuple[float, UploadError]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.recent.forget = self._delete
@@ -65,34 +70,79 @@ class Uploads:
 
         Raises:
             UploadError: It could not be handed over.
-            BackendError: A fault that has nothing to do with the file.
         """
-        return self.recent.get(key, lambda: self._usable(data))
+        self._refuse_remembered(key)
+        try:
+            return self.recent.get(key, lambda: self._usable(data))
+        except UnusableFileError as error:
+            self._unusable[key] = (self.caller.clock.now(), error)
+            raise
+        except UploadError as error:
+            if self._remembered() is None:
+                self._down = (self.caller.clock.now(), error)
+            raise
+
+    def _refuse_remembered(self, key: str) -> None:
+        """No question waits for what has just failed."""
+        down = self._remembered()
+        if down is not None:
+            raise down
+        since, error = self._unusable.get(key, (float("-inf"), None))
+        if error is not None and self.caller.clock.now() - since < REMEMBERED:
+            raise self._again(error, since)
+
+    def _remembered(self) -> UploadError | None:
+        """Why uploads are not tried just now, if they are not."""
+        if self._down is None:
+            return None
+        since, error = self._down
+        is_stuck = isinstance(error.__cause__, StuckError)
+        if not (self.has_another_way or is_stuck) or self.caller.clock.now() - since >= REMEMBERED:
+            return None
+        return self._again(error, since)
+
+    def _again(self, error: UploadError, since: float) -> UploadError:
+        left = REMEMBERED - (self.caller.clock.now() - since)
+        message = f"{error.args[0]} Not tried again for {left:.0f} s."
+        told = type(error)(message, provider=error.provider, model=error.model, attempts=0)
+        told.__cause__ = error.__cause__
+        return told
 
     def _usable(self, data: bytes) -> Any:
         try:
             return self._processed(self._upload(data))
-        except StuckError:
+        except StuckError as error:
+            if self.has_another_way:
+                raise self.service.error(UploadError, str(error)) from error
             logger.info("a file stayed in processing; uploading it again")
         try:
             return self._processed(self._upload(data))
         except StuckError as error:
-            raise self.service.error(UploadError, str(error)) from None
+            raise self.service.error(UploadError, str(error)) from error
 
     def _upload(self, data: bytes) -> Any:
+        what = f"The upload of {len(data) / 1e6:.1f} MB failed"
+        return self._call(what, lambda limit: self._send(data, limit), discard=self._delete)
+
+    def _call(
+        self,
+        what: str,
+        send: Callable[[float], Any],
+        discard: Callable[[Any], object] | None = None,
+    ) -> Any:
+        """A call whose every fault is one of the upload: the model itself may be well."""
         try:
-            done = self.caller.call(lambda limit: self._send(data, limit), discard=self._delete)
-        except STANDING:
+            return self.caller.call(send, discard=discard).value
+        except UploadError:
             raise
         except BackendError as error:
             raise self.service.error(
                 UploadError,
-                f"The upload of {len(data) / 1e6:.1f} MB failed: {error}",
+                f"{what}: {error}",
                 status=error.status,
                 attempts=error.attempts,
                 usage=error.usage,
             ) from error
-        return done.value
 
     def _send(self, data: bytes, limit: float) -> Any:
         name = f"phyrefine-{secrets.token_hex(8)}"
@@ -122,13 +172,17 @@ class Uploads:
                     f"{self.service.title} is still processing a file after {self.deadline:.0f} s."
                 )
             clock.sleep(pause)
+            down = self._remembered()
+            if down is not None:  # found out by another worker meanwhile
+                raise down
             pause = min(LONGEST_POLL, pause * 1.5)
             name = file.name
-            file = self.caller.call(lambda limit, name=name: self._get(name, limit)).value  # type: ignore[misc]
+            get = functools.partial(self._get, name)
+            file = self._call(f"Asking for {name} failed", get)
         if _state(file) == "FAILED":
             why = self.service.words(getattr(file.error, "message", None) or "no reason given")
             raise self.service.error(
-                UploadError, f"{self.service.title} could not use the file: {why}."
+                UnusableFileError, f"{self.service.title} could not use the file: {why}."
             )
         return file
 
@@ -147,9 +201,17 @@ class Uploads:
         except Exception as error:  # noqa: BLE001 - the service removes it itself after 48 h
             logger.debug("could not delete %s: %s", name, self.service.words(error))
 
-    def classify(self, raised: Exception) -> Fault:
-        """The fault behind an exception of an upload."""
-        return classify(self.service, raised)
+
+def classify_upload(service: Service, raised: Exception) -> Fault:
+    """The fault behind an exception of an upload or a poll."""
+    fault = classify(service, raised)
+    if fault.error.status != 404:
+        return fault
+    reply = reply_of(raised)
+    said = f" ({service.words(reply.message)})" if reply is not None else ""
+    message = f"There is no such file, or no Files API, at {service.endpoint}{said}."
+    error = service.error(BadRequestError, message, status=404)
+    return evolve(fault, error=error, retries=0)
 
 
 def _state(file: Any) -> str:

@@ -9,22 +9,27 @@ from typing import Any
 from attrs import evolve
 
 from phyrefine.backends.calling.asking import plain_text, truncated
+from phyrefine.backends.calling.exceptions import from_exception
 from phyrefine.backends.calling.faults import (
     Reply,
     cut_answer,
     empty_answer,
     error_inside,
-    from_exception,
     from_reply,
 )
 from phyrefine.backends.calling.policy import Fault, FaultSignalError
 from phyrefine.backends.calling.service import Service
-from phyrefine.errors import BadOutputError, BlockedError
+from phyrefine.errors import BadOutputError, BlockedError, ServerFaultError
 from phyrefine.types import Answer, Usage
 
 BLOCKING = frozenset(
-    {"SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "IMAGE_SAFETY"}
-)
+    {"SAFETY", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "IMAGE_SAFETY",
+     "MODEL_ARMOR", "JAILBREAK"}
+)  # fmt: skip
+# CONTINUATION: the model was cut off in the middle and could go on.
+CUT = frozenset({"MAX_TOKENS", "CONTINUATION"})
+# These say that the service broke off, not that the model ended.
+BROKEN = frozenset({"ERROR", "INTERNAL_ERROR", "NETWORK_ERROR", "CANCELLED", "ABORTED"})
 
 
 def read(service: Service, raw: str | None, limit: int) -> Answer:
@@ -54,7 +59,7 @@ def read(service: Service, raw: str | None, limit: int) -> Answer:
     if not candidates:
         raise FaultSignalError(empty_answer(service))
     candidate = candidates[0]
-    text, finish = _text(candidate), str(_key(candidate, "finishReason") or "STOP")
+    text, finish = _text(candidate), str(_key(candidate, "finishReason") or "STOP").upper()
     fault = _fault(service, finish, text, usage, limit, _key(candidate, "finishMessage"))
     if fault is not None:
         raise FaultSignalError(fault)
@@ -76,13 +81,16 @@ def _fault(
     service: Service, finish: str, text: str, usage: Usage, limit: int, said: str | None
 ) -> Fault | None:
     words = f" ({service.words(said)})" if said else ""
-    if finish == "MAX_TOKENS":
+    if finish in CUT:
         return truncated(service, text, usage, limit)
     if finish in BLOCKING:
         error = service.error(
             BlockedError, f"{service.title} blocked its answer: {finish}{words}.", where="output"
         )
         return Fault(error, retries=1, usage=usage)
+    if finish in BROKEN:
+        message = f"{service.title} broke off its answer ({finish}{words})."
+        return Fault(service.error(ServerFaultError, message), unwell=True, usage=usage)
     if finish not in ("STOP", "FINISH_REASON_UNSPECIFIED"):
         message = f"{service.title} ended with {service.words(finish)}{words} and no usable answer."
         error = service.error(BadOutputError, message, raw=text)

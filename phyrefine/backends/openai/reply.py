@@ -4,24 +4,38 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from phyrefine._thoughts import without_thoughts
 from phyrefine.backends.calling.asking import plain_text, truncated
+from phyrefine.backends.calling.exceptions import from_exception
 from phyrefine.backends.calling.faults import (
     Reply,
     cut_answer,
     empty_answer,
     error_inside,
-    from_exception,
     from_reply,
     not_an_answer,
 )
 from phyrefine.backends.calling.policy import Fault, FaultSignalError
 from phyrefine.backends.calling.service import Service
-from phyrefine.errors import BlockedError, RefusedError
+from phyrefine.errors import BlockedError, RefusedError, ServerFaultError
 from phyrefine.types import Answer, Usage
 
+# Reasons for which an answer ends, in lower case, of all servers in the table and some more.
+COMPLETE = frozenset(
+    "stop end_turn stop_sequence eos eos_token complete completed end finish finished "
+    "finish_reason_unspecified".split()
+)
+CUT = frozenset(
+    "length max_tokens max_output_tokens model_length max_length "
+    "model_context_window_exceeded".split()
+)
+BLOCKING = frozenset(
+    "content_filter content_filtered safety sensitive refusal guardrail_intervened "
+    "prohibited_content blocklist spii error_toxic".split()
+)
 _DECLINES = re.compile(
     r"^\W*(i['’]?m (very )?sorry|sorry|i (can(no|['’])?t|am unable to|won['’]t)|as an ai)\b",
     re.IGNORECASE,
@@ -44,7 +58,10 @@ def read_chat(service: Service, response: Any, limit: int) -> Answer:
         raise FaultSignalError(empty_answer(service))
     choice = response.choices[0]
     message, usage = choice.message, _usage(response.usage, "prompt", "completion")
-    text = (message.content if message else None) or ""
+    text = _text(message.content if message else None)
+    hidden = (getattr(choice, "model_extra", None) or {}).get("error")
+    if hidden:  # a gateway whose upstream failed in the middle
+        raise FaultSignalError(error_inside(service, hidden))
     refusal = getattr(message, "refusal", None)
     return _read(service, response.model, text, choice.finish_reason, refusal, usage, limit)
 
@@ -61,7 +78,8 @@ def read_response(service: Service, response: Any, limit: int) -> Answer:
     parts = [part for item in response.output or [] for part in getattr(item, "content", []) or []]
     refusal = next((part.refusal for part in parts if part.type == "refusal"), None)
     why = getattr(response.incomplete_details, "reason", None)
-    finish = {"max_output_tokens": "length"}.get(why, why) if why else "stop"
+    status = response.status or "completed"
+    finish = why or ("stop" if status == "completed" else status)
     usage = _usage(response.usage, "input", "output")
     text = response.output_text
     return _read(service, response.model, text, finish, refusal, usage, limit)
@@ -94,16 +112,44 @@ def _read(
     if refusal:
         error = service.error(RefusedError, f"{service.title} refused: {service.words(refusal)}")
         raise FaultSignalError(Fault(error, retries=0, usage=usage))
-    if finish == "content_filter":
-        message = f"{service.title} blocked its answer: content_filter."
-        error = service.error(BlockedError, message, where="output")
-        raise FaultSignalError(Fault(error, retries=1, usage=usage))
-    if finish == "length":
-        raise FaultSignalError(truncated(service, text, usage, limit))
+    fault = _unfinished(service, text, (finish or "stop").lower(), usage, limit)
+    if fault is not None:
+        raise FaultSignalError(fault)
     if not without_thoughts(text).strip():
         fault = empty_answer(service)
         raise FaultSignalError(Fault(fault.error, retries=fault.retries, usage=usage))
     return Answer(plain_text(text, service), model, usage, finish or "stop")
+
+
+def _text(content: Any) -> str:
+    """Text of a message; Mistral sends chunks, some of which are thoughts."""
+    if isinstance(content, str) or content is None:
+        return content or ""
+    if not isinstance(content, list):
+        return str(content)
+    texts = []
+    for part in content:
+        values = part if isinstance(part, Mapping) else getattr(part, "__dict__", {"text": part})
+        if values.get("type", "text") in ("text", "output_text"):
+            texts.append(str(values.get("text") or ""))
+    return "".join(texts)
+
+
+def _unfinished(service: Service, text: str, finish: str, usage: Usage, limit: int) -> Fault | None:
+    """The fault of an answer that did not come to its end; unknown reasons count as one."""
+    if finish in COMPLETE:
+        return None
+    if finish in CUT:
+        return truncated(service, text, usage, limit)
+    if finish in BLOCKING:
+        message = f"{service.title} blocked its answer: {service.words(finish)}."
+        error = service.error(BlockedError, message, where="output")
+        return Fault(error, retries=1, usage=usage)
+    message = (
+        f"{service.title} broke off its answer ({service.words(finish)}) after {len(text)} "
+        "characters."
+    )
+    return Fault(service.error(ServerFaultError, message), unwell=True, usage=usage)
 
 
 def _usage(counted: Any, given: str, made: str) -> Usage:

@@ -44,7 +44,11 @@ def caller(pacer=None, clock=None, jitter=0.0, **policy):
         return Fault(errors.ServerFaultError(f"{raised}", provider="p", model="m"))
 
     return Caller(
-        pacer or LocalPacer(), classify, Policy(**policy), clock or FakeClock(), jitter=lambda: jitter
+        pacer or LocalPacer(),
+        classify,
+        Policy(**policy),
+        clock or FakeClock(),
+        jitter=lambda: jitter,
     )
 
 

@@ -139,7 +139,7 @@ class TestOneByOne:
 class Shared:
     """A pacer elsewhere, as a cluster has it: a small handle that can be pickled."""
 
-    heard = []
+    heard: list = []  # noqa: RUF012 - shared on purpose, as a handle's other end is
 
     def pace(self, report):
         self.heard.append(report.event)

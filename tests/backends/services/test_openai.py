@@ -32,8 +32,8 @@ def play(server, *plays, forever=False):
 
 def official(monkeypatch, server, openai_client, clock, kind=OpenAIVLM, **options):
     """A client that believes it talks to OpenAI itself."""
-    monkeypatch.setattr("phyrefine.backends.openai.adapter.ENDPOINT", "https://official.test/v1")
-    made = kind("gpt-4o", api_key="k" * 20, client=openai_client, clock=clock, **options)
+    monkeypatch.setattr("phyrefine.backends.openai.connection.ENDPOINT", server.openai_url)
+    made = kind("gpt-4o", client=openai_client, clock=clock, **options)
     assert made.service.title == "OpenAI"
     return made
 
@@ -264,22 +264,22 @@ def test_31_another_model_answers(openai, server):
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_presets(name, monkeypatch, openai_client):
+def test_presets(name, monkeypatch):
     preset = SERVERS[name]
     if preset.key is not None:
         with pytest.raises(errors.AuthError, match=preset.key):
             OpenAIVLM(f"{name}/some/model:7b")
         monkeypatch.setenv(preset.key, "k" * 20)
-    vlm = OpenAIVLM(f"{name}/some/model:7b", client=openai_client)
+    vlm = OpenAIVLM(f"{name}/some/model:7b")
     assert (vlm.model, vlm.service.endpoint) == ("some/model:7b", preset.base_url)
     assert vlm.billed is (preset.key is not None)
-    assert OpenAILLM(f"{name}/m", client=openai_client).billed is vlm.billed
+    vlm.close()
 
 
 def test_openais_key_goes_to_no_named_server(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "k" * 20)
     vlm = OpenAIVLM("ollama/llama3.2")
-    assert vlm._client.api_key == "none"
+    assert vlm._to.client.api_key == "none"
     vlm.close()
 
 
