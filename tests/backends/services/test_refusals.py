@@ -179,13 +179,13 @@ class TestOutputLimit:
     @pytest.mark.parametrize(
         ("said", "limits"),
         [
-            ("max_tokens is too large: 4096. This model supports at most 2048 completion tokens, "
-             "whereas you provided 4096.", [4096, 2048]),
-            ("'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum "
+            (("max_tokens is too large: 4096. This model supports at most 2048 completion tokens, "
+             "whereas you provided 4096."), [4096, 2048]),
+            (("'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum "
              "context length is 8192 tokens and your request has 5400 input tokens (4096 > 8192 - "
-             "5400).", [4096, 2792]),
-            ("This model's maximum context length is 8192 tokens. However, you requested 9496 "
-             "tokens (5400 in the messages, 4096 in the completion).", [4096, 2792]),
+             "5400)."), [4096, 2792]),
+            (("This model's maximum context length is 8192 tokens. However, you requested 9496 "
+             "tokens (5400 in the messages, 4096 in the completion)."), [4096, 2792]),
             ("Range of max_tokens should be [1, 2000]", [4096, 2000]),
             ("`max_tokens` must be less than or equal to `1024`, the maximum value", [4096, 1024]),
             ("max_tokens: 4096 > 3000, which is the maximum allowed number", [4096, 3000]),
