@@ -209,7 +209,7 @@ class Continuation:
         window: Window,
         size: tuple[int, int],
         remaining: int,
-        moved: tuple[tuple[float, float], ...] | None,
+        moved: tuple[tuple[float, float], ...] | None = None,
     ) -> UInt8Array:
         count, expected = len(window.frames), self.spec.returned(window.length, len(window.frames))
         if len(made) != expected:
