@@ -209,7 +209,7 @@ def test_prompt_and_context_count_and_nothing_else(name, monkeypatch):
 
 SCRIPT = """
 import sys, zlib
-sys.path[:0] = [{here!r}]
+sys.path[:0] = {here!r}
 import torch
 import diffusers_cases as cases
 from test_diffusers_families import second
@@ -230,7 +230,9 @@ def second(generator):
 def test_two_processes_make_the_same_frames():
     mine = {name: second(cases.generator(name)) for name in cases.CASES}
     root = cases.folder("cogvideox-i2v").parent
-    script = SCRIPT.format(here=str(Path(__file__).parents[1]), root=str(root))
+    script = SCRIPT.format(
+        here=[str(Path(__file__).parent), str(Path(__file__).parents[1])], root=str(root)
+    )
     out = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=1800
     )
