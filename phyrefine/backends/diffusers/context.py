@@ -13,13 +13,15 @@ def prefix_frames(spec: FamilySpec, prefix: Clip | None) -> UInt8Array | None:
     """uint8 [T, H, W, 3]: the newest frames of the prefix at the model's rate.
 
     As many as the family can use, and enough to take colors from; ``None`` for a text-only
-    family.
+    family, and for text to video.
 
     Raises:
         InvalidInputError: The family needs a prefix, or a longer one.
     """
     most = max(spec.contexts)
     if most == 0:
+        return None
+    if prefix is None and not spec.needs_prefix:
         return None
     if prefix is None:
         raise InvalidInputError(

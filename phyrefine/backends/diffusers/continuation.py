@@ -106,7 +106,7 @@ class Continuation:
         frames = prefix_frames(self.spec, shot.prefix)
         if frames is None:
             if shot.prefix is not None:
-                log.info("%s reads text only: the prefix is ignored.", self.spec.name)
+                log.warning("%s reads text only: it does not see the prefix.", self.spec.name)
             return np.zeros((0, *fit.size, 3), np.uint8)
         return fit.put(frames)
 
@@ -172,10 +172,8 @@ class Continuation:
         self, shot: Shot, index: int, fit: fitting.Fit, window: Window
     ) -> dict[str, Any]:
         spec, prompt = self.spec, chunking.chunk_prompt(shot, index)
-        arguments: dict[str, Any] = {
-            "prompt": prompt.text,
-            "num_inference_steps": shot.steps or spec.steps,
-        }
+        arguments: dict[str, Any] = {"prompt": prompt.text}
+        arguments |= spec.steps_as(shot.steps or spec.steps)
         if spec.own_size is None:
             arguments |= {"height": fit.size[0], "width": fit.size[1]}
         if prompt.negative and not spec.guided:
@@ -188,7 +186,7 @@ class Continuation:
         arguments |= (
             dict(spec.options(self.runner.pipe))
             | ({} if spec.guided else dict(spec.unguided))
-            | spec.condition(window)
+            | self._conditions(window)
             | dict(self.options)
             | dict(shot.options)
         )
@@ -196,6 +194,11 @@ class Continuation:
         self.runner.tokens.warn_of_cut("prompt", prompt.text, most)
         self.runner.tokens.warn_of_cut("negative prompt", negative or "", most)
         return arguments
+
+    def _conditions(self, window: Window) -> dict[str, Any]:
+        if not len(window.frames) and self.spec.text is not None:
+            return self.spec.text(window)
+        return self.spec.condition(window)
 
     def _say_idle_negative(self) -> None:
         log.warning(

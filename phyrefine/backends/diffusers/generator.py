@@ -49,7 +49,8 @@ class DiffusersVideoGenerator:
 
     Attributes:
         pipe: A diffusers pipeline on its device.
-        family: A row of one's own, for a pipeline that is not in the table.
+        family: A row of one's own, for a pipeline that is not in the table, or the name of a row,
+            where a checkpoint fits several (text-to-video beside image-to-video).
         size: (height, width) to work at; by default the family's area in the prefix's aspect.
         num_frames: Longest pass; fewer need less memory and make more chunks.
         context_frames: Most context frames; by default as many as the family uses.
@@ -71,7 +72,7 @@ class DiffusersVideoGenerator:
     """
 
     pipe: Any
-    family: FamilySpec | None = field(default=None, kw_only=True)
+    family: FamilySpec | str | None = field(default=None, kw_only=True)
     size: tuple[int, int] | None = field(default=None, kw_only=True)
     num_frames: int | None = field(default=None, kw_only=True)
     context_frames: int | None = field(default=None, kw_only=True)
@@ -92,7 +93,8 @@ class DiffusersVideoGenerator:
     _continuation: continuation.Continuation = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        row = self.family.adapt(self.pipe, self.family) if self.family else None
+        given = _row(self.family)
+        row = given.adapt(self.pipe, given) if given else None
         self.spec = self._own_spec(row or families.of(self.pipe))
         self.spec.check(self.pipe)
         self.runner = passes.Runner(
@@ -153,7 +155,7 @@ class DiffusersVideoGenerator:
             mode=memory,
             fp8=fp8,
             size=settings.get("size"),
-            spec=settings.get("family"),
+            spec=_row(settings.get("family")),
             options=load_options or {},
             # Stepping down changes where weights live, which other generators would feel.
             shared=not settings.get("step_down", False),
@@ -320,6 +322,10 @@ class CogVideoXGenerator(DiffusersVideoGenerator):
     def from_pretrained(cls, id_or_path: str = "THUDM/CogVideoX-5b-I2V", **options: Any) -> Self:
         """Load CogVideoX; see :meth:`DiffusersVideoGenerator.from_pretrained`."""
         return super().from_pretrained(id_or_path, **options)
+
+
+def _row(family: FamilySpec | str | None) -> FamilySpec | None:
+    return families.named(family) if isinstance(family, str) else family
 
 
 def _make(model: str | None, **options: Any) -> DiffusersVideoGenerator:

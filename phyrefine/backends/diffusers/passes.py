@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 # What the loop itself decides; callers' options may not override it.
 RESERVED = frozenset(
-    "self prompt negative_prompt image images video mask conditions num_frames height width "
+    "self prompt negative_prompt image images video mask conditions num_frames frames height width "
     "num_inference_steps generator output_type return_dict latents callback_on_step_end "
     "callback_on_step_end_tensor_inputs num_videos_per_prompt num_images_per_prompt".split()
 )

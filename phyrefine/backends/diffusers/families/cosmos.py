@@ -30,6 +30,10 @@ def _predict25(window: Window) -> dict[str, Any]:
     return conditioning.video(window) | {"num_latent_conditional_frames": latents}
 
 
+def _cosmos3_text(window: Window) -> dict[str, Any]:
+    return {"num_frames": window.length, "fps": window.fps}
+
+
 def _cosmos3(window: Window) -> dict[str, Any]:
     """The context's latents are kept clean; told apart by their index."""
     latents = 1 + (len(window.frames) - 1) // 4
@@ -84,6 +88,18 @@ COSMOS = (
         checkpoints=(Checkpoint("nvidia/Cosmos-1.0-Diffusion-7B-Video2World"),),
         notes="Sees 9 frames. " + _GUARDRAIL,
     ),
+    evolve(
+        _PREDICT2,
+        name="cosmos-1-text",
+        pipeline="CosmosTextToWorldPipeline",
+        condition=conditioning.text_only,
+        fps=30.0,
+        contexts=(0,),
+        grid=FrameGrid(8, 1, most=121, least=121),
+        steps=36,
+        checkpoints=(Checkpoint("nvidia/Cosmos-1.0-Diffusion-7B-Text2World"),),
+        notes="Text only: it does not see a prefix. 121 frames hold 4 s. " + _GUARDRAIL,
+    ),
     _PREDICT2,
     evolve(
         _PREDICT2,
@@ -100,6 +116,7 @@ COSMOS = (
         24.0,
         (720, 1280),
         _cosmos3,
+        text=_cosmos3_text,
         contexts=(5, 1),
         grid=FrameGrid(4, 1, most=189, least=93),
         steps=35,

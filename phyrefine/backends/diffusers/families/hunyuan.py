@@ -1,4 +1,4 @@
-"""HunyuanVideo 1.5 image-to-video."""
+"""HunyuanVideo 1.0 and 1.5, image-to-video and text-to-video, and SkyReels-V1 on top of 1.0."""
 
 from __future__ import annotations
 
@@ -26,7 +26,59 @@ def _sized(pipe: Any, spec: FamilySpec) -> FamilySpec:
     return evolve(spec, size=_bucket(pipe, spec.size))
 
 
+_FIRST: dict[str, Any] = {
+    "grid": FrameGrid(4, 1, most=129, least=129),
+    # The distilled guidance is an input of the network; a negative prompt needs true_cfg_scale.
+    "negative_prompt": False,
+    "prompt_tokens": 256,
+    "prompt_words": 180,
+    "license": "Tencent Hunyuan Community License",
+    "verified": TINY,
+}
+_PARTS = {"transformer": 12.8, "text_encoder": 8.0, "text_encoder_2": 0.12, "vae": 0.25}
+
 HUNYUAN = (
+    FamilySpec(
+        "hunyuanvideo-t2v",
+        "HunyuanVideoPipeline",
+        24.0,
+        (720, 1280),
+        conditioning.text_only,
+        contexts=(0,),
+        guidance=6.0,
+        checkpoints=(Checkpoint("hunyuanvideo-community/HunyuanVideo", _PARTS),),
+        notes="Text only: it does not see a prefix. 129 frames hold 5.4 s.",
+        **_FIRST,
+    ),
+    FamilySpec(
+        "skyreels-v1-i2v",
+        "HunyuanSkyreelsImageToVideoPipeline",
+        24.0,
+        (544, 960),
+        conditioning.image,
+        guidance=1.0,
+        checkpoints=(Checkpoint("Skywork/SkyReels-V1-Hunyuan-I2V", _PARTS),),
+        notes="Sees one frame. True guidance is true_cfg_scale (6 by default).",
+        **(_FIRST | {"grid": FrameGrid(4, 1, most=97, least=97)}),
+    ),
+    FamilySpec(
+        "hunyuanvideo-1.5-t2v",
+        "HunyuanVideo15Pipeline",
+        24.0,
+        (480, 848),
+        conditioning.text_only,
+        contexts=(0,),
+        grid=FrameGrid(4, 1, most=121, least=49),
+        guidance=None,
+        callbacks=False,
+        prompt_tokens=1000,
+        prompt_words=300,
+        checkpoints=(Checkpoint("hunyuanvideo-community/HunyuanVideo-1.5-480p_t2v"),),
+        license="Tencent Hunyuan Community License",
+        verified=TINY,
+        notes="Text only: it does not see a prefix. It never calls back, so cancelling waits for "
+        "the end of a pass.",
+    ),
     FamilySpec(
         "hunyuanvideo-1.5-i2v",
         "HunyuanVideo15ImageToVideoPipeline",

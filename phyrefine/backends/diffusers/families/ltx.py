@@ -41,6 +41,10 @@ def _condition_2(window: Window) -> dict[str, Any]:
     }
 
 
+def _text(window: Window) -> dict[str, Any]:
+    return {"num_frames": window.length, "frame_rate": window.fps}
+
+
 LTX = (
     FamilySpec(
         "ltx-condition",
@@ -48,6 +52,7 @@ LTX = (
         24.0,
         (512, 704),
         _condition,
+        text=_text,
         size_multiple=32,
         grid=FrameGrid(8, 1, most=257, least=97),
         contexts=tuple(range(65, 0, -8)),
@@ -73,6 +78,7 @@ LTX = (
         24.0,
         (512, 768),
         _condition_2,
+        text=_text,
         size_multiple=32,
         grid=FrameGrid(8, 1, most=257, least=121),
         contexts=tuple(range(65, 0, -8)),

@@ -12,6 +12,8 @@ from phyrefine.backends.diffusers.families import conditioning
 from phyrefine.backends.diffusers.families.spec import TINY, Checkpoint, FamilySpec, Window
 from phyrefine.types import FrameGrid
 
+WINDOW = 97
+
 # -- SkyReels-V2 -------------------------------------------------------------------------------
 
 
@@ -25,6 +27,13 @@ def _skyreels(window: Window) -> dict[str, Any]:
         "addnoise_condition": 20,
         "fps": int(window.fps),
     }
+
+
+def _skyreels_text(window: Window) -> dict[str, Any]:
+    """Windows of its own length, joined in latents when more frames are asked for."""
+    arguments = {"num_frames": window.length, "fps": int(window.fps)}
+    # Only beyond one window of its own does it slide, and then it wants an overlap.
+    return arguments | ({"overlap_history": 17} if window.length > WINDOW else {})
 
 
 SKYREELS = FamilySpec(
@@ -59,6 +68,47 @@ SKYREELS = FamilySpec(
 )
 
 
+SKYREELS_TEXT = evolve(
+    SKYREELS,
+    name="skyreels-v2-df-t2v",
+    pipeline="SkyReelsV2DiffusionForcingPipeline",
+    condition=_skyreels_text,
+    contexts=(0,),
+    returned=lambda length, _: length,
+    repeated=lambda _: 0,
+    guidance=6.0,
+    accepts=(),
+    notes="Text only: it does not see a prefix. Loading the checkpoint by name gives the row that "
+    "continues a video; for text to video pass family='skyreels-v2-df-t2v'.",
+)
+SKYREELS_I2V = evolve(
+    SKYREELS,
+    name="skyreels-v2-i2v",
+    pipeline="SkyReelsV2ImageToVideoPipeline",
+    condition=conditioning.image,
+    grid=FrameGrid(4, 1, most=121, least=97),
+    contexts=(1,),
+    returned=lambda length, _: length,
+    repeated=lambda context: context,
+    fp32=("vae", "image_encoder"),
+    accepts=(),
+    checkpoints=(Checkpoint("Skywork/SkyReels-V2-I2V-1.3B-540P-Diffusers"),),
+    notes="Sees one frame. 121 frames hold exactly 5 s; 97 is the length trained at.",
+)
+SKYREELS_T2V = evolve(
+    SKYREELS_I2V,
+    name="skyreels-v2-t2v",
+    pipeline="SkyReelsV2Pipeline",
+    condition=conditioning.text_only,
+    contexts=(0,),
+    repeated=lambda _: 0,
+    guidance=6.0,
+    fp32=("vae",),
+    checkpoints=(Checkpoint("Skywork/SkyReels-V2-T2V-14B-540P-Diffusers"),),
+    notes="Text only: it does not see a prefix. 121 frames hold 5 s.",
+)
+
+
 # -- Helios ------------------------------------------------------------------------------------
 
 HELIOS_CHUNK = 33
@@ -70,6 +120,7 @@ HELIOS = FamilySpec(
     24.0,
     (384, 640),
     conditioning.video_or_image,
+    text=conditioning.text_only,
     fixed_size=True,
     grid=FrameGrid(HELIOS_CHUNK, 0, most=8 * HELIOS_CHUNK, least=HELIOS_CHUNK),
     contexts=(2 * HELIOS_CHUNK, HELIOS_CHUNK, 1),
@@ -84,6 +135,22 @@ HELIOS = FamilySpec(
     verified=TINY,
     notes="Sees 66 frames, or 33, or one. Gives back new frames only, so nothing can be "
     "cross-faded.",
+)
+
+
+HELIOS_PYRAMID = evolve(
+    HELIOS,
+    name="helios-pyramid",
+    pipeline="HeliosPyramidPipeline",
+    # Steps belong to the levels of its pyramid; their number is the checkpoint's.
+    steps=2,
+    steps_as=lambda count: {"pyramid_num_inference_steps_list": [count] * 3},
+    checkpoints=(
+        Checkpoint("BestWishYsh/Helios-Mid"),
+        Checkpoint("BestWishYsh/Helios-Distilled"),
+    ),
+    notes="Sees 66 frames, or 33, or one. steps= counts per level of its pyramid of three. "
+    "Helios-Distilled wants guidance_scale=1.",
 )
 
 
@@ -170,4 +237,13 @@ def framepack(window: int = 9) -> FamilySpec:
     )
 
 
-NATIVE = (SKYREELS, HELIOS, ANYFLOW, framepack())
+NATIVE = (
+    SKYREELS,
+    SKYREELS_TEXT,
+    SKYREELS_I2V,
+    SKYREELS_T2V,
+    HELIOS,
+    HELIOS_PYRAMID,
+    ANYFLOW,
+    framepack(),
+)

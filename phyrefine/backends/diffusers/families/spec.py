@@ -78,6 +78,10 @@ def _nothing(window: Window) -> dict[str, Any]:  # noqa: ARG001
     return {}
 
 
+def _steps(count: int) -> dict[str, Any]:
+    return {"num_inference_steps": count}
+
+
 def _no_options(pipe: Any) -> dict[str, Any]:  # noqa: ARG001
     return {}
 
@@ -104,6 +108,8 @@ class FamilySpec:
         grid: Frame counts it takes; ``most`` is the longest pass it is good at.
         contexts: Numbers of context frames it can use, best first; ``(0,)`` is text only.
         condition: The context as arguments of the pipeline.
+        text: Arguments of a first pass without any context, for families that also make video
+            from text alone; ``None`` for those that need a prefix.
         returned: Frames that come back, from (frames asked for, context frames).
         repeated: Frames at the head of what comes back that are context, from context frames.
         fits: Whether a loaded pipeline of that class belongs to this row.
@@ -113,6 +119,7 @@ class FamilySpec:
         options: Further arguments, decided from the loaded pipeline.
         check: Raises when something the pipeline needs is missing, before any work is done.
         steps: Default denoising steps.
+        steps_as: The number of steps as arguments of the pipeline.
         guidance: Default ``guidance_scale``.
         unguided: Further arguments that switch guidance off for good, for pipelines where
             ``guidance_scale=1`` alone does not.
@@ -137,6 +144,7 @@ class FamilySpec:
     fps: float
     size: tuple[int, int]
     condition: Callable[[Window], dict[str, Any]] = _nothing
+    text: Callable[[Window], dict[str, Any]] | None = field(default=None, kw_only=True)
     size_multiple: int = field(default=16, kw_only=True)
     fixed_size: bool = field(default=False, kw_only=True)
     grid: FrameGrid = field(kw_only=True)
@@ -151,6 +159,7 @@ class FamilySpec:
     options: Callable[[Any], Mapping[str, Any]] = field(default=_no_options, kw_only=True)
     check: Callable[[Any], None] = field(default=_ready, kw_only=True)
     steps: int = field(default=50, kw_only=True)
+    steps_as: Callable[[int], dict[str, Any]] = field(default=_steps, kw_only=True)
     guidance: float | None = field(default=5.0, kw_only=True)
     unguided: Mapping[str, Any] = field(factory=dict, kw_only=True)
     dtypes: tuple[Literal["bfloat16", "float16"], ...] = field(default=("bfloat16",), kw_only=True)
@@ -167,6 +176,11 @@ class FamilySpec:
     license: str = field(default="see the model card", kw_only=True)
     verified: str = field(default="not run", kw_only=True)
     notes: str = field(default="", kw_only=True)
+
+    @property
+    def needs_prefix(self) -> bool:
+        """Whether it cannot start from text alone."""
+        return self.text is None and 0 not in self.contexts
 
     @property
     def guided(self) -> bool:

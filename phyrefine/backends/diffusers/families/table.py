@@ -15,10 +15,19 @@ from phyrefine.backends.diffusers.families.hunyuan import HUNYUAN
 from phyrefine.backends.diffusers.families.ltx import LTX
 from phyrefine.backends.diffusers.families.native import NATIVE
 from phyrefine.backends.diffusers.families.spec import FamilySpec
+from phyrefine.backends.diffusers.families.text_only import TEXT_ONLY
 from phyrefine.backends.diffusers.families.wan import WAN
 from phyrefine.errors import InvalidInputError
 
-FAMILIES: tuple[FamilySpec, ...] = (*COGVIDEOX, *LTX, *WAN, *HUNYUAN, *NATIVE, *COSMOS)
+FAMILIES: tuple[FamilySpec, ...] = (
+    *COGVIDEOX,
+    *LTX,
+    *WAN,
+    *HUNYUAN,
+    *NATIVE,
+    *COSMOS,
+    *TEXT_ONLY,
+)
 
 REFUSED = {
     "CogVideoXVideoToVideoPipeline": (
@@ -100,9 +109,11 @@ def _rows_of(kind: type) -> tuple[FamilySpec, ...]:
     """The rows of a class, or of the nearest class it inherits from."""
     for parent in kind.__mro__:
         rows = tuple(spec for spec in FAMILIES if spec.pipeline == parent.__name__)
-        if rows or parent.__name__ in REFUSED:
-            return by_class(parent.__name__)
-    return by_class(kind.__name__)
+        if rows:
+            return rows
+        if parent.__name__ in REFUSED:
+            break
+    return by_class(parent.__name__ if parent is not object else kind.__name__)
 
 
 def of(pipe: Any, name: str | None = None) -> FamilySpec:

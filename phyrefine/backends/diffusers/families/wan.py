@@ -1,4 +1,4 @@
-"""Wan 2.1 and 2.2 image-to-video, Wan 2.2 TI2V, and Wan VACE."""
+"""Wan 2.1 and 2.2 image-to-video and text-to-video, Wan 2.2 TI2V, and Wan VACE."""
 
 from __future__ import annotations
 
@@ -67,6 +67,20 @@ _I2V = FamilySpec(
     notes="Sees one frame. 81 frames hold exactly 5 s. For the 720P weights pass size=(720, 1280).",
 )
 
+_T2V = evolve(
+    _I2V,
+    name="wan-2.1-t2v",
+    pipeline="WanPipeline",
+    condition=conditioning.text_only,
+    contexts=(0,),
+    fp32=("vae",),
+    checkpoints=(
+        Checkpoint("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", {**_TEXT, "transformer": 1.42}),
+        Checkpoint("Wan-AI/Wan2.1-T2V-14B-Diffusers", {**_TEXT, "transformer": 14.3}),
+    ),
+    notes="Text only: it does not see a prefix. 81 frames hold 5 s.",
+)
+
 WAN = (
     _I2V,
     evolve(
@@ -94,11 +108,37 @@ WAN = (
         checkpoints=(Checkpoint("Wan-AI/Wan2.2-TI2V-5B-Diffusers", {**_TEXT, "transformer": 5.0}),),
         notes="Sees one frame. 121 frames hold exactly 5 s.",
     ),
+    _T2V,
+    evolve(
+        _T2V,
+        name="wan-2.2-t2v",
+        fits=lambda pipe: not _is_ti2v(pipe) and _has_two_experts(pipe),
+        checkpoints=(
+            Checkpoint(
+                "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
+                {**_TEXT, "transformer": 14.3, "transformer_2": 14.3},
+            ),
+        ),
+        notes="Text only: it does not see a prefix. Two experts of 14B each.",
+    ),
+    evolve(
+        _T2V,
+        name="wan-2.2-ti2v-text",
+        fps=24.0,
+        size=(704, 1280),
+        size_multiple=32,
+        fits=_is_ti2v,
+        grid=FrameGrid(4, 1, most=121, least=49),
+        checkpoints=(Checkpoint("Wan-AI/Wan2.2-TI2V-5B-Diffusers", {**_TEXT, "transformer": 5.0}),),
+        notes="Text only. Loading the checkpoint by name gives the image-to-video row; for text "
+        "to video pass a WanPipeline, or family='wan-2.2-ti2v-text'.",
+    ),
     evolve(
         _I2V,
         name="wan-vace",
         pipeline="WanVACEPipeline",
         condition=_vace,
+        text=_vace,
         fits=lambda _: True,
         contexts=(17, 13, 9, 5, 1),
         fp32=("vae",),
@@ -106,6 +146,7 @@ WAN = (
             Checkpoint("Wan-AI/Wan2.1-VACE-1.3B-diffusers", {**_TEXT, "transformer": 2.15}),
             Checkpoint("Wan-AI/Wan2.1-VACE-14B-diffusers", {**_TEXT, "transformer": 17.3}),
         ),
-        notes="Sees up to 17 frames (1 s), so 5 s take two passes; context_frames=1 makes it one.",
+        notes="Sees up to 17 frames (1 s), so 5 s take two passes; context_frames=1 makes it one. "
+        "Without a prefix it makes video from text.",
     ),
 )
