@@ -11,12 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import tiny_pipelines as tiny
+import tiny_text_pipelines as text
 from attrs import field, frozen
 
 from phyrefine.backends.diffusers import DiffusersVideoGenerator
 from phyrefine.backends.diffusers.families.native import framepack
 
 SHORT = {"max_sequence_length": 16}
+TEMPLATE = SHORT | {"prompt_template": {"template": "{}", "crop_start": 0}}
+# Its long instruction is a thousand tokens of single characters.
+HUNYUAN_15 = {
+    "system_message": "",
+    "prompt_template_encode_start_idx": 0,
+    "tokenizer_max_length": 96,
+    "tokenizer_2_max_length": 16,
+}
 
 
 @frozen
@@ -80,13 +89,7 @@ CASES = {
     "hunyuanvideo-1.5-i2v": Case(
         tiny.hunyuan_15,
         {"num_frames": 33},
-        # Its long instruction is a thousand tokens of single characters.
-        attributes={
-            "system_message": "",
-            "prompt_template_encode_start_idx": 0,
-            "tokenizer_max_length": 96,
-            "tokenizer_2_max_length": 16,
-        },
+        attributes=HUNYUAN_15,
     ),
     "cosmos-1": Case(
         tiny.cosmos_1,
@@ -107,7 +110,66 @@ CASES = {
         guarded=True,
     ),
     "cosmos-3": Case(tiny.cosmos_3, {"size": (32, 32), "num_frames": 41}, context=5),
+    # -- text to video, and what came with it
+    "wan-2.1-t2v": Case(
+        text.wan_text, {"size": (16, 16), "num_frames": 81, "options": SHORT}, context=0
+    ),
+    "wan-2.2-t2v": Case(
+        text.wan_text_22, {"size": (16, 16), "num_frames": 81, "options": SHORT}, context=0
+    ),
+    "wan-2.2-ti2v-text": Case(
+        text.wan_ti2v_text,
+        {
+            "size": (32, 32),
+            "num_frames": 49,
+            "options": SHORT,
+            "family": "wan-2.2-ti2v-text",
+        },
+        context=0,
+    ),
+    "skyreels-v2-df-t2v": Case(
+        text.skyreels_df_text,
+        {"size": (16, 16), "num_frames": 97, "options": SHORT, "family": "skyreels-v2-df-t2v"},
+        context=0,
+    ),
+    "skyreels-v2-i2v": Case(
+        text.skyreels_image, {"size": (16, 16), "num_frames": 33, "options": SHORT}
+    ),
+    "skyreels-v2-t2v": Case(
+        text.skyreels_text, {"size": (16, 16), "num_frames": 33, "options": SHORT}, context=0
+    ),
+    "helios-pyramid": Case(
+        text.helios_pyramid,
+        {"size": (64, 64), "num_frames": 66, "options": SHORT, "steps": 1},
+        context=66,
+    ),
+    "hunyuanvideo-t2v": Case(
+        text.hunyuan_text, {"size": (32, 32), "num_frames": 33, "options": TEMPLATE}, context=0
+    ),
+    "skyreels-v1-i2v": Case(
+        text.skyreels_v1, {"size": (32, 32), "num_frames": 33, "options": TEMPLATE}
+    ),
+    "hunyuanvideo-1.5-t2v": Case(
+        text.hunyuan_15_text,
+        {"size": (32, 32), "num_frames": 33},
+        context=0,
+        attributes=HUNYUAN_15,
+    ),
+    "cosmos-1-text": Case(
+        text.cosmos_1_text,
+        {"size": (32, 32), "num_frames": 41, "options": SHORT},
+        context=0,
+        guarded=True,
+    ),
+    "mochi": Case(text.mochi, {"size": (16, 16), "num_frames": 31, "options": SHORT}, context=0),
+    "allegro": Case(text.allegro, {"size": (64, 64), "options": SHORT}, context=0),
+    "sana-video-t2v": Case(
+        text.sana_text, {"size": (32, 32), "num_frames": 33, "options": SHORT}, context=0
+    ),
+    "sana-video-i2v": Case(text.sana_image, {"size": (32, 32), "num_frames": 33, "options": SHORT}),
 }
+# Rows that see a prefix and make video from text alone as well.
+EITHER = ("ltx-condition", "ltx-2", "wan-vace", "helios", "helios-pyramid", "cosmos-3")
 
 
 @functools.cache

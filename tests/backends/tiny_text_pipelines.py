@@ -154,9 +154,7 @@ def hunyuan_15_text():
 def cosmos_1_text():
     import diffusers
 
-    parts = tiny.cosmos_1().components | {
-        "transformer": tiny.cosmos_transformer(4, out_channels=4)
-    }
+    parts = tiny.cosmos_1().components | {"transformer": tiny.cosmos_transformer(4, out_channels=4)}
     return diffusers.CosmosTextToWorldPipeline(**parts)
 
 

@@ -123,6 +123,7 @@ class DiffusersVideoGenerator:
         revision: str | None = None,
         memory: memory.MemoryMode = "fast",
         fp8: bool = False,
+        loras: Mapping[str, float] | None = None,
         load_options: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> Self:
@@ -137,6 +138,8 @@ class DiffusersVideoGenerator:
             memory: ``"fast"``, ``"balanced"`` or ``"tight"``, see
                 :func:`~phyrefine.backends.diffusers.memory.apply_mode`.
             fp8: Keep the denoiser's weights in 8-bit floats.
+            loras: LoRAs to load and how strongly each acts: ``{"path or hub id": 0.8}``; needs
+                the package peft. They belong to this generator alone.
             load_options: Further arguments of diffusers' ``from_pretrained``, for example
                 ``quantization_config``, ``variant`` or ``safety_checker``.
             **settings: Settings of the generator.
@@ -157,6 +160,7 @@ class DiffusersVideoGenerator:
             size=settings.get("size"),
             spec=_row(settings.get("family")),
             options=load_options or {},
+            loras=loras or {},
             # Stepping down changes where weights live, which other generators would feel.
             shared=not settings.get("step_down", False),
         )

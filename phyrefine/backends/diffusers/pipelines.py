@@ -18,6 +18,7 @@ from phyrefine._optional import require
 from phyrefine.backends.diffusers import memory
 from phyrefine.backends.diffusers.families import table as families
 from phyrefine.backends.diffusers.families.spec import FamilySpec
+from phyrefine.backends.diffusers.loras import load_loras
 from phyrefine.errors import InvalidInputError, MissingDependencyError, ModelNotFoundError
 
 PROMPTS_KEPT = 64
@@ -51,6 +52,7 @@ def load(
     size: tuple[int, int] | None,
     spec: FamilySpec | None,
     options: Mapping[str, Any],
+    loras: Mapping[str, float],
     shared: bool,
 ) -> Any:
     """A pipeline on its device; loaded once per process and setting.
@@ -66,7 +68,9 @@ def load(
         spec: Row of a family that is not in the table.
         options: Further arguments of ``from_pretrained`` (``quantization_config``, ``variant``,
             ``safety_checker``, components).
-        shared: Whether other generators may use it too; never when there are ``options``.
+        loras: LoRAs by path or hub id, and the strength of each.
+        shared: Whether other generators may use it too; never when there are ``options`` or
+            ``loras``.
 
     Raises:
         ModelNotFoundError: No diffusers pipeline of that name.
@@ -88,10 +92,12 @@ def load(
         )
     )
     with _guard:
-        shared = shared and not options
+        shared = shared and not options and not loras
         found = _loaded.get(key) if shared else None
         if found is None:
             found = _load(model, row, kind, revision, options)
+            if loras:
+                load_loras(found, loras)
             memory.apply_mode(found, mode, device, size=size or row.size, fp8=fp8)
             if shared:
                 _loaded[key] = found

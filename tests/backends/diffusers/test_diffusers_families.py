@@ -26,11 +26,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile"),
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
     pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context"),
+    pytest.mark.filterwarnings("ignore:In CPU autocast, but the target dtype is not supported"),
 ]
 
 SIZE = (45, 77)
 PREFIX = moving_clip(72, SIZE, 24.0)
 SHOT = Shot(Prompt("a red ball", negative="blur"), PREFIX, seconds=5.0, fps=24.0, size=SIZE, seed=3)
+TEXT_ONLY = [name for name in cases.CASES if not cases.CASES[name].context]
+NEW_CONDITIONED = ["skyreels-v2-i2v", "skyreels-v1-i2v", "sana-video-i2v"]
 CONDITIONED = [name for name in cases.CASES if cases.CASES[name].context]
 # Frames to change one by one: all of a short context, a sample of a long one.
 SAMPLED_FROM, SAMPLE = 20, 9
@@ -66,10 +69,9 @@ def test_checkpoints_saved_by_a_sibling_class_load_as_the_one_that_continues(tmp
     assert type(generator.pipe).__name__ == "WanImageToVideoPipeline"
     shot = evolve(SHOT, seconds=0.5)
     assert generator.generate(shot) == cases.generator("wan-2.2-ti2v").generate(shot)
-    with pytest.raises(
-        InvalidInputError, match=r"No family fits this WanPipeline.*image- or video"
-    ):
-        families.of(diffusers.WanPipeline(**kept))
+    assert families.of(text).name == "wan-2.2-ti2v-text"
+    named = cases.generator("wan-2.2-ti2v-text", where=tmp_path / "ti2v")
+    assert type(named.pipe).__name__ == "WanPipeline"
 
 
 def test_an_unknown_family_is_named():
@@ -84,6 +86,40 @@ def test_one_of_each_kind_keeps_the_contract(name):
     generator = cases.generator(name, num_frames=shorter)
     check_generator(generator, seconds=0.5)
     assert generator.profile.context_frames == generator.spec.contexts[0]
+
+
+TEXT_SHOT = evolve(SHOT, prefix=None, seconds=0.25)
+
+
+def quick(names):
+    """Rows that take longer than two seconds are left to the slow suite."""
+    slow = {"allegro", "ltx-2", "skyreels-v2-df-t2v"}
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in names]
+
+
+@pytest.mark.parametrize("name", quick([*cases.EITHER, *TEXT_ONLY]))
+def test_text_to_video(name):
+    """No prefix: the same shot gives the same clip, another seed or prompt another one."""
+    generator = cases.generator(name)
+    assert not generator.spec.needs_prefix
+    clip = generator.generate(TEXT_SHOT)
+    check_exact(clip, TEXT_SHOT)
+    assert generator.generate(TEXT_SHOT) == clip
+    assert generator.generate(evolve(TEXT_SHOT, seed=4)) != clip
+
+
+@pytest.mark.parametrize("name", NEW_CONDITIONED)
+def test_a_new_row_continues_its_prefix(name):
+    generator = cases.generator(name)
+    shot = evolve(SHOT, seconds=0.25, steps=1)
+    clip = generator.generate(shot)
+    check_exact(clip, shot)
+    assert generator.generate(evolve(shot, prefix=changed([len(PREFIX) - 1]))) != clip
+
+
+def test_a_family_that_needs_a_prefix_says_so():
+    with pytest.raises(InvalidInputError, match="has no prefix"):
+        cases.generator("wan-2.1-i2v").generate(TEXT_SHOT)
 
 
 # -- the matrix --------------------------------------------------------------------------------
