@@ -1,5 +1,6 @@
 from . import errors as errors
 from .errors import PhyrefineError as PhyrefineError
+from .identities import identified as identified
 from .protocols import LLM as LLM
 from .protocols import VLM as VLM
 from .protocols import VideoGenerator as VideoGenerator

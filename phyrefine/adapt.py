@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import inspect
-from collections.abc import Callable, Iterator
-from types import CodeType
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from phyrefine import registry
-from phyrefine.errors import GenerationError, InvalidInputError, VideoError
+from phyrefine._event_loop import finish
+from phyrefine.errors import GenerationError, InvalidInputError, VideoError, WrongReplyError
+from phyrefine.identities import identity, name_of
 from phyrefine.protocols import LLM, VLM, VideoGenerator
-from phyrefine.types import Answer, GeneratorProfile, Question, Shot
+from phyrefine.types import Answer, GeneratorProfile, Question, Shot, Usage
 from phyrefine.video.clip import Clip
 from phyrefine.video.delivery import deliver
 
+# What a user may hand over in each role.
+AskFunction = Callable[[Question], Any]
+GenerateFunction = Callable[[Shot], Any]
+Generator = VideoGenerator | GenerateFunction | str
+Generators = Generator | Sequence[Generator]
 
-def as_vlm(value: Any) -> VLM:
-    """A VLM from a registry name, an object with ``ask``, or ``question -> str``."""
+
+def as_vlm(value: VLM | AskFunction | str) -> VLM:
+    """A VLM from a registry name, an object with ``ask``, or a function of one question.
+
+    Functions and ``ask`` may be ``async``. They return the reply's text, an
+    :class:`~phyrefine.types.Answer`, or a mapping that stands for JSON.
+    """
     made: VLM = _as_asker("vlm", value)
     return made
 
 
-def as_llm(value: Any) -> LLM:
-    """An LLM from a registry name, an object with ``ask``, or ``question -> str``."""
+def as_llm(value: LLM | AskFunction | str) -> LLM:
+    """An LLM; see :func:`as_vlm`."""
     made: LLM = _as_asker("llm", value)
     return made
 
 
-def as_generator(value: Any) -> VideoGenerator:
+def as_generator(value: VideoGenerator | GenerateFunction | str) -> VideoGenerator:
     """A video generator from a registry name, an object with ``generate``, or a callable.
 
     A callable takes a :class:`~phyrefine.types.Shot` and returns the new frames: a ``Clip``, a
-    list of PIL images, or an array or tensor as ``Clip.from_array`` takes it.
+    list of PIL images, or an array or tensor as ``Clip.from_array`` takes it. It may be ``async``.
 
     Raises:
         InvalidInputError: ``value`` is none of these.
@@ -43,6 +53,8 @@ def as_generator(value: Any) -> VideoGenerator:
     if isinstance(value, str):
         value = registry.make("generator", value)
     if hasattr(value, "generate") and hasattr(value, "profile"):
+        if inspect.iscoroutinefunction(value.generate):
+            return AsyncVideoGenerator(value)
         object_made: VideoGenerator = value
         return object_made
     if callable(value):
@@ -53,11 +65,30 @@ def as_generator(value: Any) -> VideoGenerator:
     )
 
 
+def as_generators(value: Generators) -> tuple[VideoGenerator, ...]:
+    """One video generator, or a list of them: the same model on several devices.
+
+    Raises:
+        InvalidInputError: The list is empty or its generators differ in their identity.
+    """
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return (as_generator(value),)
+    made = tuple(as_generator(one) for one in value)
+    names = sorted({identity(one) for one in made})
+    if len(names) != 1:
+        raise InvalidInputError(
+            "A list of generators is one model on several devices, so all must have the same "
+            f"identity, not {names or 'none'}."
+        )
+    return made
+
+
 def _as_asker(role: registry.Role, value: Any) -> Any:
     if isinstance(value, str):
         value = registry.make(role, value)
-    if hasattr(value, "ask"):
-        return value
+    ask = getattr(value, "ask", None)
+    if ask is not None:
+        return AsyncAsker(value) if inspect.iscoroutinefunction(ask) else value
     if callable(value):
         return FunctionAsker(value)
     raise InvalidInputError(
@@ -66,68 +97,81 @@ def _as_asker(role: registry.Role, value: Any) -> Any:
     )
 
 
-def _function_identity(function: Callable[..., Any]) -> str:
-    name = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', function)}"
-    name = name.partition(" at 0x")[0]
-    code = getattr(function, "__code__", None)
-    try:
-        body = inspect.getsource(function)
-    except (OSError, TypeError):  # defined in a C extension or an interactive session
-        body = code.co_code.hex() if code is not None else repr(type(function))
-    # The source gives whole lines, which two lambdas may share; and a function made twice by
-    # another one differs in what it captured.
-    body += "".join(_constants(code)) if code is not None else ""
-    body += repr([*_captured(function)])
-    return f"{name}:{hashlib.blake2b(body.encode(), digest_size=8).hexdigest()}"
-
-
-def _constants(code: CodeType) -> Iterator[str]:
-    yield repr(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _constants(constant)
-        else:
-            yield repr(sorted(constant, key=repr) if isinstance(constant, frozenset) else constant)
-
-
-def _captured(function: Callable[..., Any]) -> Iterator[Any]:
-    """Plain values of a closure and of defaults; objects have no words that last."""
-    cells = getattr(function, "__closure__", None) or ()
-    values: list[Any] = list(getattr(function, "__defaults__", None) or ())
-    for cell in cells:
-        with contextlib.suppress(ValueError):  # not filled yet
-            values.append(cell.cell_contents)
-    yield from (value for value in values if isinstance(value, str | int | float | None))
-
-
 @frozen
 class FunctionAsker:
-    """A VLM or an LLM around ``question -> str`` (or an :class:`~phyrefine.types.Answer`)."""
+    """A VLM or an LLM around a function of one question, ``async`` or not."""
 
-    function: Callable[[Question], str | Answer]
+    function: AskFunction
 
     @property
     def identity(self) -> str:
-        """Name and source digest of the function: edit it, and stored replies do not count."""
-        return _function_identity(self.function)
+        """Name and digest of the function and of all it sees; :mod:`phyrefine.identities`."""
+        return identity(self.function)
 
     def ask(self, question: Question) -> Answer:
-        """Call the function."""
-        said = self.function(question)
-        return said if isinstance(said, Answer) else Answer(str(said))
+        """Call the function.
+
+        Raises:
+            WrongReplyError: It returned neither text, nor a mapping, nor an ``Answer``.
+        """
+        return _answer(finish(self.function(question)), question, name_of(self.function))
+
+
+@frozen
+class AsyncAsker:
+    """A VLM or an LLM whose ``ask`` is ``async``."""
+
+    backend: Any
+
+    @property
+    def identity(self) -> str:
+        """The backend's."""
+        return identity(self.backend)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "backend":
+            raise AttributeError(name)
+        return getattr(self.backend, name)
+
+    def ask(self, question: Question) -> Answer:
+        """Ask on an event loop of ours and wait.
+
+        Raises:
+            WrongReplyError: It returned neither text, nor a mapping, nor an ``Answer``.
+        """
+        return _answer(finish(self.backend.ask(question)), question, name_of(self.backend))
+
+
+def _answer(said: Any, question: Question, name: str) -> Answer:
+    if isinstance(said, Answer):
+        if not isinstance(said.text, str):
+            raise WrongReplyError.of(name, question, f"an Answer whose text is {said.text!r}")
+        return said
+    if isinstance(said, Mapping):
+        try:
+            said = json.dumps(dict(said), ensure_ascii=False)
+        except (TypeError, ValueError) as error:
+            raise WrongReplyError.of(
+                name, question, f"a mapping that is no JSON ({error})"
+            ) from error
+    if not isinstance(said, str):
+        raise WrongReplyError.of(name, question, f"{said!r} ({type(said).__name__})")
+    if not said.strip():
+        raise WrongReplyError.of(name, question, "an empty text")
+    return Answer(said, usage=Usage(calls=1))
 
 
 @frozen
 class FunctionGenerator:
-    """A video generator around ``shot -> frames``."""
+    """A video generator around ``shot -> frames``, ``async`` or not."""
 
-    function: Callable[[Shot], Any]
+    function: GenerateFunction
     profile: GeneratorProfile = field(factory=lambda: GeneratorProfile(name="function"))
 
     @property
     def identity(self) -> str:
-        """Name and source digest of the function: edit it, and stored clips do not count."""
-        return _function_identity(self.function)
+        """Name and digest of the function and of all it sees; :mod:`phyrefine.identities`."""
+        return identity(self.function)
 
     def generate(self, shot: Shot) -> Clip:
         """Call the function and deliver exactly what was asked for.
@@ -135,7 +179,7 @@ class FunctionGenerator:
         Raises:
             GenerationError: It returned something that is no video, or too short a one.
         """
-        made = self.function(shot)
+        made = finish(self.function(shot))
         fps = self.profile.fps or shot.fps
         try:
             if not isinstance(made, Clip):
@@ -144,7 +188,40 @@ class FunctionGenerator:
             return deliver(made, frames=shot.frames, fps=shot.fps, size=shot.size)
         except VideoError as error:
             raise GenerationError(
-                f"The generator function {getattr(self.function, '__name__', '?')} returned no "
-                f"usable video: {error}",
+                f"The generator function {name_of(self.function)} returned no usable video: "
+                f"{error}",
                 provider="function",
             ) from error
+
+
+@frozen
+class AsyncVideoGenerator:
+    """A video generator whose ``generate`` is ``async``; it does not stream."""
+
+    backend: Any
+
+    @property
+    def identity(self) -> str:
+        """The backend's."""
+        return identity(self.backend)
+
+    @property
+    def profile(self) -> GeneratorProfile:
+        """The backend's."""
+        profile: GeneratorProfile = evolve(self.backend.profile, streaming=False)
+        return profile
+
+    def generate(self, shot: Shot) -> Clip:
+        """Generate on an event loop of ours and wait.
+
+        Raises:
+            GenerationError: What came is no clip.
+        """
+        made = finish(self.backend.generate(shot))
+        if not isinstance(made, Clip):
+            raise GenerationError(
+                f"{name_of(self.backend)}.generate() must return a Clip, not "
+                f"{type(made).__name__}.",
+                provider="function",
+            )
+        return made

@@ -23,6 +23,7 @@
     │   ├── RefusedError              the model declined in words
     │   ├── TruncatedError            the output limit cut the answer
     │   ├── BadOutputError            an answer that cannot be understood
+    │   ├── WrongReplyError           a backend that does not answer in the form it is asked for
     │   ├── UploadError               a file could not be handed over
     │   └── GenerationError           a video generator failed or broke its contract
     │       └── GeneratorMemoryError  the device ran out of memory
@@ -35,6 +36,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 
@@ -164,6 +166,55 @@ class BadOutputError(BackendError):
     def __init__(self, message: str, *, raw: str = "", **details: object) -> None:
         super().__init__(message, **details)  # type: ignore[arg-type]
         self.raw = raw
+
+
+class WrongReplyError(BackendError):
+    """A backend does not answer in the form it is asked for, so that asking again will not help.
+
+    ``raw`` holds what came; ``refinement`` what was finished before, if there was a run.
+    """
+
+    def __init__(self, message: str, *, raw: str = "", **details: object) -> None:
+        super().__init__(message, **details)  # type: ignore[arg-type]
+        self.raw = raw
+        self.refinement: Any = None
+
+    @classmethod
+    def of(cls, name: str, question: Any, came: str, why: str = "") -> WrongReplyError:
+        """The error for what came, with an example of what ``question`` asks for.
+
+        Args:
+            name: What the reader knows the backend by.
+            question: A ``phyrefine.types.Question``.
+            came: What came, in words.
+            why: What is wrong with it, where that is not obvious.
+        """
+        form = "a text"
+        if question.schema is not None:
+            form = f"a text that is JSON after question.schema, like {example_of(question.schema)}"
+        shown = came if len(came) <= 200 else f"{came[:197]}..."
+        because = f" ({why.rstrip('.')})" if why else ""
+        return cls(
+            f"{name} returned {shown} in the {question.stage} stage{because}. Expected: {form}.",
+            raw=came,
+        )
+
+
+def example_of(schema: Any) -> str:
+    """A short JSON text in the form of a reply's schema."""
+    return json.dumps(_example(schema), ensure_ascii=False)
+
+
+def _example(schema: Any) -> Any:
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object":
+        return {name: _example(part) for name, part in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [_example(schema.get("items", {}))]
+    return {"number": 0.5, "integer": 1, "boolean": True, "null": None}.get(str(kind), "...")
 
 
 class UploadError(BackendError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from phyrefine.identities import identity
 from phyrefine.types import (
     JSON,
     Answer,
@@ -24,6 +25,19 @@ from phyrefine.types import (
     Verdict,
 )
 from phyrefine.video.clip import Clip
+
+__all__ = [
+    "LLM",
+    "VLM",
+    "Convergence",
+    "Listener",
+    "Scorer",
+    "Selector",
+    "Store",
+    "StreamingGenerator",
+    "VideoGenerator",
+    "identity",
+]
 
 
 @runtime_checkable
@@ -171,17 +185,3 @@ class Store(Protocol):
     def put_clip(self, clip: Clip, /) -> str:
         """Keep a clip, lossless, and its ``native``; gives its digest."""
         ...
-
-
-def identity(backend: object) -> str:
-    """What makes two backends interchangeable for the store.
-
-    A backend says it itself in an ``identity`` attribute (a string that names the model, its
-    revision and every setting that changes its output, never a key). Others are known by their
-    class and ``repr``.
-    """
-    said = getattr(backend, "identity", None)
-    if isinstance(said, str):
-        return said
-    kind = type(backend)
-    return f"{kind.__module__}.{kind.__qualname__}:{backend!r}"

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from attrs import evolve, frozen
-
-from phyrefine.adapt import as_generator, as_llm, as_vlm
+from phyrefine.adapt import AskFunction, Generators, as_generators, as_llm, as_vlm
 from phyrefine.backends.scorers import WEIGHTED
-from phyrefine.errors import InvalidInputError, PhyrefineError
+from phyrefine.errors import InvalidInputError, WrongReplyError
+from phyrefine.identities import identity
 from phyrefine.protocols import (
     LLM,
     VLM,
@@ -25,54 +22,42 @@ from phyrefine.protocols import (
     Selector,
     VideoGenerator,
 )
-from phyrefine.protocols import identity as identity_of
-from phyrefine.refine import dialect, prompts
 from phyrefine.refine.convergence import MaxLoops, default_policy, paper_policy
-from phyrefine.refine.loop import Loop
 from phyrefine.refine.stages import PAPER, Method
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.budget.prices import PriceTable
 from phyrefine.run.cost import ExpectedCost, expected_cost
-from phyrefine.run.endings import reason, stopped_by, where
-from phyrefine.run.error_translation import (
-    ErrorTranslatingAsker,
-    ErrorTranslatingGenerator,
-    name_of,
-    ours,
-)
-from phyrefine.run.journal import notify
-from phyrefine.run.many import Outcome, run_many
-from phyrefine.run.runner import Run, open_run
+from phyrefine.run.journal import as_listener
+from phyrefine.run.many import RunInterrupted, run_many
+from phyrefine.run.runner import open_run
+from phyrefine.run.sessions.in_thread import in_thread, iterate_in_threads
+from phyrefine.run.sessions.running import Running
+from phyrefine.run.sessions.session import Session
+from phyrefine.run.sessions.setup import Setup
+from phyrefine.run.sessions.sharing import SharedRun
 from phyrefine.run.spec import RunSpec
-from phyrefine.run.wrappers import wrap_asker, wrap_generator
+from phyrefine.run.store.keys import require_name
+from phyrefine.run.store.store import MemoryStore
+from phyrefine.run.wrappers import MAX_CONCURRENCY
 from phyrefine.select.adaptive import stop_early
-from phyrefine.select.combining.controls import with_controls
-from phyrefine.select.models import with_models
 from phyrefine.select.named import DEFAULT_ENSEMBLE, expected_questions
 from phyrefine.select.named import ensemble as named_ensemble
-from phyrefine.select.simple import CriticsPick
-from phyrefine.types import (
-    Attempt,
-    Budget,
-    Candidates,
-    Choice,
-    Prompt,
-    Refinement,
-    Scenario,
-)
-
-log = logging.getLogger(__name__)
+from phyrefine.types import Attempt, Budget, Candidates, Refinement, Scenario
 
 
 class SelfRefiner:
     """Makes a video generator obey physics by criticism, without training it.
 
+    Use it as a context manager, or call :meth:`close`, to close backends that it made from names.
+    One object serves several threads at once, also with ``run_dir``.
+
     Args:
-        vlm: Predicts and critiques: an object with ``ask``, a function of one question, or a
-            registry name such as ``"gemini:gemini-2.5-pro"``.
+        vlm: Predicts and critiques: an object with ``ask``, a function of one question (``async``
+            or not), or a registry name such as ``"gemini:gemini-2.5-pro"``.
         llm: Rewrites; given like ``vlm``.
-        generator: Continues the prefix: an object, a function of one shot, or a name such as
-            ``"magi:PATH"``.
+        generator: Continues the prefix: an object, a function of one shot, a name such as
+            ``"magi:PATH"``, or a list of these: the same model on several devices, each of which
+            makes one clip at a time.
         convergence: When to stop; :func:`~phyrefine.refine.convergence.default_policy` by default.
         ensemble: Which clip is the answer: a selector, or a rule by name, by default
             ``"consensus+judge"``; see :func:`~phyrefine.select.named.ensemble`.
@@ -80,28 +65,36 @@ class SelfRefiner:
         baseline: Put the plain description's clip into the pool, so that the answer is not worse
             than no refinement by the ensemble's own score.
         run_dir: Folder that keeps everything; the same call again finishes the work and pays for
-            nothing twice. Without it the same holds within this object's lifetime only.
-        budget: Limits; when one is reached the best so far is returned.
+            nothing twice. Without it the same holds within this object's lifetime, for at most
+            1 GiB of clips; what was used longest ago is forgotten first.
+        budget: Limits of one call; when one is reached the best so far is returned.
         prices: US dollars per million tokens by model, for costs: ``{"model": {"input": 1.25,
             "output": 10.0}}``.
-        listeners: Hear about calls, attempts and the choice.
+        listeners: Are notified of calls, attempts and the choice: functions of an event's name and
+            its details, or objects with ``on_event``.
         scorers: Reference-free scores recorded with each attempt, for ``Patience``; scorers of a
             clip or of a pool.
         enough: Stops adding clips to a prompt early; see
             :class:`~phyrefine.select.adaptive.StopEarly`.
         method: Switches of the method; see :class:`~phyrefine.refine.stages.Method`.
         progress: Show a progress bar.
+        max_concurrency: Calls of one VLM or LLM in progress at once, over all threads.
+        call_timeout: Seconds one call of the VLM or the LLM may take. A function of yours that is
+            late goes on in the background; its result is discarded.
+        clip_timeout: Seconds one clip, or one chunk of a stream, may take.
 
     Raises:
         UnknownBackendError: A name stands for nothing.
         MissingDependencyError: A named backend's extra is not installed.
+        UnnamedError: With ``run_dir``, a backend cannot be told from another one; see
+            :func:`~phyrefine.identities.identified`.
     """
 
     def __init__(
         self,
-        vlm: Any,
-        llm: Any,
-        generator: Any,
+        vlm: VLM | AskFunction | str,
+        llm: LLM | AskFunction | str,
+        generator: Generators,
         *,
         convergence: Convergence | None = None,
         ensemble: Selector | str = DEFAULT_ENSEMBLE,
@@ -110,15 +103,18 @@ class SelfRefiner:
         run_dir: str | Path | None = None,
         budget: Budget | None = None,
         prices: Mapping[str, Mapping[str, float]] | None = None,
-        listeners: Sequence[Listener] = (),
+        listeners: Sequence[Listener | Callable[[str, Mapping[str, Any]], object]] = (),
         scorers: Sequence[Scorer | PoolScorer] = (),
         enough: Enough | None = None,
         method: Method | None = None,
         progress: bool = False,
+        max_concurrency: int = MAX_CONCURRENCY,
+        call_timeout: float | None = None,
+        clip_timeout: float | None = None,
     ) -> None:
         self.vlm: VLM = as_vlm(vlm)
         self.llm: LLM = as_llm(llm)
-        self.generator: VideoGenerator = as_generator(generator)
+        self.generators = as_generators(generator)
         self.convergence = convergence or default_policy()
         self.ensemble_name = ensemble if isinstance(ensemble, str) else None
         self.ensemble: Selector = (
@@ -131,18 +127,33 @@ class SelfRefiner:
         self.run_dir = Path(run_dir) if run_dir is not None else None
         self.budget = budget
         self.prices = PriceTable(dict(prices)) if prices else PriceTable()
-        self.listeners = tuple(listeners)
+        self.listeners = tuple(as_listener(listener) for listener in listeners)
         self.scorers = tuple(scorers)
         self.enough = enough
         self.method = method or Method()
         self.progress = progress
+        self.max_concurrency = max_concurrency
+        self.call_timeout = _seconds("call_timeout", call_timeout)
+        self.clip_timeout = _seconds("clip_timeout", clip_timeout)
+        named = ((vlm, self.vlm), (llm, self.llm))
+        self._made: list[object] = [made for given, made in named if isinstance(given, str)]
+        if isinstance(generator, str):
+            self._made += self.generators
+        self._shared = SharedRun()
+        self._memory = MemoryStore()
+        self._running = Running(self.generators)
+
+    @property
+    def generator(self) -> VideoGenerator:
+        """The video generator; the first of several."""
+        return self.generators[0]
 
     @classmethod
     def paper(
         cls,
-        vlm: Any,
-        llm: Any,
-        generator: Any,
+        vlm: VLM | AskFunction | str,
+        llm: LLM | AskFunction | str,
+        generator: Generators,
         *,
         steps: int | None = 16,
         loops: int = 4,
@@ -175,9 +186,9 @@ class SelfRefiner:
     @classmethod
     def best_of(
         cls,
-        vlm: Any,
-        llm: Any,
-        generator: Any,
+        vlm: VLM | AskFunction | str,
+        llm: LLM | AskFunction | str,
+        generator: Generators,
         n: int = 8,
         *,
         seed: int = 0,
@@ -235,47 +246,135 @@ class SelfRefiner:
         """Run the loop on one scenario and choose the answer.
 
         Returns:
-            Everything made. When one of our own errors ended it, ``stopped_by`` and ``reason``
-            say so and what was finished is kept.
+            Everything made. When an error of ours, :meth:`cancel` or Ctrl-C ended it,
+            ``stopped_by`` and ``reason`` say so and what was finished is kept.
 
         Raises:
             PhyrefineError: Nothing at all was finished.
-            RunLockedError: Another process uses ``run_dir``.
+            WrongReplyError: A backend does not answer in the form it is asked for; what was
+                finished is in the error's ``refinement``.
+            KeyboardInterrupt: Ctrl-C came before anything was finished.
+            RunLockedError: Another process, or another refiner, uses ``run_dir``.
             RunMismatchError: ``run_dir`` belongs to another experiment.
         """
-        with self._session() as session:
+        return self._refine(scenario, self._meter())
+
+    def _refine(self, scenario: Scenario, meter: Meter) -> Refinement:
+        with self._session(meter) as session:
             refinement, error = session.refine(scenario)
-        if error is not None and not refinement.attempts:
+        if isinstance(error, WrongReplyError):
+            error.refinement = refinement
+            raise error
+        interrupted = isinstance(error, KeyboardInterrupt) and meter.cancelled
+        if error is not None and not refinement.attempts and not interrupted:
             raise error
         return refinement
 
     def iterate(self, scenario: Scenario) -> Iterator[Attempt]:
         """Yield each attempt as it is finished, the plain description's first.
 
+        :meth:`cancel` ends the iteration before the next call.
+
         Raises:
             PhyrefineError: A backend failed, or the budget is spent.
         """
-        with self._session() as session:
-            yield from session.attempts(scenario)
+        return self._iterate(scenario, self._meter())
+
+    def _iterate(self, scenario: Scenario, meter: Meter) -> Iterator[Attempt]:
+        with self._session(meter) as session:
+            try:
+                yield from session.attempts(scenario)
+            except (Exception, KeyboardInterrupt):
+                if not meter.cancelled:
+                    raise
 
     def refine_many(
-        self, scenarios: Iterable[Scenario], *, workers: int = 1
+        self, scenarios: Iterable[Scenario], *, workers: int | None = None
     ) -> tuple[Refinement, ...]:
         """Refine several scenarios; one that fails never loses the others.
 
+        After Ctrl-C or :meth:`cancel` everything finished by then is returned; scenarios that were
+        not finished are ``stopped_by="interrupted"``.
+
         Args:
             scenarios: In any number; results come in the same order.
-            workers: Scenarios under way at once; each device still makes one clip at a time.
+            workers: Scenarios in progress at once; as many as there are generators by default.
+                Each device still makes one clip at a time.
         """
-        with self._session() as session:
-            outcomes = run_many(
-                lambda scenario: session.refine(scenario)[0],
-                list(scenarios),
-                workers=workers,
-                cancel=session.run.meter.cancel,
-                progress=self.progress,
-            )
-        return tuple(_refinement_of(outcome) for outcome in outcomes)
+        items = list(enumerate(scenarios))
+        meter = self._meter()
+        with self._session(meter) as session:
+            try:
+                outcomes = run_many(
+                    lambda item: session.refine(item[1], item[0])[0],
+                    items,
+                    workers=len(self.generators) if workers is None else workers,
+                    cancel=meter.cancel,
+                    progress=self.progress,
+                )
+            except RunInterrupted as interruption:
+                outcomes = list(interruption.outcomes)
+            refined = tuple(session.refinement_of(outcome) for outcome in outcomes)
+            session.closed = True
+        return refined
+
+    # -- from asyncio --------------------------------------------------------------------------
+
+    async def arefine(self, scenario: Scenario) -> Refinement:
+        """:meth:`refine` for ``async`` code: it runs in a thread of its own.
+
+        When the task is cancelled the run stops before its next call.
+        """
+        meter = self._meter()
+        return await in_thread(
+            lambda: self._refine(scenario, meter), lambda: self._running.stop(meter)
+        )
+
+    async def aiterate(self, scenario: Scenario) -> AsyncGenerator[Attempt]:
+        """:meth:`iterate` for ``async`` code: ``async for attempt in refiner.aiterate(...)``.
+
+        The next attempt begins when it is asked for. When the task is cancelled, or the iteration
+        is closed, the run stops before its next call.
+        """
+        meter = self._meter()
+        attempts = self._iterate(scenario, meter)
+        async with contextlib.aclosing(
+            iterate_in_threads(attempts, lambda: self._running.stop(meter))
+        ) as each:
+            async for attempt in each:
+                yield attempt
+
+    # -- stopping and closing ------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """Stop everything this object is doing, from any thread.
+
+        A call in progress is finished first, unless the generator can stop within one; then
+        ``refine`` returns what is finished, with ``stopped_by="interrupted"``. Later calls work.
+        """
+        self._running.stop()
+
+    def close(self) -> None:
+        """Cancel what is in progress and close the backends this object made from names."""
+        self.cancel()
+        for backend in self._made:
+            closing = getattr(backend, "close", None)
+            if callable(closing):
+                closing()
+        self._memory = MemoryStore()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        names = ", ".join(identity(one)[:60] for one in (self.vlm, self.llm, self.generator))
+        return f"SelfRefiner({names})"
+
+    def _meter(self) -> Meter:
+        return Meter(self.budget, prices=self.prices)
 
     # -- putting it together -------------------------------------------------------------------
 
@@ -285,175 +384,40 @@ class SelfRefiner:
         Convergence, ensemble and budget may change from one start to the next: attempts that are
         there are used again, and more are made only if the policy asks for them.
         """
-        binding = {
-            "candidates": (self.candidates, Candidates()),
-            "method": (self.method, Method()),
-            "baseline": (self.baseline, True),
-        }
-        given = {name for name, (value, default) in binding.items() if value != default}
-        settings = {name: _words(value) for name, (value, _) in binding.items()}
-        return RunSpec(
-            args={name: value for name, value in settings.items() if name in given},
-            defaults={name: value for name, value in settings.items() if name not in given},
-            backends={
-                "vlm": identity_of(self.vlm),
-                "llm": identity_of(self.llm),
-                "generator": identity_of(self.generator),
-            },
-            prompts=prompts.asset_digests(),
-            limits={
-                "convergence": _words(self.convergence),
-                "ensemble": _words(self.ensemble),
-                "enough": _words(self.enough),
-                "budget": _words(self.budget),
-            },
+        return self._setup().spec(self.budget)
+
+    def _setup(self) -> Setup:
+        return Setup(
+            self.vlm,
+            self.llm,
+            self.generators,
+            self.convergence,
+            self.ensemble,
+            self.candidates,
+            self.baseline,
+            self.listeners,
+            self.scorers,
+            self.enough,
+            self.method,
+            self.max_concurrency,
+            self.call_timeout,
+            self.clip_timeout,
         )
 
     @contextlib.contextmanager
-    def _session(self) -> Iterator[_Session]:
-        meter = Meter(self.budget, prices=self.prices)
-        with open_run(self.run_dir, self.spec(), meter=meter) as run:
-            yield _Session(self, run)
+    def _session(self, meter: Meter) -> Iterator[Session]:
+        if self.run_dir is not None:
+            for backend in (self.vlm, self.llm, *self.generators):
+                require_name(backend)
+        setup = self._setup()
+        spec = self.spec()
+        store = None if self.run_dir is not None else self._memory
+        opening = lambda: open_run(self.run_dir, spec, store=store)  # noqa: E731
+        with self._running.at(meter), self._shared.use(spec, meter, opening) as run:
+            yield Session(setup, run)
 
 
-@frozen
-class _Session:
-    """One opening of the run folder: wrapped backends and what is done with them."""
-
-    refiner: SelfRefiner
-    run: Run
-
-    def wrap(self, vlm: VLM) -> VLM:
-        return wrap_asker(vlm, store=self.run.store, meter=self.run.meter, listeners=self.listeners)
-
-    @property
-    def listeners(self) -> tuple[Listener, ...]:
-        return (*self.run.listeners, *self.refiner.listeners)
-
-    def loops(self) -> tuple[Loop, ...]:
-        """One loop per step count when each has a chain of its own, else one for all."""
-        refiner, asked = self.refiner, self.refiner.candidates
-        chains = (
-            [evolve(asked, steps=(steps,)) for steps in asked.steps]
-            if asked.chain == "own"
-            else [asked]
-        )
-        vlm = ErrorTranslatingAsker(self.wrap(refiner.vlm), f"VLM {name_of(refiner.vlm)}")
-        llm = ErrorTranslatingAsker(self.wrap(refiner.llm), f"LLM {name_of(refiner.llm)}")
-        wrapped = wrap_generator(
-            refiner.generator,
-            store=self.run.store,
-            meter=self.run.meter,
-            listeners=self.listeners,
-        )
-        generator = ErrorTranslatingGenerator(
-            wrapped, f"video generator {name_of(refiner.generator)}"
-        )
-        scorers = tuple(with_models(scorer, self.wrap) for scorer in refiner.scorers)
-        enough = with_models(refiner.enough, self.wrap)
-        count = dialect.token_counter(refiner.generator)
-        return tuple(
-            Loop(
-                vlm,
-                llm,
-                generator,
-                refiner.convergence,
-                chain,
-                refiner.method,
-                scorers,
-                enough,
-                count,
-            )
-            for chain in chains
-        )
-
-    def attempts(self, scenario: Scenario) -> Iterator[Attempt]:
-        loops = self.loops()
-        if self.refiner.baseline:
-            whole = evolve(loops[0], candidates=self.refiner.candidates)
-            yield from self._metered(self._baseline(whole, scenario), scenario)
-        for loop in loops:
-            yield from self._metered(loop.iterate(scenario), scenario)
-
-    def _baseline(self, loop: Loop, scenario: Scenario) -> Iterator[Attempt]:
-        prompt = Prompt(scenario.description)
-        attempt = Attempt(0, prompt, loop.generate(prompt, scenario), baseline=True)
-        try:
-            critique = loop.critique(attempt.clip, scenario, ())
-            scores = loop.score(attempt.clip, scenario)
-        except Exception:
-            yield attempt  # the clip is finished work
-            raise
-        yield evolve(attempt, critique=critique, scores=scores)
-
-    def _metered(self, attempts: Iterator[Attempt], scenario: Scenario) -> Iterator[Attempt]:
-        """Attempts with what each took, told to the listeners; an error is told its loop."""
-        attempt: Attempt | None = None
-        while True:
-            try:
-                with self.run.meter.tally() as tally:
-                    following = next(attempts, None)
-            except Exception as error:
-                error.add_note(where(attempt, scenario))
-                raise
-            if following is None:
-                return
-            attempt = following
-            attempt = evolve(attempt, usage=tally.usage)
-            notify(self.listeners, "attempt", {"scenario": scenario.name, "attempt": attempt})
-            yield attempt
-
-    def refine(self, scenario: Scenario) -> tuple[Refinement, PhyrefineError | None]:
-        made: list[Attempt] = []
-        failure: PhyrefineError | None = None
-        with self.run.meter.tally() as tally:
-            try:
-                for attempt in self.attempts(scenario):
-                    made.append(attempt)  # noqa: PERF402 - what is there survives an error
-            except Exception as error:
-                failure = ours(error)
-                if failure.__cause__ is not None:
-                    log.exception("%s", failure)
-            choice = self.choose(scenario, made) if made else None
-        refinement = Refinement(
-            scenario,
-            tuple(made),
-            choice,
-            "converged" if failure is None else stopped_by(failure),
-            reason(made, failure),
-            next((attempt.prediction for attempt in made if attempt.prediction), None),
-            tally.usage,
-        )
-        self.run.save_refinement(refinement)
-        notify(self.listeners, "refined", {"scenario": scenario.name, "refinement": refinement})
-        return refinement, failure
-
-    def choose(self, scenario: Scenario, attempts: Sequence[Attempt]) -> Choice:
-        """The ensemble's choice; the critic's pick when the ensemble itself cannot go on."""
-        ensemble = with_models(self.refiner.ensemble, self.wrap)
-        try:
-            choice: Choice = ensemble.choose(scenario, attempts)
-        except InvalidInputError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a selector of the user's may raise anything
-            choice = CriticsPick().choose(scenario, attempts)
-            reason = (
-                f"{choice.reason}; the {type(ensemble).__name__} could not choose: {ours(error)}"
-            )
-            choice = evolve(choice, reason=reason)
-        choice = with_controls(choice, scenario, attempts)
-        notify(self.listeners, "chosen", {"scenario": scenario.name, "choice": choice})
-        return choice
-
-
-def _words(value: object) -> str:
-    """A value's repr, without what differs between processes."""
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
-
-
-def _refinement_of(outcome: Outcome[Scenario, Refinement]) -> Refinement:
-    if outcome.result is not None:
-        return outcome.result
-    error = outcome.error
-    log.error("%s failed", outcome.item.name or outcome.item.description, exc_info=error)
-    return Refinement(outcome.item, (), None, "error", f"{type(error).__name__}: {error}")
+def _seconds(name: str, value: float | None) -> float | None:
+    if value is not None and not value > 0:
+        raise InvalidInputError(f"{name} is a number of seconds above 0, or None, not {value!r}.")
+    return value

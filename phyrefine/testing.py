@@ -20,8 +20,11 @@ from typing import Any
 import numpy as np
 from attrs import define, evolve, field
 
-from phyrefine.errors import PhyrefineError
-from phyrefine.protocols import LLM, VLM, VideoGenerator, identity
+from phyrefine.adapt import AskFunction, GenerateFunction, as_generator, as_llm, as_vlm
+from phyrefine.errors import BadOutputError, PhyrefineError, WrongReplyError
+from phyrefine.identities import identity, name_of, why_unnamed
+from phyrefine.protocols import LLM, VLM, VideoGenerator
+from phyrefine.refine import prompts, replies
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Prompt, Question, Shot, Usage
 from phyrefine.video.clip import Clip, join
 from phyrefine.video.delivery import deliver
@@ -162,38 +165,91 @@ def _require(kept: bool, message: str) -> None:
         raise ContractError(message)
 
 
-def check_vlm(vlm: VLM, *, question: Question | None = None) -> Answer:
+def check_vlm(
+    vlm: VLM | AskFunction, *, question: Question | None = None, form: bool | None = None
+) -> Answer:
     """Check that a VLM answers about a clip with text, a model name and usage.
 
+    Args:
+        vlm: An object with ``ask``, or a function of one question.
+        question: What to ask.
+        form: Ask as the critique stage does, and check that the reply has the form it needs. By
+            default only functions are held to it: a model that is too small to follow a schema can
+            still be wrapped correctly.
+
     Raises:
         ContractError: What is not kept, in words.
     """
-    asked = question or Question(
+    strict = not hasattr(vlm, "ask") if form is None else form
+    plain = Question(
         "critique", "What moves in this video?", clips=(moving_clip(),), labels=("video",)
     )
-    return _check_asker(vlm, asked)
+    return _check_asker(as_vlm(vlm), question or (critique_question() if strict else plain))
 
 
-def check_llm(llm: LLM, *, question: Question | None = None) -> Answer:
-    """Check that an LLM answers with text, a model name and usage.
+def check_llm(
+    llm: LLM | AskFunction, *, question: Question | None = None, form: bool | None = None
+) -> Answer:
+    """Check that an LLM answers; with ``form``, that it rewrites a text into a prompt.
+
+    Args:
+        llm: An object with ``ask``, or a function of one question.
+        question: What to ask.
+        form: As for :func:`check_vlm`.
 
     Raises:
         ContractError: What is not kept, in words.
     """
-    return _check_asker(llm, question or Question("compose", "A ball falls and bounces."))
+    strict = not hasattr(llm, "ask") if form is None else form
+    plain = Question("compose", "A ball falls and bounces.")
+    return _check_asker(as_llm(llm), question or (compose_question() if strict else plain))
+
+
+def critique_question() -> Question:
+    """A question of the critique stage as the loop asks it, about a clip of 1 second."""
+    clip = moving_clip()
+    text = prompts.render(
+        "critique_question", seam=None, total=clip.duration, description="A dot moves.",
+        violations=(), second_look=False,
+    )  # fmt: skip
+    return Question(
+        "critique", text, prompts.render("critique", knowledge=prompts.knowledge()), (clip,),
+        ("video",), schema=prompts.schema("critique"),
+    )  # fmt: skip
+
+
+def compose_question() -> Question:
+    """A question of the compose stage as the loop asks it, of prose."""
+    text = prompts.render(
+        "compose_paper_question", seconds=5.0, style="prose", limit=None,
+        physics_text="A ball falls, speeds up, hits the floor and bounces lower each time.",
+    )  # fmt: skip
+    return Question(
+        "compose", text, prompts.render("compose", style="prose"),
+        schema=prompts.schema("compose"),
+    )  # fmt: skip
 
 
 def _check_asker(asker: VLM | LLM, question: Question) -> Answer:
-    answer = asker.ask(question)
+    try:
+        answer = asker.ask(question)
+    except WrongReplyError as error:
+        raise ContractError(str(error)) from error
     _require(isinstance(answer, Answer), f"ask() must return an Answer, not {type(answer)}.")
+    _require(isinstance(answer.text, str), f"ask() must return text, not {answer.text!r}.")
     _require(bool(answer.text.strip()), "ask() returned no text and raised no error.")
+    try:
+        replies.check(question, answer.text)
+    except BadOutputError as error:
+        wrong = WrongReplyError.of(name_of(asker), question, repr(answer.text), str(error))
+        raise ContractError(str(wrong)) from error
     _require(answer.usage.calls >= 1, "ask() must count its call in Answer.usage.calls.")
     _check_identity(asker)
     return answer
 
 
 def check_generator(
-    generator: VideoGenerator,
+    generator: VideoGenerator | GenerateFunction,
     *,
     prefix: Clip | None = None,
     seconds: float = 1.0,
@@ -210,6 +266,7 @@ def check_generator(
     Raises:
         ContractError: What is not kept, in words.
     """
+    generator = as_generator(generator)
     profile = generator.profile
     prefix = prefix or _steady_clip(72, profile.size or (32, 32), 24.0)
     shot = Shot(
@@ -249,8 +306,9 @@ def _check_identity(backend: object) -> None:
     said = identity(backend)
     _require(
         " at 0x" not in said,
-        f"identity must not hold a memory address: {said!r}. Give the "
-        "backend an `identity` attribute that names model and settings.",
+        f"identity must not hold a memory address: {said!r} ({why_unnamed(backend)}). Give the "
+        "backend an `identity` attribute that names model and settings, or wrap it in "
+        "phyrefine.identified().",
     )
 
 

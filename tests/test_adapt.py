@@ -63,7 +63,7 @@ def test_what_is_no_video_is_a_generation_error(made, said):
 
 def test_a_function_answers():
     question = Question("compose", "text")
-    assert as_llm(lambda q: q.text.upper()).ask(question) == Answer("TEXT")
+    assert as_llm(lambda q: q.text.upper()).ask(question) == Answer("TEXT", usage=Usage(1))
     whole = Answer("x", "model-1", Usage(1))
     assert as_vlm(lambda q: whole).ask(question) is whole
 

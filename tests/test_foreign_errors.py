@@ -5,7 +5,7 @@ import logging
 import pytest
 from test_refiner import SCENE, Watcher, Writer
 
-from phyrefine import SelfRefiner
+from phyrefine import Scenario, SelfRefiner
 from phyrefine.cli import main
 from phyrefine.errors import BackendError, GenerationError, GeneratorMemoryError, PhyrefineError
 from phyrefine.refine.convergence import MaxLoops
@@ -97,7 +97,7 @@ def test_fixed_and_run_again_nothing_is_made_twice(tmp_path):
     generator = MovingDot()
     settings = {"ensemble": "last", "convergence": MaxLoops(3), "run_dir": tmp_path}
     refined = SelfRefiner(Watcher(), Writer(), generator, **settings).refine(SCENE)
-    assert (refined.stopped_by, len(refined.attempts)) == ("converged", 4)
+    assert (refined.stopped_by, len(refined.attempts)) == ("loop_limit", 4)
     assert len(generator.shots) == 2
 
 
@@ -124,7 +124,7 @@ def test_scorers_policies_and_selectors_of_the_users():
     assert "ZeroDivisionError: no loops" in decided.reason
     assert decided.attempts
     chosen = refine(ensemble=Broken(), convergence=MaxLoops(1))
-    assert chosen.stopped_by == "converged"
+    assert chosen.stopped_by == "loop_limit"
     assert "the Broken could not choose: ZeroDivisionError: no candidates" in chosen.choice.reason
 
 
@@ -136,10 +136,32 @@ def test_the_bare_loop_gives_the_clip_before_it_raises():
         next(attempts)
 
 
-@pytest.mark.parametrize("leaving", [KeyboardInterrupt(), SystemExit(3)])
-def test_leaving_is_no_fault(leaving):
-    with pytest.raises(type(leaving)):
-        build("VLM Watcher", leaving).refine(SCENE)
+def test_leaving_is_no_fault():
+    with pytest.raises(SystemExit):
+        build("VLM Watcher", SystemExit(3)).refine(SCENE)
+
+
+@pytest.mark.parametrize("run_dir", [None, "run"])
+def test_ctrl_c_returns_what_is_finished(run_dir, tmp_path):
+    folder = None if run_dir is None else tmp_path / run_dir
+    refined = build("VLM Watcher", KeyboardInterrupt(), run_dir=folder).refine(SCENE)
+    assert refined.stopped_by == "interrupted"
+    assert refined.reason == "Stopped by the user with 3 attempts finished."
+    assert len(refined.attempts) == 3
+    assert refined.video is not None
+    with pytest.raises(KeyboardInterrupt):  # nothing is finished: the program may end
+        SelfRefiner(Watcher(1, KeyboardInterrupt()), Writer(), MovingDot()).refine(SCENE)
+
+
+def test_ctrl_c_in_many_returns_those_finished():
+    scenes = [Scenario(text, SCENE.prefix, seconds=0.5) for text in ("One dot.", "Two dots.")]
+    vlm = Watcher(fail_at=7, error=KeyboardInterrupt())
+    one, two = SelfRefiner(
+        vlm, Writer(), MovingDot(), convergence=MaxLoops(2), ensemble="last"
+    ).refine_many(scenes)
+    assert (one.stopped_by, two.stopped_by) == ("loop_limit", "interrupted")
+    assert [attempt.index for attempt in two.attempts] == [0, 1]
+    assert two.attempts[-1].critique is None  # its clip was finished
 
 
 def test_a_bug_is_not_covered_up_by_a_second_model():

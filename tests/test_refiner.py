@@ -68,7 +68,7 @@ def test_refine_returns_everything_and_the_choice():
     assert [attempt.index for attempt in refined.attempts] == [0, 1, 2]
     assert [attempt.baseline for attempt in refined.attempts] == [True, False, False]
     assert refined.attempts[0].prompt.text == SCENE.description
-    assert refined.stopped_by == "converged"
+    assert refined.stopped_by == "loop_limit"
     assert refined.reason == "max_loops: loop 2 of 2"
     assert refined.prediction.text == "It moves on."
     assert len(refined.verdicts) == 2
@@ -214,7 +214,7 @@ def test_many_scenarios_one_broken(tmp_path):
         generator=MovingDot(fail=breaks), run_dir=tmp_path, ensemble="last"
     ).refine_many(scenes, workers=2)
     assert [r.scenario for r in results] == scenes
-    assert [r.stopped_by for r in results] == ["converged", "error", "converged"]
+    assert [r.stopped_by for r in results] == ["loop_limit", "error", "loop_limit"]
     assert "on fire" in results[1].reason
     with pytest.raises(InvalidInputError, match="No attempt was finished"):
         results[1].video  # noqa: B018

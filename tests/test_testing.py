@@ -1,3 +1,5 @@
+import json
+import re
 import socket
 
 import numpy as np
@@ -68,11 +70,38 @@ def test_askers_that_say_nothing_or_count_nothing_are_caught():
 
 def test_identities_with_addresses_are_caught():
     class Nameless:
-        def ask(self, question):
-            return ScriptedAsker(["x"]).ask(question)
+        def __init__(self):
+            self.connection = socket.socket()
 
-    with pytest.raises(ContractError, match="memory address"):
-        check_llm(Nameless())
+        def ask(self, question):
+            return ScriptedAsker(["A dot moves."]).ask(question)
+
+    nameless = Nameless()
+    with pytest.raises(ContractError, match="memory address"), nameless.connection:
+        check_llm(nameless)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (None, "returned None"), (42, "returned 42"), ("The ball falls.", 'like {"observed"'),
+        ({"answer": 1}, 'The key "violations" is missing'), (Answer(""), "no text"),
+    ],
+)  # fmt: skip
+def test_functions_of_the_wrong_form_are_caught(said, told):
+    with pytest.raises(ContractError, match=re.escape(told)):
+        check_vlm(lambda question: said)
+
+
+def test_functions_of_the_right_form_pass():
+    critique = {"observed": "", "moving": True, "violations": [], "corrected": "It moves on."}
+
+    async def vlm(question):
+        return critique
+
+    check_vlm(vlm)
+    check_vlm(lambda question: json.dumps(critique))
+    check_llm(lambda question: "A dot moves to the right and stops.")
 
 
 def test_the_network_guard():

@@ -121,7 +121,7 @@ def _summary(rows: list[tuple[Refinement, dict[str, float]]]) -> None:
         values = [scores["0.0"], scores[last], scores[pick_key(refinement.choice.pick)],
                   max(scores.values())]  # fmt: skip
         totals = [total + value for total, value in zip(totals, values, strict=True)]
-        stop = refinement.verdicts[-1].rule if refinement.verdicts else refinement.stopped_by
+        stop = refinement.stopped_by.replace("_", " ")
         table.add_row(refinement.scenario.name, *(f"{value:.1f}" for value in values), stop)
     if rows:
         table.add_section()

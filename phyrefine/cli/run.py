@@ -83,11 +83,12 @@ def run(
         by > (each halves the pool); @1 at the end sets the motion guard's share.
     """
     from phyrefine import report
-    from phyrefine.cli import STOPPED_EARLY
+    from phyrefine.cli import INTERRUPTED, STOPPED_EARLY
     from phyrefine.cli.tables import console, refinement_table, verdict_line
     from phyrefine.options import join_options
     from phyrefine.refine.convergence import default_policy
     from phyrefine.refiner import SelfRefiner
+    from phyrefine.run import endings
     from phyrefine.select.adaptive import stop_early
     from phyrefine.types import Budget, Candidates
 
@@ -133,7 +134,10 @@ def run(
     result = refinement.video.write(out / "result.mp4")
     page = report.write(refinement, out / "report.html")
     screen.print(f"Wrote {result} and {page}.")
-    return 0 if refinement.stopped_by == "converged" else STOPPED_EARLY
+    if refinement.stopped_by == endings.INTERRUPTED:
+        screen.print("Interrupted. Run the same command again to go on.")
+        return INTERRUPTED
+    return 0 if endings.finished(refinement) else STOPPED_EARLY
 
 
 def _refuse_beside_best_of(seeds: list[int] | None, steps: list[int] | None) -> None:

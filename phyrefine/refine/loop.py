@@ -78,7 +78,7 @@ class Loop:
                 critique = self.critique(attempt.clip, scenario, history)  # Pt+1 = VLM(K, Vt)
                 revision = self.compose(critique, scenario, prompt)  #       pt+1 = LLM(Pt+1)
                 scores = self.score(attempt.clip, scenario, history)
-            except Exception:
+            except (Exception, KeyboardInterrupt):
                 yield attempt  # the clip is finished work
                 raise
             attempt = evolve(attempt, critique=critique, revision=revision, scores=scores)

@@ -12,13 +12,17 @@ from typing import Any, TypeVar
 
 from phyrefine._thoughts import without_thoughts
 from phyrefine.errors import BadOutputError
-from phyrefine.types import Prediction, Violation
+from phyrefine.types import Prediction, Question, Violation
 
 T = TypeVar("T")
 
 # More than this of one reply is a runaway model.
 MAX_CHARACTERS = 40_000
 MAX_VIOLATIONS = 30
+# Fewer words than this are no description of what happens.
+PROSE_WORDS = 3
+_WORD = re.compile(r"[^\W\d_]{2,}|[\u3040-\u9fff]")
+_NUMBER = re.compile(r"[\s\d.,+-]*")
 _TRAILING_COMMA = re.compile(r",(\s*[}\]])")
 _JSON_WORDS = re.compile(r"\b(?:true|false|null)\b")
 _PYTHON = {"true": "True", "false": "False", "null": "None"}
@@ -152,12 +156,17 @@ def _share(value: Any, name: str) -> float:
 
 
 def read_prediction(text: str) -> Prediction:
-    """P0 from a reply to ``predict.schema.json``.
+    """P0 from a reply to ``predict.schema.json``, or from plain sentences.
 
     Raises:
-        BadOutputError: No object, or no prediction in it.
+        BadOutputError: Neither sentences nor an object with a prediction in it.
     """
-    reply = read_object(text, "prediction", "events")
+    try:
+        reply = read_object(text, "prediction", "events")
+    except BadOutputError:
+        if not _is_prose(text):
+            raise
+        return Prediction(" ".join(clean_text(text).split()))
     events = reply.get("events") or []
     if not isinstance(events, list):
         raise BadOutputError(f'"events" should be a list, not {type(events).__name__}.')
@@ -169,6 +178,12 @@ def read_prediction(text: str) -> Prediction:
         events=tuple(what for what in whats if what),
         domains=tuple(str(domain).lower() for domain in domains if isinstance(domains, list)),
     )
+
+
+def _is_prose(text: str) -> bool:
+    """Sentences, as against JSON that broke off or a bare number."""
+    plain = clean_text(text)
+    return not plain.startswith(("{", "[", "```")) and len(_WORD.findall(plain)) >= PROSE_WORDS
 
 
 def read_critique(text: str, *, seam: float) -> tuple[str, tuple[Violation, ...], bool]:
@@ -259,6 +274,40 @@ def read_winner(text: str) -> str:
     if said not in ("a", "b"):
         raise BadOutputError(f'"winner" should be "A", "B" or "tie", not {said!r}.')
     return said.upper()
+
+
+def check(question: Question, text: str, *, json_prompts: bool = False) -> None:
+    """Read a reply as the question's stage will.
+
+    Args:
+        question: What was asked; its schema says which reply it is.
+        text: The reply.
+        json_prompts: Prompts may be JSON objects with any keys.
+
+    Raises:
+        BadOutputError: The stage will not be able to use it.
+    """
+    wanted = (question.schema or {}).get("properties", {})
+    if "prediction" in wanted:
+        read_prediction(text)
+    elif "violations" in wanted:
+        read_critique(text, seam=question.seam or 0.0)
+    elif "score" in wanted:
+        read_score(text)
+    elif "winner" in wanted:
+        read_winner(text)
+    elif "prompt" in wanted:
+        _check_prompt(text, json_prompts=json_prompts)
+
+
+def _check_prompt(text: str, *, json_prompts: bool) -> None:
+    prompt, _ = read_prompt(text)
+    if not prompt.strip():
+        raise BadOutputError("The prompt is empty.")
+    if prompt.startswith("{") and not json_prompts:
+        raise BadOutputError('The key "prompt" is missing.')
+    if _NUMBER.fullmatch(prompt):
+        raise BadOutputError("A number is no prompt.")
 
 
 Reader = Callable[[str], T]

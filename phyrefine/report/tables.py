@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Sequence
 
 from phyrefine.report import words
@@ -108,7 +109,7 @@ def gallery_table(groups: Sequence[tuple[str, Sequence[Refinement]]]) -> Table:
             (
                 domain,
                 len(runs),
-                sum(run.stopped_by == "converged" for run in runs),
+                _endings(runs),
                 _mean([before for before, _ in pairs]),
                 _mean([after for _, after in pairs]),
                 _mean([len(run.attempts) for run in runs]),
@@ -117,12 +118,18 @@ def gallery_table(groups: Sequence[tuple[str, Sequence[Refinement]]]) -> Table:
     columns = (
         "domain",
         "runs",
-        "converged",
+        "stopped by",
         "violations at first",
         "in the chosen clip",
         "attempts",
     )
     return Table(columns, rows, notes=("Violations are the critic's, means over judged runs.",))
+
+
+def _endings(runs: Sequence[Refinement]) -> str:
+    """How runs ended, the most frequent first: ``"2 clean, 1 loop limit"``."""
+    counted = collections.Counter(words.words(run.stopped_by) for run in runs)
+    return ", ".join(f"{count} {ending}" for ending, count in counted.most_common())
 
 
 def _mean(values: Sequence[int]) -> float | None:

@@ -24,6 +24,12 @@ def ours(error: Exception) -> PhyrefineError:
     return made
 
 
+def is_a_bug(error: BaseException) -> bool:
+    """Whether an error stands for one that nobody foresaw, so that its traceback is wanted."""
+    foreseen = type(error) not in (PhyrefineError, BackendError, GenerationError)
+    return error.__cause__ is not None and not foreseen
+
+
 @frozen
 class ErrorTranslatingAsker:
     """A VLM or an LLM whose foreign exceptions come as :class:`~phyrefine.errors.BackendError`.

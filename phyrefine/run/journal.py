@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import datetime as dt
 import json
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
+from phyrefine._event_loop import finish
 from phyrefine._secrets import hide, scrub, scrub_json
+from phyrefine.errors import InvalidInputError
 from phyrefine.protocols import Listener
 from phyrefine.serialize import to_json
 from phyrefine.types import JSON
 
-__all__ = ["Journal", "hide", "notify", "read_journal", "scrub"]
+__all__ = [
+    "FunctionListener",
+    "Journal",
+    "as_listener",
+    "hide",
+    "notify",
+    "placed",
+    "read_journal",
+    "scrub",
+]
 
 log = logging.getLogger(__name__)
 
@@ -89,13 +103,55 @@ def read_journal(path: Path) -> Iterator[JSON]:
                 continue
 
 
+NOWHERE: Mapping[str, Any] = types.MappingProxyType({})
+_place: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar("place", default=NOWHERE)
+
+
+@contextlib.contextmanager
+def placed(**where: Any) -> Iterator[None]:
+    """Within the block every event of this thread also says ``where`` it belongs."""
+    token = _place.set({**_place.get(), **where})
+    try:
+        yield
+    finally:
+        _place.reset(token)
+
+
 def notify(listeners: Sequence[Listener], event: str, details: Mapping[str, Any]) -> None:
     """Tell every listener; one that fails is logged and does no harm."""
+    whole = {**_place.get(), **details}
     for listener in listeners:
         try:
-            listener.on_event(event, details)
+            listener.on_event(event, whole)
         except Exception:
             log.exception("The listener %r failed at %r.", listener, event)
+
+
+@frozen
+class FunctionListener:
+    """A listener around a function of an event's name and its details."""
+
+    function: Callable[[str, Mapping[str, Any]], object]
+
+    def on_event(self, event: str, details: Mapping[str, Any]) -> None:
+        """Call the function."""
+        finish(self.function(event, details))
+
+
+def as_listener(value: Listener | Callable[[str, Mapping[str, Any]], object]) -> Listener:
+    """A listener from an object with ``on_event`` or a function of event and details.
+
+    Raises:
+        InvalidInputError: ``value`` is neither.
+    """
+    if hasattr(value, "on_event"):
+        return value
+    if callable(value):
+        return FunctionListener(value)
+    raise InvalidInputError(
+        f"{value!r} is no listener: pass a function of an event's name and its details, or an "
+        "object with on_event()."
+    )
 
 
 def _plain(value: Any) -> JSON:

@@ -1,8 +1,14 @@
-"""Backends that answer a bounded number of calls at a time."""
+"""Backends that answer a bounded number of calls at a time, whoever asks.
+
+A limit belongs to the backend object, not to one wrapping of it: it holds across scenarios,
+threads and refiners of this process.
+"""
 
 from __future__ import annotations
 
-import queue
+import collections
+import contextlib
+import functools
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,6 +20,49 @@ from phyrefine.protocols import LLM, VLM, identity
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot
 from phyrefine.video.clip import Clip
 
+# A waiting thread wakes this often, so that a signal that comes just before it waits is noticed.
+WAKE_SECONDS = 0.2
+
+_changed = threading.Condition()
+# Calls in progress by the id of the object that makes them, which lives as long as the call.
+_busy: collections.Counter[int] = collections.Counter()
+
+
+def resource_of(backend: Any) -> Any:
+    """The user's own object behind our wrappers: that of a bound method, the function of a wrapper.
+
+    Args:
+        backend: Any backend, wrapped or not.
+    """
+    for name in ("backend", "function", "__self__"):
+        inner = getattr(backend, name, None)
+        inside = isinstance(inner, type) or inner is None or isinstance(backend, functools.partial)
+        if not inside and type(inner).__name__ != "module":
+            return resource_of(inner)
+    return backend
+
+
+@contextlib.contextmanager
+def _taken(backends: Sequence[Any], limits: Sequence[int]) -> Iterator[int]:
+    """Wait until one of these has less calls in progress than its limit; gives its index."""
+    keys = [id(resource_of(backend)) for backend in backends]
+    with _changed:
+        while True:
+            free = [at for at, key in enumerate(keys) if _busy[key] < limits[at]]
+            if free:
+                break
+            _changed.wait(WAKE_SECONDS)
+        index = min(free, key=lambda at: _busy[keys[at]])
+        _busy[keys[index]] += 1
+    try:
+        yield index
+    finally:
+        with _changed:
+            _busy[keys[index]] -= 1
+            if not _busy[keys[index]]:
+                del _busy[keys[index]]
+            _changed.notify_all()
+
 
 @define
 class LimitedAsker:
@@ -21,20 +70,16 @@ class LimitedAsker:
 
     Attributes:
         backend: The one that answers.
-        max_concurrency: Calls under way at once; the others wait their turn.
+        max_concurrency: Calls in progress at once; the others wait their turn.
     """
 
     backend: VLM | LLM
-    max_concurrency: int
-    _slots: threading.Semaphore = field(init=False, repr=False)
+    max_concurrency: int = field()
 
-    @_slots.default
-    def _make_slots(self) -> threading.Semaphore:
-        if self.max_concurrency < 1:
-            raise InvalidInputError(
-                f"max_concurrency must be 1 or more, not {self.max_concurrency}"
-            )
-        return threading.Semaphore(self.max_concurrency)
+    @max_concurrency.validator
+    def _check(self, _: object, value: int) -> None:
+        if value < 1:
+            raise InvalidInputError(f"max_concurrency must be 1 or more, not {value}")
 
     @property
     def identity(self) -> str:
@@ -43,7 +88,7 @@ class LimitedAsker:
 
     def ask(self, question: Question) -> Answer:
         """Wait for a slot, then ask."""
-        with self._slots:
+        with _taken([self.backend], [self.max_concurrency]):
             return self.backend.ask(question)
 
 
@@ -52,28 +97,29 @@ class PooledGenerator:
     """Interchangeable video generators, one per device; each call takes one that is free.
 
     A single generator in the pool is one that makes a clip at a time, whatever the number of
-    threads. While a stream is read its generator is taken: a thread that streams must not ask the
-    same pool for a clip in between.
+    threads, scenarios and refiners. While a stream is read its generator is taken: a thread that
+    streams must not ask the same pool for a clip in between.
 
     Attributes:
         backends: Generators of the same identity; an API that makes several clips at once may
             stand here several times.
     """
 
-    backends: Sequence[Any]
-    _free: queue.SimpleQueue[Any] = field(init=False, repr=False)
+    backends: Sequence[Any] = field()
+    _limits: Sequence[int] = field(init=False, repr=False)
 
-    @_free.default
-    def _all_free(self) -> queue.SimpleQueue[Any]:
-        names = sorted({identity(backend) for backend in self.backends})
+    @backends.validator
+    def _check(self, _: object, value: Sequence[Any]) -> None:
+        names = sorted({identity(backend) for backend in value})
         if len(names) != 1:
             raise InvalidInputError(
                 f"A pool holds one kind of generator on several devices, not {names or 'none'}."
             )
-        free: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for backend in self.backends:
-            free.put(backend)
-        return free
+
+    @_limits.default
+    def _times_listed(self) -> Sequence[int]:
+        keys = [id(resource_of(backend)) for backend in self.backends]
+        return [keys.count(key) for key in keys]
 
     @property
     def identity(self) -> str:
@@ -88,20 +134,14 @@ class PooledGenerator:
 
     def generate(self, shot: Shot) -> Clip:
         """Wait for a free generator, then generate."""
-        backend = self._free.get()
-        try:
-            clip: Clip = backend.generate(shot)
+        with _taken(self.backends, self._limits) as index:
+            clip: Clip = self.backends[index].generate(shot)
             return clip
-        finally:
-            self._free.put(backend)
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
         """Wait for a free generator, then stream from it."""
-        backend = self._free.get()
-        try:
-            yield from backend.stream(shot)
-        finally:
-            self._free.put(backend)
+        with _taken(self.backends, self._limits) as index:
+            yield from self.backends[index].stream(shot)
 
     def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
         """Any generator's: it takes no device."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import evolve
 
 from phyrefine.protocols import Convergence
+from phyrefine.run.endings import UNFINISHED, rule_of
 from phyrefine.run.results import read_refinement
 from phyrefine.types import Attempt, Choice, Pick, Refinement, Verdict, pick_key
 
@@ -24,8 +25,8 @@ def replay(finished: Refinement | str | Path, convergence: Convergence) -> Refin
         convergence: The other policy.
 
     Returns:
-        A refinement with the policy's verdicts; ``stopped_by`` is ``"unfinished"`` when it would
-        have gone on after the last recorded attempt.
+        A refinement with the policy's verdicts; ``stopped_by`` is the rule that stopped it,
+        or ``"unfinished"`` when it would have gone on after the last recorded attempt.
 
     Raises:
         StoreError: The folder holds no readable refinement.
@@ -51,7 +52,7 @@ def replay(finished: Refinement | str | Path, convergence: Convergence) -> Refin
         done,
         attempts=tuple(kept.values()),
         choice=_choice_among(list(kept), done.choice),
-        stopped_by="converged" if stopped else "unfinished",
+        stopped_by=rule_of(last) if last is not None and stopped else UNFINISHED,
         reason=f"{last.rule}: {last.reason}" if last is not None and stopped else goes_on,
     )
 

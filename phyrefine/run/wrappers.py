@@ -4,9 +4,11 @@ From the outside in::
 
     WithFallback            keeps both sides whole, so that the store keys on the one that answered
       Stored               what is kept costs nothing: neither a slot nor money
-        Limited, Pooled    waiting for a slot is not time spent in the backend
-          Metered          the budget is checked last, right before the call
-            the backend    with its own retries
+        Checked            what cannot be used at all is an error before it is kept
+          Limited, Pooled  waiting for a slot is not time spent in the backend
+            Metered        the budget is checked last, right before the call
+              Timed        a call that is late is counted
+                backend    with its own retries
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from phyrefine.identities import name_of
 from phyrefine.protocols import LLM, VLM, Listener, Store, VideoGenerator
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.budget.metered import MeteredAsker, MeteredGenerator
+from phyrefine.run.calls.checked import CheckedAsker
+from phyrefine.run.calls.timeouts import TimedAsker, TimedGenerator
 from phyrefine.run.fallback import WithFallback
 from phyrefine.run.limited import LimitedAsker, PooledGenerator
-from phyrefine.run.store.keys import warn_if_nameless
+from phyrefine.run.store.keys import require_name
 from phyrefine.run.store.store import FolderStore
 from phyrefine.run.store.stored import StoredAsker, StoredGenerator
 
@@ -34,15 +39,22 @@ def wrap_asker(
     meter: Meter,
     max_concurrency: int = MAX_CONCURRENCY,
     listeners: Sequence[Listener] = (),
+    timeout: float | None = None,
+    json_prompts: bool = False,
 ) -> VLM | LLM:
-    """A VLM or an LLM that is stored, limited and metered.
+    """A VLM or an LLM that is stored, checked, limited, metered and timed.
 
     Args:
         backend: The model, or a :class:`~phyrefine.run.fallback.WithFallback` of two.
         store: Where answers are kept.
         meter: Counts, and refuses calls when the budget is spent.
-        max_concurrency: Calls of one model under way at once.
-        listeners: Hear a ``call`` event for every call made.
+        max_concurrency: Calls of one model in progress at once, in this process.
+        listeners: Get a ``call`` event for every call made.
+        timeout: Seconds one call may take; ``None`` leaves that to the backend.
+        json_prompts: See :class:`~phyrefine.run.calls.checked.CheckedAsker`.
+
+    Raises:
+        UnnamedError: The store is a folder and the backend has no lasting identity.
     """
     if isinstance(backend, WithFallback):
         first, second = (
@@ -52,14 +64,18 @@ def wrap_asker(
                 meter=meter,
                 max_concurrency=max_concurrency,
                 listeners=listeners,
+                timeout=timeout,
+                json_prompts=json_prompts,
             )
             for side in (backend.primary, backend.secondary)
         )
         return WithFallback(first, second, given_up=backend.given_up)
     if isinstance(store, FolderStore):
-        warn_if_nameless(backend)
-    metered = MeteredAsker(backend, meter, listeners)
-    return StoredAsker(LimitedAsker(metered, max_concurrency), store, meter)
+        require_name(backend)
+    timed = backend if timeout is None else TimedAsker(backend, timeout)
+    limited = LimitedAsker(MeteredAsker(timed, meter, listeners), max_concurrency)
+    checked = CheckedAsker(limited, name_of(backend), json_prompts=json_prompts)
+    return StoredAsker(checked, store, meter)
 
 
 def wrap_generator(
@@ -68,6 +84,7 @@ def wrap_generator(
     store: Store,
     meter: Meter,
     listeners: Sequence[Listener] = (),
+    timeout: float | None = None,
 ) -> VideoGenerator:
     """A video generator that is stored, makes one clip per device at a time, and is metered.
 
@@ -75,10 +92,15 @@ def wrap_generator(
         backend: The generator, or the same one on several devices.
         store: Where clips and finished chunks are kept.
         meter: Counts, and refuses calls when the budget is spent.
-        listeners: Hear a ``call`` event for every clip or chunk made.
+        listeners: Get a ``call`` event for every clip or chunk made.
+        timeout: Seconds one clip, or one chunk of a stream, may take; ``None`` for no limit.
+
+    Raises:
+        UnnamedError: The store is a folder and the backend has no lasting identity.
     """
     each: Sequence[Any] = backend if isinstance(backend, list | tuple) else [backend]
     if isinstance(store, FolderStore):
-        warn_if_nameless(each[0])
-    pool = PooledGenerator([MeteredGenerator(one, meter, listeners) for one in each])
+        require_name(each[0])
+    timed = each if timeout is None else [TimedGenerator(one, timeout) for one in each]
+    pool = PooledGenerator([MeteredGenerator(one, meter, listeners) for one in timed])
     return StoredGenerator(pool, store, meter)

@@ -136,8 +136,13 @@ class Refinement:
         scenario: What was asked.
         attempts: Every loop, in order, with every clip made.
         choice: The ensemble's choice; ``None`` only when there is no attempt.
-        stopped_by: ``converged``, or the short name of what ended it: ``budget``,
-            ``rate_limit``, ``error``, ``interrupted``.
+        stopped_by: What ended it, in a word. A rule of the convergence policy: ``clean``,
+            ``same_prompt``, ``near_prompt``, ``patience``, ``cycle``, ``bloat``, ``loop_limit``,
+            or the name of a rule of the user's. A fault: ``unusable_replies`` (the prompt stayed
+            the same because a reply could not be used), ``auth``, ``quota``, ``rate_limit``,
+            ``overloaded``, ``server``, ``connection``, ``timeout``, ``model_not_found``,
+            ``out_of_memory``, ``error``. Else ``budget``, ``interrupted`` (:kbd:`Ctrl-C` or
+            ``cancel()``) or ``unfinished`` (nothing has decided yet).
         reason: In words.
         prediction: P0; ``None`` if the prediction failed.
         usage: What it all took.
@@ -146,7 +151,7 @@ class Refinement:
     scenario: Scenario
     attempts: tuple[Attempt, ...]
     choice: Choice | None = None
-    stopped_by: str = "converged"
+    stopped_by: str = "unfinished"
     reason: str = ""
     prediction: Prediction | None = None
     usage: Usage = field(factory=Usage)

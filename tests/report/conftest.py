@@ -120,6 +120,7 @@ def make_refinement(**changes):
         scenario,
         attempts,
         choice=Choice(Pick(2, 1), "keep-best", "highest judge score, 0.83", scores, noise=0.04),
+        stopped_by="same_prompt",
         reason="the new prompt equals the one before",
         prediction=Prediction(
             "The ball is falling and meets the floor; it rebounds lower each time.",

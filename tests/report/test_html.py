@@ -102,7 +102,7 @@ def test_the_page_says_what_happened(elements):
     for part in (
         "A red ball falls onto a wooden floor.",
         "was chosen by keep-best (no ground truth seen): highest judge score, 0.83",
-        "Stopped: converged: the new prompt equals the one before",
+        "Stopped: same prompt: the new prompt equals the one before",
         "12 calls and 2 from the store",
         "cost $0.0512",
         "The rewrite was cut at a sentence: 52 of 40 words.",

@@ -47,7 +47,7 @@ def test_costs_end_with_the_total(refinement):
 def test_the_gallery_counts_by_domain(make, refinement):
     stopped = make(attempts=(), choice=None, stopped_by="budget")
     row = gallery_table([("optics", [refinement, stopped])]).rows[0]
-    assert row == ("optics", 2, 1, 2.0, 0.0, 1.5)
+    assert row == ("optics", 2, "1 same prompt, 1 budget", 2.0, 0.0, 1.5)
 
 
 @pytest.mark.parametrize(

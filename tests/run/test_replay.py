@@ -48,7 +48,7 @@ def test_a_stricter_policy_cuts():
     cut = replay(DONE, StopAfter(2))
     assert [one.index for one in cut.attempts] == [0, 1, 2]
     assert [verdict.reason for verdict in cut.verdicts] == ["1 of 2", "2 of 2"]
-    assert cut.stopped_by == "converged"
+    assert cut.stopped_by == "loops"
     assert cut.reason == "loops: 2 of 2"
 
 
@@ -75,7 +75,7 @@ def test_the_same_policy_changes_nothing_but_the_verdicts():
     same = replay(DONE, StopAfter(3))
     assert len(same.attempts) == 4
     assert same.choice == DONE.choice
-    assert same.stopped_by == "converged"
+    assert same.stopped_by == "loops"
 
 
 def test_a_more_patient_policy_says_that_it_would_go_on():
@@ -108,4 +108,4 @@ def test_chains_of_their_own_are_cut_one_by_one():
     assert cut.choice.pick == Pick(2, 1)
     assert cut.choice.scores == {"2.1": 0.9}
     assert cut.best.candidates == both.best.candidates
-    assert cut.stopped_by == "converged"
+    assert cut.stopped_by == "loops"

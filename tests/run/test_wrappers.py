@@ -7,6 +7,7 @@ import time
 import pytest
 from run_helpers import Clock
 
+from phyrefine.adapt import as_vlm
 from phyrefine.errors import (
     AuthError,
     BlockedError,
@@ -15,6 +16,7 @@ from phyrefine.errors import (
     OverloadedError,
     QuotaExceededError,
 )
+from phyrefine.identities import UnnamedError, identified
 from phyrefine.protocols import LLM, VLM, StreamingGenerator, VideoGenerator, identity
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.budget.metered import MeteredAsker, MeteredGenerator
@@ -401,12 +403,16 @@ class TestOrder:
         with pytest.raises(BudgetExceededError):
             again.ask(Question("judge", "??"))
 
-    def test_a_nameless_backend_is_warned_about(self, tmp_path, caplog):
-        class Nameless:
-            def ask(self, question):
-                return Answer("x")
+    def test_a_backend_that_cannot_be_named_is_refused_in_a_folder(self, tmp_path):
+        held = threading.Thread()  # whose settings nobody can see
 
-        wrap_asker(Nameless(), store=MemoryStore(), meter=Meter())
-        assert not caplog.records
-        wrap_asker(Nameless(), store=FolderStore(tmp_path), meter=Meter())
-        assert "cannot be reused after a restart" in caplog.text
+        def nameless(question):
+            return Answer("x", str(held))
+
+        backend = as_vlm(nameless)
+        wrap_asker(backend, store=MemoryStore(), meter=Meter())
+        with pytest.raises(UnnamedError, match=r"'held'.*threading\.Thread.*phyrefine\.identified"):
+            wrap_asker(backend, store=FolderStore(tmp_path), meter=Meter())
+        named = as_vlm(identified(nameless, "model 1"))
+        wrap_asker(named, store=FolderStore(tmp_path), meter=Meter())
+        assert identity(named) == "model 1"

@@ -8,7 +8,6 @@ On the command line ``--generator diffusers:THUDM/CogVideoX-5b-I2V``; in Python:
 
 from __future__ import annotations
 
-import functools
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +44,12 @@ class DiffusersVideoGenerator:
     Each pass of the pipeline is conditioned on the newest frames there are, the real prefix
     first. Frames that repeat the context are dropped, and the picture keeps the prefix's place and
     scale. A call leaves the pipeline's scheduler, and the global state of torch and diffusers, as
-    they were. Make a new generator after changing a pipeline's weights or scheduler.
+    they were.
+
+    The identity is a digest of the pipeline as it is: every byte of its weights, adapters, hooks,
+    attention processors and settings are looked at again before each clip, so that a change is
+    never answered with a stored clip. That reads all weights: 28 GB take some 4 s on one CPU
+    thread, and less where a GPU reads them. A ``label`` of yours stands for all of that instead.
 
     Attributes:
         pipe: A diffusers pipeline on its device.
@@ -67,6 +71,9 @@ class DiffusersVideoGenerator:
         memory_mode: Mode the pipeline was loaded in; ``None`` for a pipeline of one's own.
         device: Where it was loaded to; ``None`` for a pipeline of one's own.
         options: Further arguments of the pipeline for every call; JSON values.
+        label: A name for the pipeline in its present state, such as ``"wan 2.2, my LoRA at 0.8"``.
+            Stored clips are then found by the label, and nothing is looked at: change it whenever
+            you change the pipeline.
         cancel: Set this event to stop: after the current denoising step where the pipeline calls
             back, else before the next chunk. Clear it to go on.
     """
@@ -87,10 +94,12 @@ class DiffusersVideoGenerator:
     memory_mode: memory.MemoryMode | None = field(default=None, kw_only=True)
     device: Any = field(default=None, kw_only=True)
     options: Mapping[str, JSON] = field(factory=dict, kw_only=True)
+    label: str | None = field(default=None, kw_only=True)
     cancel: threading.Event = field(factory=threading.Event, kw_only=True)
     spec: FamilySpec = field(init=False)
     runner: passes.Runner = field(init=False, repr=False)
     _continuation: continuation.Continuation = field(init=False, repr=False)
+    _looked: str | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         given = _row(self.family)
@@ -124,6 +133,7 @@ class DiffusersVideoGenerator:
         memory: memory.MemoryMode = "fast",
         fp8: bool = False,
         loras: Mapping[str, float] | None = None,
+        share: bool = True,
         load_options: Mapping[str, Any] | None = None,
         **settings: Any,
     ) -> Self:
@@ -140,6 +150,8 @@ class DiffusersVideoGenerator:
             fp8: Keep the denoiser's weights in 8-bit floats.
             loras: LoRAs to load and how strongly each acts: ``{"path or hub id": 0.8}``; needs
                 the package peft. They belong to this generator alone.
+            share: Whether generators of the same checkpoint in this process may use one pipeline.
+                Pass ``False`` before you change it, with a LoRA for example.
             load_options: Further arguments of diffusers' ``from_pretrained``, for example
                 ``quantization_config``, ``variant`` or ``safety_checker``.
             **settings: Settings of the generator.
@@ -162,9 +174,11 @@ class DiffusersVideoGenerator:
             options=load_options or {},
             loras=loras or {},
             # Stepping down changes where weights live, which other generators would feel.
-            shared=not settings.get("step_down", False),
+            shared=share and not settings.get("step_down", False),
         )
-        return cls(pipe, memory_mode=memory, device=where, **settings)
+        made = cls(pipe, memory_mode=memory, device=where, **settings)
+        pipelines.share(made)
+        return made
 
     # -- facts ---------------------------------------------------------------------------------
 
@@ -186,9 +200,14 @@ class DiffusersVideoGenerator:
             default_steps=spec.steps,
         )
 
-    @functools.cached_property
+    @property
     def identity(self) -> str:
-        """Family, a digest of configuration and weights, and every setting that changes frames."""
+        """Family, a digest of the pipeline, and every setting that changes frames.
+
+        The digest is that of the last look; see :meth:`refresh_identity`.
+        """
+        if self._looked is None:
+            self.refresh_identity()
         spec = self.spec
         settings = {
             "size": [*spec.size, spec.fixed_size],
@@ -205,8 +224,21 @@ class DiffusersVideoGenerator:
             "memory": [self.memory_mode, self.step_down],
             "options": dict(self.options),
         }
-        weights = fingerprint(self.pipe)
-        return f"diffusers:{spec.name}:{weights}:{json.dumps(settings, sort_keys=True)}"
+        return f"diffusers:{spec.name}:{self._looked}:{json.dumps(settings, sort_keys=True)}"
+
+    def refresh_identity(self) -> None:
+        """Look at the pipeline again; runs do so when they begin and before each clip.
+
+        Raises:
+            InvalidInputError: Something attached to the pipeline cannot be told from other things
+                of its kind, or the pipeline is shared and another generator's owner changed it.
+        """
+        if self.label is not None:
+            self._looked = f"label {self.label}"
+            return
+        with pipelines.lock_of(self.pipe):
+            self._looked = fingerprint(self.pipe)
+        pipelines.check_unchanged(self, self._looked)
 
     def _own_spec(self, spec: FamilySpec) -> FamilySpec:
         if self.size is not None:

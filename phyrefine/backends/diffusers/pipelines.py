@@ -6,6 +6,7 @@ import contextlib
 import copy
 import hashlib
 import inspect
+import logging
 import threading
 import weakref
 from collections import OrderedDict
@@ -15,15 +16,21 @@ from types import SimpleNamespace
 from typing import Any
 
 from phyrefine._optional import require
+from phyrefine.backends.continuing.fingerprint import fingerprint
 from phyrefine.backends.diffusers import memory
 from phyrefine.backends.diffusers.families import table as families
 from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.backends.diffusers.loras import load_loras
 from phyrefine.errors import InvalidInputError, MissingDependencyError, ModelNotFoundError
 
+log = logging.getLogger(__name__)
+
 PROMPTS_KEPT = 64
 ENCODINGS_KEPT = 8
 
+# What a shared pipeline was when it was loaded, and the generators that use it.
+_as_loaded: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_users: weakref.WeakKeyDictionary[Any, weakref.WeakSet[Any]] = weakref.WeakKeyDictionary()
 _loaded: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 _locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
 _guard = threading.RLock()
@@ -94,6 +101,9 @@ def load(
     with _guard:
         shared = shared and not options and not loras
         found = _loaded.get(key) if shared else None
+        if found is not None and fingerprint(found) != _as_loaded.get(found):
+            log.info("%s was changed since it was loaded, so it is loaded again.", model)
+            found = None
         if found is None:
             found = _load(model, row, kind, revision, options)
             if loras:
@@ -101,7 +111,37 @@ def load(
             memory.apply_mode(found, mode, device, size=size or row.size, fp8=fp8)
             if shared:
                 _loaded[key] = found
+                _as_loaded[found] = fingerprint(found)
     return found
+
+
+def share(generator: Any) -> None:
+    """Note that a generator uses its pipeline, if that was loaded to be shared."""
+    with _guard:
+        if generator.pipe in _as_loaded:
+            _users.setdefault(generator.pipe, weakref.WeakSet()).add(generator)
+
+
+def check_unchanged(generator: Any, now: str) -> None:
+    """Refuse a pipeline that several generators share once one of them has changed it.
+
+    Args:
+        generator: The one that is about to be used.
+        now: Fingerprint of its pipeline.
+
+    Raises:
+        InvalidInputError: It was changed since it was loaded, and others use it too.
+    """
+    with _guard:
+        before = _as_loaded.get(generator.pipe)
+        users = _users.get(generator.pipe, ())
+        if before is None or before == now or generator not in users or len(users) < 2:
+            return
+    raise InvalidInputError(
+        f"The pipeline of {source_of(generator.pipe)} was changed after it was loaded (a LoRA, a "
+        f"hook, weights), and {len(users)} generators of this process share it. Load the one to "
+        "be changed with from_pretrained(..., share=False)."
+    )
 
 
 def _changed(model: str) -> int:

@@ -26,6 +26,7 @@ from phyrefine.physics_iq.generation.plan import (
     note_origin,
     require_same,
 )
+from phyrefine.run.endings import INTERRUPTED
 from phyrefine.run.many import shard as take_shard
 from phyrefine.run.store.disk import read_json
 from phyrefine.types import Budget, Candidates, Pick, Refinement, Scenario, pick_key
@@ -121,6 +122,8 @@ def generate(
         try:
             scenario = dataset.scenario(sample, mode=plan.mode, fps=plan.fps, size=plan.size)
             refinement = made.refine(scenario)
+            if refinement.stopped_by == INTERRUPTED:
+                raise KeyboardInterrupt
             if allowance is not None:
                 allowance.spend(refinement.usage)
             keep(plan, sample, refinement, folder)

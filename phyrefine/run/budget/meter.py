@@ -212,6 +212,11 @@ class Meter:
                 f"Budget({name}=...) and run again to go on."
             )
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether :meth:`cancel` was called."""
+        return self._cancelled
+
     def cancel(self) -> None:
         """Let every later :meth:`check`, in any thread, raise ``KeyboardInterrupt``."""
         self._cancelled = True

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import threading
 from collections.abc import Iterator
 
 from attrs import define, field
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.protocols import identity
+from phyrefine.identities import UnnamedError, identity, name_of, why_unnamed
 from phyrefine.serialize import canonical, to_json
 from phyrefine.types import Question, Shot
-
-log = logging.getLogger(__name__)
 
 # Part of every key: raise it when the meaning of stored values changes.
 FORMAT = 1
@@ -43,15 +40,21 @@ def request_key(label: str, backend: object, method: str, request: Question | Sh
     return f"{label}-{hashlib.blake2b(body, digest_size=16).hexdigest()}"
 
 
-def warn_if_nameless(backend: object) -> None:
-    """Say so when a backend's results cannot be found again by another process."""
-    name = identity(backend)
-    if " at 0x" in name:
-        log.warning(
-            "What %s makes cannot be reused after a restart, because it is known only by its "
-            "memory address. Give it an `identity` attribute that names model and settings.",
-            name,
-        )
+def require_name(backend: object) -> None:
+    """Refuse a backend whose results another process could not find again, or take for others'.
+
+    Raises:
+        UnnamedError: It has no lasting identity; says why and how to give it one.
+    """
+    if " at 0x" not in identity(backend):
+        return
+    why = why_unnamed(backend) or "it is known only by its memory address"
+    raise UnnamedError(
+        f"{name_of(backend)} cannot be told from another model, because {why}. Results in a run "
+        "folder are found by what made them, so give it a name that changes with the model and "
+        f'its settings: phyrefine.identified({name_of(backend).rpartition(".")[2]}, "model 1"), '
+        "or an `identity` attribute."
+    )
 
 
 @define

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from attrs import define, evolve, field
 
 from phyrefine.errors import StoreError
+from phyrefine.identities import refresh
 from phyrefine.protocols import LLM, VLM, Store, identity
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.store.keys import Turns, request_key
@@ -104,6 +105,7 @@ class StoredGenerator:
 
     def generate(self, shot: Shot) -> Clip:
         """The stored clip, else the backend's, which is stored."""
+        refresh(self.backend)
         key = request_key("generate", self.backend, "generate", shot)
         with self._turns.take(key):
             found: Clip | None = self._find(key, Clip)

@@ -16,6 +16,7 @@ from phyrefine.backends.loopback import Response, gemini_body, google_error, ope
 from phyrefine.backends.loopback.rehearsal import rehearse
 from phyrefine.backends.openai import OpenAILLM, OpenAIVLM
 from phyrefine.run import WithFallback
+from phyrefine.run.endings import FINISHED
 from phyrefine.run.journal import read_journal
 from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import Usage
@@ -97,7 +98,7 @@ def test_a_storm_of_passing_faults_changes_nothing(calm, pair, server, clock, ro
     vlm, llm = pair(**patient)
     llm._vlm._caller.policy = vlm._caller.policy
     result = refiner(vlm, llm).refine(SCENARIO)
-    assert result.stopped_by == "converged"
+    assert result.stopped_by in FINISHED
     assert without_usage(result) == calm
     assert len(server.requests) > 1.5 * len(asks(server)) or route == "inline"
     assert sum(clock.waits) > 10
@@ -145,7 +146,7 @@ def test_dollars_spent_stop_the_run_and_keep_the_best(pair, server, tmp_path):
     again = refiner(*pair(), run_dir=tmp_path, budget=Budget(usd=usd)).refine(SCENARIO)
     assert (again.stopped_by, len(asks(server))) == ("budget", paid)
     done = refiner(*pair(), run_dir=tmp_path, budget=Budget(usd=9.0)).refine(SCENARIO)
-    assert done.stopped_by == "converged"
+    assert done.stopped_by in FINISHED
     assert len(asks(server)) == whole.usage.calls - _clips(whole)
     assert done.usage.usd == pytest.approx(whole.usage.usd)
 
@@ -163,18 +164,18 @@ def _clips(refinement):
 
 def test_dollars_that_cannot_be_counted_stop_a_run_with_a_dollar_limit(pair, server):
     unpriced = SelfRefiner(*pair(), MovingDot(), budget=Budget(usd=1.0))
-    result = unpriced.refine(SCENARIO)
-    assert (result.stopped_by, len(asks(server))) == ("budget", 1)
-    assert "the price of the critique calls is unknown" in result.reason
-    assert len(result.attempts) == 1
+    with pytest.raises(errors.BudgetExceededError, match="price of the predict calls is unknown"):
+        unpriced.refine(SCENARIO)
+    assert len(asks(server)) == 1
+    assert unpriced.generator.shots == []  # found before the first clip
 
 
 def test_tokens_are_a_limit_that_needs_no_prices(pair, server):
-    limited = SelfRefiner(*pair(), MovingDot(), budget=Budget(tokens=8000))
+    limited = SelfRefiner(*pair(), MovingDot(), budget=Budget(tokens=16_000))
     result = limited.refine(SCENARIO)
     assert result.stopped_by == "budget"
     assert result.usage.usd is None
-    assert sum(result.usage.tokens.values()) >= 8000
+    assert sum(result.usage.tokens.values()) >= 16_000
 
 
 @pytest.mark.filterwarnings("always")
@@ -213,7 +214,7 @@ def test_a_second_model_takes_over_for_good_when_a_quota_is_gone(
     both = WithFallback(gemini(), openai(kind=OpenAIVLM))
     llm = openai(kind=OpenAILLM)
     result = refiner(both, llm, run_dir=tmp_path).refine(SCENARIO)
-    assert result.stopped_by == "converged"
+    assert result.stopped_by in FINISHED
     paths = [request.path for request in asks(server)]
     assert sum("generateContent" in path for path in paths) == 1
     assert "from now on" in caplog.text
@@ -231,7 +232,7 @@ def test_a_second_model_helps_out_once(gemini, openai, server):
     server.interfere = Script([blocked], r"POST .*:generateContent")
     both = WithFallback(gemini(), openai(kind=OpenAIVLM))
     result = refiner(both, openai(kind=OpenAILLM)).refine(SCENARIO)
-    assert result.stopped_by == "converged"
+    assert result.stopped_by in FINISHED
     assert sum("generateContent" in request.path for request in asks(server)) > 2
 
 
@@ -242,8 +243,9 @@ def test_when_both_fail_the_error_tells_of_both(gemini, openai, server):
     both = WithFallback(
         gemini(), openai(kind=OpenAIVLM, client=None, base_url="http://127.0.0.1:1")
     )
-    result = refiner(both, openai(kind=OpenAILLM)).refine(SCENARIO)
-    assert (result.stopped_by, len(result.attempts)) == ("connection", 1)
+    with pytest.raises(errors.ConnectionFaultError) as caught:  # before the first clip
+        refiner(both, openai(kind=OpenAILLM)).refine(SCENARIO)
+    assert "AuthError" in " ".join(caught.value.__notes__)
 
 
 # -- what stops a run --------------------------------------------------------------------------
@@ -257,7 +259,7 @@ def test_when_both_fail_the_error_tells_of_both(gemini, openai, server):
         (google_error(503, "UNAVAILABLE", "busy"), "overloaded"),
         (HangUp(), "connection"),
         (google_error(401, "U", "no"), "auth"),
-        (google_error(404, "NOT_FOUND", "no such model"), "error"),
+        (google_error(404, "NOT_FOUND", "no such model"), "model_not_found"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -280,7 +282,7 @@ def test_standing_faults_end_the_run_with_what_is_finished(pair, server, fault, 
 def test_a_critique_that_fails_ends_the_step_and_not_the_run(pair, server, body):
     server.interfere = Script([None, None, Response(body)], r".*:generateContent", forever=True)
     result = refiner(*pair()).refine(SCENARIO)
-    assert result.stopped_by == "converged"
+    assert result.stopped_by == "unusable_replies"
     assert any(attempt.critique is None for attempt in result.attempts)
 
 
@@ -303,7 +305,7 @@ def test_24_json_in_disguise_is_read_without_asking_again(calm, questions, pair,
     server.reply = lambda asked: dress(rehearse(asked))
     before = len(asks(server))
     result = refiner(*pair()).refine(SCENARIO)
-    assert result.stopped_by == "converged"
+    assert result.stopped_by in FINISHED
     assert [a.prompt.text for a in result.attempts] == [a.prompt.text for a in calm.attempts]
     assert [len(asks(server)) - before] == questions
 
@@ -319,10 +321,11 @@ def test_25_a_wrong_shape_is_sent_back_with_what_is_wrong(calm, pair, server):
 
     server.reply = reply
     result = refiner(*pair()).refine(SCENARIO)
-    assert result.stopped_by == "converged"
+    assert result.stopped_by in FINISHED
     assert len(first) == 1
-    again = asks(server)[1].json["contents"][0]["parts"][-1]["text"]
-    assert "none at all" in again
+    asked = [request.json for request in asks(server) if "contents" in request.json]
+    again = [one["contents"][0]["parts"][-1]["text"] for one in asked]
+    assert sum("none at all" in text for text in again) == 1
 
 
 def test_27_chatter_around_a_prompt_is_trimmed(pair, server):
@@ -358,7 +361,7 @@ def test_keys_are_nowhere(gemini, openai, server, tmp_path, caplog, monkeypatch)
         vlm = gemini(client=None, headers={"x-api-key": header}, max_retries=20, retry_budget=1e4)
         llm = openai(kind=OpenAILLM, client=None, headers=headers, max_retries=20)
         result = refiner(vlm, llm, run_dir=tmp_path).refine(SCENARIO)
-        assert result.stopped_by == "converged"
+        assert result.stopped_by in FINISHED
         server.interfere = Script([google_error(401, "U", echo)], forever=True)
         told = [repr(vlm), repr(llm), vlm.identity, llm.identity, repr(vlm.service)]
         for asker in (vlm, llm):
@@ -378,3 +381,32 @@ def test_keys_are_nowhere(gemini, openai, server, tmp_path, caplog, monkeypatch)
         found = [text for text in told if secret in text]
         assert not found, found[0][:2000]
     assert "[hidden]" in "".join(told)
+
+
+# -- before the first clip -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "fault", "kind"),
+    [
+        (r".*:generateContent", google_error(401, "U", "no such key"), errors.AuthError),
+        (r".*/chat/completions", openai_error(401, "no such key"), errors.AuthError),
+        (r".*:generateContent", google_error(404, "N", "no such model"), errors.ModelNotFoundError),
+        (r".*/chat/completions", openai_error(404, "no such model"), errors.ModelNotFoundError),
+        (r".*:generateContent", HangUp(), errors.ConnectionFaultError),
+        (r".*/chat/completions", HangUp(), errors.ConnectionFaultError),
+    ],
+)
+def test_29_what_cannot_work_is_found_before_the_first_clip(
+    pair, server, where, fault, kind, tmp_path, caplog
+):
+    server.interfere = Script([fault], where, forever=True)
+    dot = MovingDot()
+    cannot = SelfRefiner(*pair(outage=0), dot, run_dir=tmp_path)
+    with pytest.raises(kind) as caught:
+        cannot.refine(SCENARIO)
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in caplog.text
+    assert dot.shots == []
+    server.interfere = lambda _: None
+    assert SelfRefiner(*pair(), dot, run_dir=tmp_path).refine(SCENARIO).stopped_by in FINISHED

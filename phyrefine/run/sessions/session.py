@@ -1,0 +1,284 @@
+"""What happens to one scenario: backends wrapped, attempts made, the answer chosen and kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from attrs import define, evolve, field
+
+from phyrefine.errors import InvalidInputError, PhyrefineError
+from phyrefine.protocols import VLM, Listener, Store, identity
+from phyrefine.refine import dialect
+from phyrefine.refine.loop import Loop
+from phyrefine.run.endings import ended_by, reason, stopped_by, where
+from phyrefine.run.error_translation import (
+    ErrorTranslatingAsker,
+    ErrorTranslatingGenerator,
+    is_a_bug,
+    name_of,
+    ours,
+)
+from phyrefine.run.journal import notify, placed
+from phyrefine.run.many import Outcome
+from phyrefine.run.results import folder_name
+from phyrefine.run.runner import Run
+from phyrefine.run.sessions.log_events import EventLog
+from phyrefine.run.sessions.preflight import preflight
+from phyrefine.run.sessions.setup import Setup
+from phyrefine.run.store.store import MemoryStore
+from phyrefine.run.wrappers import wrap_asker, wrap_generator
+from phyrefine.select.combining.controls import with_controls
+from phyrefine.select.models import with_models
+from phyrefine.select.simple import CriticsPick
+from phyrefine.types import Attempt, Choice, Prompt, Refinement, Scenario, Usage
+
+log = logging.getLogger(__name__)
+
+
+@define
+class Session:
+    """One use of a run: wrapped backends and what is done with them.
+
+    Attributes:
+        setup: What was asked for.
+        run: Store, journal and meter.
+        in_progress: Attempts finished so far, by the scenario's number in this session.
+        closed: Set when nobody waits for the results any more; nothing is written then.
+    """
+
+    setup: Setup
+    run: Run
+    in_progress: dict[int, list[Attempt]] = field(factory=dict, init=False)
+    closed: bool = field(default=False, init=False)
+    _unnamed: MemoryStore = field(factory=MemoryStore, init=False, repr=False)
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """The run's, the log and the user's."""
+        return (*self.run.listeners, EventLog(), *self.setup.listeners)
+
+    def wrap(self, vlm: VLM) -> VLM:
+        """A VLM or an LLM with store, limits and meter around it."""
+        setup = self.setup
+        return wrap_asker(
+            vlm,
+            store=self._store_of(vlm),
+            meter=self.run.meter,
+            max_concurrency=setup.max_concurrency,
+            listeners=self.listeners,
+            timeout=setup.call_timeout,
+            json_prompts=setup.generators[0].profile.prompt_style == "json",
+        )
+
+    def _store_of(self, backend: object) -> Store:
+        """In memory, what cannot be told from another model is kept for this session only."""
+        kept_long = not isinstance(self.run.store, MemoryStore) or " at 0x" not in identity(backend)
+        return self.run.store if kept_long else self._unnamed
+
+    def loops(self) -> tuple[Loop, ...]:
+        """One loop per step count when each has a chain of its own, else one for all."""
+        setup, asked = self.setup, self.setup.candidates
+        chains = (
+            [evolve(asked, steps=(steps,)) for steps in asked.steps]
+            if asked.chain == "own"
+            else [asked]
+        )
+        first = setup.generators[0]
+        vlm = ErrorTranslatingAsker(self.wrap(setup.vlm), f"VLM {name_of(setup.vlm)}")
+        llm = ErrorTranslatingAsker(self.wrap(setup.llm), f"LLM {name_of(setup.llm)}")
+        wrapped = wrap_generator(
+            setup.generators,
+            store=self._store_of(first),
+            meter=self.run.meter,
+            listeners=self.listeners,
+            timeout=setup.clip_timeout,
+        )
+        generator = ErrorTranslatingGenerator(wrapped, f"video generator {name_of(first)}")
+        scorers = tuple(with_models(scorer, self.wrap) for scorer in setup.scorers)
+        enough = with_models(setup.enough, self.wrap)
+        count = dialect.token_counter(first)
+        return tuple(
+            Loop(
+                vlm,
+                llm,
+                generator,
+                setup.convergence,
+                chain,
+                setup.method,
+                scorers,
+                enough,
+                count,
+            )
+            for chain in chains
+        )
+
+    # -- attempts ------------------------------------------------------------------------------
+
+    def attempts(self, scenario: Scenario) -> Iterator[Attempt]:
+        """Every attempt as it is finished, the plain description's first.
+
+        Raises:
+            PhyrefineError: A backend failed, or the budget is spent.
+        """
+        name = folder_name(scenario)
+        place = {"scenario": scenario.name or name, "scenario_id": name}
+        with placed(**place):
+            notify(self.listeners, "started", {})
+        for position, attempt in enumerate(self._attempts(scenario, place)):
+            with placed(**place, position=position):
+                notify(self.listeners, "attempt", {"attempt": attempt})
+            yield attempt
+
+    def _attempts(self, scenario: Scenario, place: dict[str, str]) -> Iterator[Attempt]:
+        first, *others = self.loops()
+        with self.run.meter.tally() as opening, placed(**place, position=0):
+            try:
+                first = preflight(first, scenario)
+            except Exception as error:
+                error.add_note(where(None, scenario))
+                raise
+        made = 0
+        parts = [first.iterate(scenario), *(loop.iterate(scenario) for loop in others)]
+        if self.setup.baseline:
+            whole = evolve(first, candidates=self.setup.candidates)
+            parts.insert(0, self._baseline(whole, scenario))
+        for part in parts:
+            for attempt in self._metered(part, scenario, place, made):
+                if attempt.index == 1 and opening.usage.calls + opening.usage.saved_calls:
+                    attempt = evolve(attempt, usage=attempt.usage + opening.usage)
+                    opening.usage = Usage()
+                made += 1
+                yield attempt
+
+    def _baseline(self, loop: Loop, scenario: Scenario) -> Iterator[Attempt]:
+        prompt = Prompt(scenario.description)
+        attempt = Attempt(0, prompt, loop.generate(prompt, scenario), baseline=True)
+        try:
+            critique = loop.critique(attempt.clip, scenario, ())
+            scores = loop.score(attempt.clip, scenario)
+        except (Exception, KeyboardInterrupt):
+            yield attempt  # the clip is finished work
+            raise
+        yield evolve(attempt, critique=critique, scores=scores)
+
+    def _metered(
+        self, attempts: Iterator[Attempt], scenario: Scenario, place: dict[str, str], made: int
+    ) -> Iterator[Attempt]:
+        """Attempts with what each took; an error is told its loop."""
+        attempt: Attempt | None = None
+        while True:
+            try:
+                with self.run.meter.tally() as tally, placed(**place, position=made):
+                    following = next(attempts, None)
+            except Exception as error:
+                error.add_note(where(attempt, scenario))
+                raise
+            if following is None:
+                return
+            attempt = following
+            made += 1
+            yield evolve(attempt, usage=tally.usage)
+
+    # -- the whole -----------------------------------------------------------------------------
+
+    def refine(
+        self, scenario: Scenario, number: int = 0
+    ) -> tuple[Refinement, PhyrefineError | KeyboardInterrupt | None]:
+        """Everything made, the choice, and what ended it early, if anything did.
+
+        Args:
+            scenario: What to continue.
+            number: Under which attempts in progress are found.
+        """
+        made = self.in_progress.setdefault(number, [])
+        failure: PhyrefineError | KeyboardInterrupt | None = None
+        with self.run.meter.tally() as tally:
+            try:
+                for attempt in self.attempts(scenario):
+                    made.append(attempt)
+            except KeyboardInterrupt as interruption:
+                failure = interruption
+            except Exception as error:
+                # A generator that is told to stop within a call may raise an error of its own.
+                cancelled = self.run.meter.cancelled
+                failure = KeyboardInterrupt(str(error)) if cancelled else ours(error)
+                if is_a_bug(failure):
+                    log.exception("%s", failure)
+            choice = self.choose(scenario, made, failure) if made else None
+        return self.finish(scenario, made, choice, failure, tally.usage), failure
+
+    def finish(
+        self,
+        scenario: Scenario,
+        made: Sequence[Attempt],
+        choice: Choice | None,
+        failure: BaseException | None,
+        usage: Usage,
+    ) -> Refinement:
+        """The refinement, saved and told to the listeners."""
+        refinement = Refinement(
+            scenario,
+            tuple(made),
+            choice,
+            ended_by(made) if failure is None else stopped_by(failure),
+            reason(made, failure),
+            next((attempt.prediction for attempt in made if attempt.prediction), None),
+            usage,
+        )
+        if not self.closed:
+            self.run.save_refinement(refinement)
+            name = folder_name(scenario)
+            with placed(scenario=scenario.name or name, scenario_id=name):
+                notify(self.listeners, "refined", {"refinement": refinement})
+        return refinement
+
+    def refinement_of(self, outcome: Outcome[tuple[int, Scenario], Refinement]) -> Refinement:
+        """The refinement of one of many; of what is there where it was interrupted or failed."""
+        if outcome.result is not None:
+            return outcome.result
+        (number, scenario), error = outcome.item, outcome.error
+        made = list(self.in_progress.get(number, ()))
+        usage = sum((attempt.usage for attempt in made), Usage())
+        if isinstance(error, KeyboardInterrupt):
+            choice = self.choose(scenario, made, error) if made else None
+            return self.finish(scenario, made, choice, error, usage)
+        log.error("%s failed", scenario.name or scenario.description, exc_info=error)
+        why = f"{type(error).__name__}: {error}"
+        return Refinement(scenario, tuple(made), None, "error", why, None, usage)
+
+    def choose(
+        self,
+        scenario: Scenario,
+        attempts: Sequence[Attempt],
+        failure: BaseException | None = None,
+    ) -> Choice:
+        """The ensemble's choice; the critic's pick when the ensemble itself cannot go on."""
+        name = folder_name(scenario)
+        with placed(scenario=scenario.name or name, scenario_id=name):
+            choice = self._choice(scenario, attempts, failure)
+            choice = with_controls(choice, scenario, attempts)
+            notify(self.listeners, "chosen", {"choice": choice})
+        return choice
+
+    def _choice(
+        self, scenario: Scenario, attempts: Sequence[Attempt], failure: BaseException | None
+    ) -> Choice:
+        kind = type(self.setup.ensemble).__name__
+        if isinstance(failure, KeyboardInterrupt):
+            return self._critics_pick(scenario, attempts, f"the {kind} was not asked any more")
+        try:
+            ensemble = with_models(self.setup.ensemble, self.wrap)
+            choice: Choice = ensemble.choose(scenario, attempts)
+        except InvalidInputError:
+            raise
+        except KeyboardInterrupt:
+            return self._critics_pick(scenario, attempts, f"the {kind} was interrupted")
+        except Exception as error:  # noqa: BLE001 - a selector of the user's may raise anything
+            why = f"the {kind} could not choose: {ours(error)}"
+            return self._critics_pick(scenario, attempts, why)
+        return choice
+
+    def _critics_pick(self, scenario: Scenario, attempts: Sequence[Attempt], why: str) -> Choice:
+        choice = CriticsPick().choose(scenario, attempts)
+        return evolve(choice, reason=f"{choice.reason}; {why}")

@@ -1,0 +1,79 @@
+"""What a run is made of, and what its folder is held to."""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+from phyrefine.identities import refresh
+from phyrefine.protocols import (
+    LLM,
+    VLM,
+    Convergence,
+    Enough,
+    Listener,
+    PoolScorer,
+    Scorer,
+    Selector,
+    identity,
+)
+from phyrefine.protocols import VideoGenerator as Generator
+from phyrefine.refine import prompts
+from phyrefine.refine.stages import Method
+from phyrefine.run.spec import RunSpec
+from phyrefine.run.wrappers import MAX_CONCURRENCY
+from phyrefine.types import Budget, Candidates
+
+
+@frozen
+class Setup:
+    """Everything a session needs to know; see ``SelfRefiner`` for what each part means."""
+
+    vlm: VLM
+    llm: LLM
+    generators: tuple[Generator, ...]
+    convergence: Convergence
+    ensemble: Selector
+    candidates: Candidates
+    baseline: bool
+    listeners: tuple[Listener, ...]
+    scorers: tuple[Scorer | PoolScorer, ...]
+    enough: Enough | None
+    method: Method
+    max_concurrency: int = MAX_CONCURRENCY
+    call_timeout: float | None = None
+    clip_timeout: float | None = None
+
+    def spec(self, budget: Budget | None) -> RunSpec:
+        """What a run folder is held to, without secrets; limits may change between starts."""
+        for backend in (self.vlm, self.llm, *self.generators):
+            refresh(backend)
+        binding = {
+            "candidates": (self.candidates, Candidates()),
+            "method": (self.method, Method()),
+            "baseline": (self.baseline, True),
+        }
+        given = {name for name, (value, default) in binding.items() if value != default}
+        settings = {name: _words(value) for name, (value, _) in binding.items()}
+        return RunSpec(
+            args={name: value for name, value in settings.items() if name in given},
+            defaults={name: value for name, value in settings.items() if name not in given},
+            backends={
+                "vlm": identity(self.vlm),
+                "llm": identity(self.llm),
+                "generator": identity(self.generators[0]),
+            },
+            prompts=prompts.asset_digests(),
+            limits={
+                "convergence": _words(self.convergence),
+                "ensemble": _words(self.ensemble),
+                "enough": _words(self.enough),
+                "budget": _words(budget),
+            },
+        )
+
+
+def _words(value: object) -> str:
+    """A value's repr, without what differs between processes."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
