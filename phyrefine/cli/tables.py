@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from phyrefine.select.pool import entries
-from phyrefine.types import Attempt, Refinement, pick_key
+from phyrefine.types import Attempt, Candidate, Refinement, pick_key
 
 PROMPT_WIDTH = 52
 
@@ -42,7 +42,7 @@ def refinement_table(
             str(entry.candidate.seed),
             Text(_short(entry.attempt.prompt.text)) if first else "",
             Text(_violations(entry.attempt)) if first else "",
-            Text(_seam(entry.candidate.seam.faults) if entry.candidate.seam is not None else ""),
+            Text(_seam(entry.candidate)),
             *(cells.get(entry.key, "") for cells in (columns or {}).values()),
         )
     return table
@@ -52,8 +52,10 @@ def _short(text: str, width: int = 3 * PROMPT_WIDTH) -> str:
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _seam(faults: tuple[str, ...]) -> str:
-    return "ok" if not faults else "; ".join(faults)
+def _seam(candidate: Candidate) -> str:
+    faults = candidate.seam.faults if candidate.seam is not None else ()
+    told = (*faults, *candidate.notes)
+    return "; ".join(told) if told else "ok" if candidate.seam is not None else ""
 
 
 def _violations(attempt: Attempt) -> str:

@@ -32,6 +32,7 @@ from phyrefine.types import (
 )
 from phyrefine.video.clip import Clip
 from phyrefine.video.seam import check_seam
+from phyrefine.video.symptoms import symptoms
 
 
 @frozen
@@ -131,7 +132,7 @@ class Loop:
     def render(
         self, prompt: Prompt, scenario: Scenario, *, steps: int | None, seed: int
     ) -> Candidate:
-        """One clip and its seam check."""
+        """One clip, its seam check, and what is odd about it."""
         shot = Shot(
             evolve(prompt, notes=()),
             scenario.prefix,
@@ -145,7 +146,8 @@ class Loop:
         seam = check_seam(
             scenario.prefix, clip, frames=shot.frames, fps=shot.fps, size=scenario.size
         )
-        return Candidate(clip, seed, steps, seam)
+        odd = symptoms(clip, frames=shot.frames, fps=shot.fps)
+        return Candidate(clip, seed, steps, seam, odd)
 
     def critique(
         self, clip: Clip, scenario: Scenario, history: Sequence[Attempt]

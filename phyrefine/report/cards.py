@@ -106,12 +106,22 @@ def attempt_cards(refinement: Refinement, pixels: int) -> tuple[AttemptCard, ...
                 shown=next((clip.key for clip in clips if clip.chosen), first),
                 pieces=_pieces(before, attempt),
                 against="" if earlier is None else names[earlier].lower(),
-                notes=tuple(dict.fromkeys((*attempt.notes, *attempt.prompt.notes))),
+                notes=_notes(attempt),
                 chosen=chosen is not None and chosen.attempt == position,
                 last=attempt is refinement.attempts[-1],
             )
         )
     return tuple(cards)
+
+
+def _notes(attempt: Attempt) -> tuple[str, ...]:
+    """Notes of the attempt, its prompt and its clips, each once."""
+    told = [
+        f"seed {candidate.seed}: {note}" if len(attempt.candidates) > 1 else note
+        for candidate in attempt.candidates
+        for note in candidate.notes
+    ]
+    return tuple(dict.fromkeys((*attempt.notes, *attempt.prompt.notes, *told)))
 
 
 def _revised(attempts: Sequence[Attempt], position: int) -> int | None:

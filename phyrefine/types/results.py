@@ -24,12 +24,14 @@ class Candidate:
         seed: Seed it was drawn from.
         steps: Denoising steps; ``None`` for the generator's default.
         seam: How it joins the prefix.
+        notes: What is odd about it: black frames, a frozen ending, less than was asked for.
     """
 
     clip: Clip
     seed: int = 0
     steps: int | None = None
     seam: SeamReport | None = None
+    notes: tuple[str, ...] = ()
 
 
 @frozen
