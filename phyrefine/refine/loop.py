@@ -30,9 +30,9 @@ from phyrefine.types import (
     Shot,
     Verdict,
 )
+from phyrefine.video.checks.symptoms import symptoms
 from phyrefine.video.clip import Clip
 from phyrefine.video.seam import check_seam
-from phyrefine.video.symptoms import symptoms
 
 
 @frozen

@@ -6,10 +6,10 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from phyrefine.video.checks.repeats import repeated_frames
 from phyrefine.video.clip import Clip
 from phyrefine.video.frames import resize
 from phyrefine.video.prefix import context
-from phyrefine.video.repeats import repeated_frames
 
 # Work size of the seam check in pixels of the longer side; motion across a seam is coarse.
 CHECK_PIXELS = 160

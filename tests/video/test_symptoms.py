@@ -2,7 +2,7 @@ import numpy as np
 
 from phyrefine.testing import moving_clip
 from phyrefine.video import Clip, deliver
-from phyrefine.video.symptoms import symptoms
+from phyrefine.video.checks.symptoms import symptoms
 
 
 def noted(native, seconds=1.0, fps=24.0):
