@@ -1,1 +1,1 @@
-"""Checks of a generated clip from its pixels alone: repeated prefix frames, black, frozen, short."""
+"""Checks of a clip from its pixels alone: repeated prefix frames, black, frozen, short."""
