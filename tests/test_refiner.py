@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -48,7 +49,9 @@ class Writer:
     identity = "writer"
 
     def ask(self, question):
-        words = question.text.split("<physics_text>")[1].split("</physics_text>")[0].split()
+        tag = "plan" if "<plan>" in question.text else "physics_text"
+        told = question.text.split(f"<{tag}>")[1].split(f"</{tag}>")[0]
+        words = [SCENE.description, *re.sub(r"- [(\[][^)\]]*[)\]] ", "", told).split()]
         return Answer(json.dumps({"prompt": " ".join(words), "negative": ""}), "writer-1", Usage(1))
 
 

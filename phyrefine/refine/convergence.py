@@ -36,7 +36,7 @@ class SamePrompt:
         last = history[-1]
         if last.revision is None:
             return Verdict(False, "same_prompt", "there is no revision to compare")
-        same = normalize(last.revision.text) == normalize(last.prompt.text)
+        same = normalize(last.revision.whole) == normalize(last.prompt.whole)
         left = len(last.critique.violations) if last.critique is not None else 0
         reason = "the prompt did not change" if same else "the prompt changed"
         if same and left:
@@ -61,8 +61,15 @@ class NearPrompt:
 
     def near(self, one: Prompt, two: Prompt) -> tuple[bool, str]:
         """Whether two prompts are one, and the values behind it."""
-        overlap, unmatched = cue_overlap(one.text, two.text), cue_imbalance(one.text, two.text)
-        against = opposition(one.text, two.text)
+        if len(one.chunks) != len(two.chunks):
+            return False, "one has a prompt per chunk"
+        pairs = list(zip(one.chunks, two.chunks, strict=True)) or [(one.text, two.text)]
+        verdicts = [self._near(*pair) for pair in pairs]
+        return next((verdict for verdict in verdicts if not verdict[0]), verdicts[0])
+
+    def _near(self, one: str, two: str) -> tuple[bool, str]:
+        overlap, unmatched = cue_overlap(one, two), cue_imbalance(one, two)
+        against = opposition(one, two)
         values = f"cue overlap {overlap:.2f}, {unmatched} unmatched"
         if against:
             return False, f"{values}, but they oppose each other in {_oppositions(against)}"
@@ -157,7 +164,7 @@ class Cycle:
 
 
 def _fingerprint(prompt: Prompt) -> str:
-    return hashlib.blake2b(normalize(prompt.text).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(normalize(prompt.whole).encode(), digest_size=8).hexdigest()
 
 
 @frozen

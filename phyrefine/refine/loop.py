@@ -16,13 +16,16 @@ from phyrefine.protocols import (
     Scorer,
     VideoGenerator,
 )
-from phyrefine.refine import dialect, stages
+from phyrefine.refine import stages
+from phyrefine.refine.asking import UNUSABLE
+from phyrefine.refine.dialects import wording
 from phyrefine.refine.stages import Method
 from phyrefine.types import (
     Attempt,
     Candidate,
     Candidates,
     Critique,
+    Plan,
     Pool,
     Prediction,
     Prompt,
@@ -61,7 +64,7 @@ class Loop:
     method: Method = field(factory=Method)
     scorers: Sequence[Scorer | PoolScorer] = ()
     enough: Enough | None = None
-    count_tokens: dialect.CountTokens | None = None
+    count_tokens: wording.CountTokens | None = None
 
     def iterate(self, scenario: Scenario) -> Iterator[Attempt]:
         """Yield one attempt per loop (paper, Fig. 1)."""
@@ -76,7 +79,7 @@ class Loop:
                 yield self.uncriticized(attempt, scenario)
                 return
             try:
-                critique = self.critique(attempt.clip, scenario, history)  # Pt+1 = VLM(K, Vt)
+                critique = self.critique(attempt.clip, scenario, history, prompt.plan)  # Pt+1
                 revision = self.compose(critique, scenario, prompt)  #       pt+1 = LLM(Pt+1)
                 scores = self.score(attempt.clip, scenario, history)
             except (Exception, KeyboardInterrupt):
@@ -94,7 +97,7 @@ class Loop:
         """P0; ``None`` when the VLM says nothing usable."""
         try:
             return stages.predict(self.vlm, scenario, self.method)
-        except stages.UNUSABLE:
+        except UNUSABLE:
             return None
 
     def compose(
@@ -114,7 +117,7 @@ class Loop:
             self.generator.profile,
             self.method,
             previous=previous,
-            count_tokens=self.count_tokens or dialect.token_counter(self.generator),
+            count_tokens=self.count_tokens or wording.token_counter(self.generator),
         )
 
     def generate(self, prompt: Prompt, scenario: Scenario, loop: int = 0) -> tuple[Candidate, ...]:
@@ -134,13 +137,14 @@ class Loop:
     ) -> Candidate:
         """One clip, its seam check, and what is odd about it."""
         shot = Shot(
-            evolve(prompt, notes=()),
+            Prompt(prompt.text, prompt.negative),
             scenario.prefix,
             seconds=scenario.seconds,
             fps=scenario.fps,
             size=scenario.size,
             seed=seed,
             steps=steps,
+            chunk_prompts=prompt.per_chunk,
         )
         clip = self.generator.generate(shot)
         seam = check_seam(
@@ -150,9 +154,13 @@ class Loop:
         return Candidate(clip, seed, steps, seam, odd)
 
     def critique(
-        self, clip: Clip, scenario: Scenario, history: Sequence[Attempt]
+        self,
+        clip: Clip,
+        scenario: Scenario,
+        history: Sequence[Attempt],
+        plan: Plan | None = None,
     ) -> Critique | None:
-        """P(t+1); ``None`` when the VLM says nothing usable, or the method asks no critic."""
+        """P(t+1), with the plan's edits; ``None`` if there is no usable answer or no critic."""
         if not self.method.criticize:
             return None
         last = history[-1].critique if history else None
@@ -162,6 +170,7 @@ class Loop:
             scenario,
             self.method,
             earlier=last.violations if last is not None else (),
+            plan=plan,
         )
 
     def uncriticized(self, attempt: Attempt, scenario: Scenario) -> Attempt:

@@ -12,18 +12,22 @@ P(t+1) = VLM(K, Vt)    :func:`critique`
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from attrs import evolve, frozen
 
-from phyrefine.errors import BadOutputError, BlockedError, RefusedError, TruncatedError
+from phyrefine.errors import BadOutputError
 from phyrefine.protocols import LLM, VLM
-from phyrefine.refine import dialect, prompts, replies
+from phyrefine.refine import composing, prompts, replies
+from phyrefine.refine.asking import UNUSABLE, ask
+from phyrefine.refine.dialects import wording
+from phyrefine.refine.planning import editing
+from phyrefine.refine.planning.measuring import with_motion
 from phyrefine.refine.violations import track
 from phyrefine.types import (
     Critique,
     GeneratorProfile,
+    Plan,
     Prediction,
     Prompt,
     Question,
@@ -33,10 +37,6 @@ from phyrefine.types import (
 from phyrefine.video.clip import Clip, join
 from phyrefine.video.motion import is_still, seam_motion
 
-T = TypeVar("T")
-
-# The model spoke, but said nothing that can be used: the loop goes on with what it has.
-UNUSABLE = (RefusedError, BlockedError, BadOutputError, TruncatedError)
 # With less context than this a model cannot know how fast things move (seconds).
 FEW_CONTEXT_SECONDS = 0.3
 
@@ -53,6 +53,8 @@ class Method:
         second_look: A clean verdict is checked by an independent second look.
         state_motion: Speed and direction at the seam, measured from the prefix, are stated when
             the generator sees too few frames to know them.
+        plan: Prediction and critique fill and edit a plan, and each prompt is held to it; else
+            they are free text, and prompts are plain prose.
         insist: A rewrite that leaves the prompt as it was despite violations is asked for anew.
         critic_pixels: Longer side of the video the critic gets; larger ones are shrunk.
         criticize: Ask the critic. Without it there is one loop: the first prompt's clips.
@@ -63,6 +65,7 @@ class Method:
     tell_history: bool = True
     second_look: bool = True
     state_motion: bool = True
+    plan: bool = True
     insist: bool = True
     critic_pixels: int = 768
     criticize: bool = True
@@ -74,27 +77,9 @@ PAPER = Method(
     tell_history=False,
     second_look=False,
     state_motion=False,
+    plan=False,
     insist=False,
 )
-
-
-def ask(asker: VLM | LLM, question: Question, read: Callable[[str], T]) -> T:
-    """Ask and read the reply; an unreadable reply is sent back once with what is wrong.
-
-    Raises:
-        BadOutputError: The second reply cannot be read either.
-    """
-    answer = asker.ask(question)
-    try:
-        return read(answer.text)
-    except BadOutputError as error:
-        text = prompts.render(
-            "repair",
-            problems=[str(error)],
-            answer=answer.text[:2000],
-            question=question.text,
-        )
-        return read(asker.ask(evolve(question, text=text)).text)
 
 
 # -- step 1 ------------------------------------------------------------------------------------
@@ -121,9 +106,19 @@ def predict(vlm: VLM, scenario: Scenario, method: Method) -> Prediction:
         clips = (_shrink(prefix, method.critic_pixels),)
     question = Question(
         "predict", text, instruction, clips, ("prefix",) * len(clips),
-        schema=prompts.schema("predict"),
+        schema=prompts.schema("predict_plan" if method.plan else "predict"),
     )  # fmt: skip
-    return ask(vlm, question, replies.read_prediction)
+    if not method.plan:
+        return ask(vlm, question, replies.read_prediction)
+    seam = prefix.duration if prefix is not None else 0.0
+    found = ask(
+        vlm,
+        question,
+        functools.partial(replies.read_planned, seam=seam, description=scenario.description),
+    )
+    if found.plan is None or not method.state_motion:
+        return found
+    return evolve(found, plan=with_motion(found.plan, prefix))
 
 
 # -- the rewrite -------------------------------------------------------------------------------
@@ -137,14 +132,26 @@ def compose(
     method: Method,
     *,
     previous: Prompt | None = None,
-    count_tokens: dialect.CountTokens | None = None,
+    count_tokens: wording.CountTokens | None = None,
 ) -> Prompt:
     """Rewrite, p = LLM(P): a concise prompt in the generator's dialect.
 
-    A refused, empty or unreadable rewrite keeps ``previous`` (or the plain description), with a
-    note that says so.
+    With a plan the prompt is held to it, see :mod:`phyrefine.refine.composing`. Without one, a
+    refused, empty or unreadable rewrite keeps ``previous`` (or the plain description),
+    with a note that says so.
     """
-    count = count_tokens or dialect.token_counter(None)
+    count = count_tokens or wording.token_counter(None)
+    if method.plan and source.plan is not None:
+        task = composing.Task(
+            source.plan,
+            scenario,
+            profile,
+            count,
+            needs_motion=method.state_motion and needs_motion(scenario, profile),
+            violations=source.violations if isinstance(source, Critique) else (),
+            previous=previous,
+        )
+        return composing.compose(llm, task, insist=method.insist)
     write = functools.partial(
         _write, llm, source, scenario, profile, method, previous=previous, count=count
     )
@@ -167,21 +174,21 @@ def _write(
     method: Method,
     *,
     previous: Prompt | None,
-    count: dialect.CountTokens,
+    count: wording.CountTokens,
     insist: bool = False,
 ) -> Prompt:
     question = Question(
         "compose",
         _compose_text(source, scenario, profile, method, previous=previous, insist=insist),
-        prompts.render("compose", style=profile.prompt_style),
+        prompts.render("compose"),
         schema=prompts.schema("compose"),
         sample=1 if insist else 0,
     )
 
     def read(text: str) -> tuple[str, str]:
         prompt, negative = replies.read_prompt(text)
-        prompt = dialect.tidy(prompt, profile.prompt_style)
-        if found := dialect.problems(prompt, profile, count):
+        prompt = wording.tidy(prompt, "prose")
+        if found := wording.problems(prompt, profile, count):
             raise BadOutputError(" ".join(found), raw=prompt)
         return prompt, negative
 
@@ -189,12 +196,12 @@ def _write(
     try:
         text, negative = ask(llm, question, read)
     except BadOutputError as error:
-        if not error.raw.strip() or profile.prompt_style == "json":
+        if not error.raw.strip():
             raise
         # The repair round is spent: make the last answer usable by cutting.
-        text, notes = dialect.force(error.raw, profile, count)
+        text, notes = wording.force(error.raw, profile, count)
         negative = ""
-        if dialect.problems(text, profile, count):
+        if wording.problems(text, profile, count):
             raise
     return Prompt(text, negative or None if profile.negative_prompt else None, notes)
 
@@ -211,8 +218,8 @@ def _compose_text(
     shared = {
         "seconds": scenario.seconds,
         "physics_text": source.text,
-        "style": profile.prompt_style,
-        "limit": dialect.word_limit(profile),
+        "style": "prose",
+        "limit": wording.word_limit(profile),
     }
     if not method.tell_description:
         return prompts.render("compose_paper_question", **shared)
@@ -229,12 +236,16 @@ def _compose_text(
     )
 
 
+def needs_motion(scenario: Scenario, profile: GeneratorProfile) -> bool:
+    """Whether the generator sees too little of the prefix to know how things move."""
+    if scenario.prefix is None or profile.context_frames is None:
+        return False
+    return profile.context_frames / (profile.fps or scenario.fps) < FEW_CONTEXT_SECONDS
+
+
 def motion_at_seam(scenario: Scenario, profile: GeneratorProfile) -> str:
     """Sentences on how things move when the new part begins; empty if the generator sees it."""
-    if scenario.prefix is None or profile.context_frames is None:
-        return ""
-    seen = profile.context_frames / (profile.fps or scenario.fps)
-    if seen >= FEW_CONTEXT_SECONDS:
+    if scenario.prefix is None or not needs_motion(scenario, profile):
         return ""
     return " ".join(motion.in_words() for motion in seam_motion(scenario.prefix))
 
@@ -249,27 +260,44 @@ def critique(
     method: Method,
     *,
     earlier: Sequence[Violation] = (),
+    plan: Plan | None = None,
 ) -> Critique | None:
     """P(t+1) = VLM(K, Vt): what breaks physics, and the corrected description.
 
     ``None`` when the VLM said nothing usable: the step fails, not the run.
     """
-    look = functools.partial(_look, vlm, clip, scenario, method, earlier=earlier)
+    told = plan.timed(scenario.seconds) if plan is not None and method.plan else None
+    look = functools.partial(_look, vlm, clip, scenario, method, earlier=earlier, plan=told)
     try:
-        corrected, found, _ = look()
+        seen = look()
     except UNUSABLE:
         return None
     looks = 1
     notes: tuple[str, ...] = ()
-    if not found and method.second_look:
+    if not seen.violations and method.second_look:
         try:
-            again, found, _ = look(second=True)
-            corrected, looks = (again if found else corrected), 2
+            again = look(second=True)
+            seen, looks = (again if again.violations else seen), 2
         except UNUSABLE as error:
             notes = (f"the second look failed ({error})",)
-    now, fixed = track(found, earlier) if method.tell_history else (found, ())
+    now, fixed = track(seen.violations, earlier) if method.tell_history else (seen.violations, ())
     still = is_still(clip.as_made) and not (scenario.prefix and is_still(scenario.prefix))
-    return Critique(corrected, now, fixed, looks, still, notes)
+    edited, changes = _edited(seen, scenario, method, plan)
+    return Critique(seen.corrected, now, fixed, looks, still, notes, edited, changes)
+
+
+def _edited(
+    seen: replies.Seen, scenario: Scenario, method: Method, plan: Plan | None
+) -> tuple[Plan | None, tuple[str, ...]]:
+    """The plan with the critic's edits; from its corrected description where it gave none."""
+    if not method.plan:
+        return None, ()
+    if plan is not None and (seen.edits or (seen.edits is not None and not seen.violations)):
+        return editing.apply(plan, seen.edits, seen.violations)
+    if plan is not None and not seen.violations:
+        return plan, ()
+    base = plan if plan is not None else Plan(scenario.description)
+    return editing.from_text(base, seen.corrected, seen.violations)
 
 
 def _look(
@@ -279,8 +307,9 @@ def _look(
     method: Method,
     *,
     earlier: Sequence[Violation],
+    plan: Plan | None,
     second: bool = False,
-) -> tuple[str, tuple[Violation, ...], bool]:
+) -> replies.Seen:
     shown, seam = critic_view(clip, scenario.prefix if method.watch_prefix else None,
                               method.critic_pixels)  # fmt: skip
     text = prompts.render(
@@ -289,12 +318,14 @@ def _look(
         total=shown.duration,
         description=scenario.description if method.tell_description else "",
         violations=earlier if method.tell_history and not second else (),
+        plan=plan.events if plan is not None else (),
         second_look=second,
     )
     domains = prompts.DOMAINS[::-1] if second else prompts.DOMAINS
     question = Question(
         "critique", text, prompts.render("critique", knowledge=prompts.knowledge(domains)),
-        (shown,), ("video",), seam=seam, schema=prompts.schema("critique"),
+        (shown,), ("video",), seam=seam,
+        schema=prompts.schema("critique_plan" if plan is not None else "critique"),
         sample=1 if second else 0,
     )  # fmt: skip
     return ask(vlm, question, functools.partial(replies.read_critique, seam=seam or 0.0))

@@ -6,6 +6,7 @@ continuation: 0 is the seam, where the prefix ends.
 """
 
 from phyrefine.types.aliases import JSON, Stage
+from phyrefine.types.plan import Plan, PlanEvent, PlanObject, Statement
 from phyrefine.types.pool import Entry, Pool, PoolScores
 from phyrefine.types.results import Attempt, Candidate, Choice, Pick, Refinement, Verdict, pick_key
 from phyrefine.types.scenario import Budget, Candidates, Mode, Scenario
@@ -29,6 +30,9 @@ __all__ = [
     "GeneratorProfile",
     "Mode",
     "Pick",
+    "Plan",
+    "PlanEvent",
+    "PlanObject",
     "Pool",
     "PoolScores",
     "Prediction",
@@ -39,6 +43,7 @@ __all__ = [
     "SeamReport",
     "Shot",
     "Stage",
+    "Statement",
     "Status",
     "Usage",
     "Verdict",

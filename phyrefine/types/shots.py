@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from attrs import field, frozen, validators
 
@@ -47,12 +46,17 @@ class GeneratorProfile:
         grid: Frame counts it makes in one pass.
         context_frames: Frames of the prefix it truly uses, at its own rate; 0 for text only,
             ``None`` for all of them.
-        prompt_style: ``prose``, ``json`` (structured text) or ``timed`` (time-stamped sentences).
+        dialect: Name of the dialect it reads, see :mod:`phyrefine.refine.dialects`, or the path
+            of a dialect's file.
         prompt_tokens: Longest prompt in the model's tokens; ``None`` for no limit.
         prompt_words: Longest prompt in words, stated to the rewriter; ``None`` for no limit.
         negative_prompt: Whether it takes a negative prompt.
         streaming: Whether it offers ``stream``.
         default_steps: Denoising steps when the caller asks for none.
+        chunk_frames: Frames at its own rate that one prompt of ``Shot.chunk_prompts`` covers;
+            ``None`` if it takes one prompt only.
+        chunks_from_prefix: Chunks are counted from the first context frame, so that a prefix that
+            ends within a chunk leaves only the rest of it to the first prompt.
     """
 
     name: str
@@ -61,12 +65,14 @@ class GeneratorProfile:
     size_multiple: int = 1
     grid: FrameGrid = FrameGrid()
     context_frames: int | None = None
-    prompt_style: Literal["prose", "json", "timed"] = "prose"
+    dialect: str = "prose"
     prompt_tokens: int | None = None
     prompt_words: int | None = None
     negative_prompt: bool = False
     streaming: bool = False
     default_steps: int | None = None
+    chunk_frames: int | None = None
+    chunks_from_prefix: bool = False
 
 
 @frozen

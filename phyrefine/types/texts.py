@@ -6,6 +6,8 @@ import enum
 
 from attrs import field, frozen, validators
 
+from phyrefine.types.plan import Plan
+
 
 @frozen
 class Prompt:
@@ -15,11 +17,26 @@ class Prompt:
         text: In the generator's dialect; JSON dialects carry JSON text.
         negative: What to avoid, for generators that take it.
         notes: What happened while it was written: a cut, a refusal. Not compared.
+        chunks: A text for each chunk of the continuation, for generators that take a prompt per
+            chunk; ``text`` is then the whole of it.
+        plan: What it says, statement by statement. Not compared.
     """
 
     text: str
     negative: str | None = None
     notes: tuple[str, ...] = field(default=(), eq=False)
+    chunks: tuple[str, ...] = ()
+    plan: Plan | None = field(default=None, eq=False)
+
+    @property
+    def per_chunk(self) -> tuple[Prompt, ...]:
+        """One prompt for each chunk, as ``Shot.chunk_prompts`` takes them."""
+        return tuple(Prompt(text, self.negative) for text in self.chunks)
+
+    @property
+    def whole(self) -> str:
+        """Everything a generator reads: the text, or where there are any the chunks' texts."""
+        return "\n".join(self.chunks) or self.text
 
     @property
     def words(self) -> int:
@@ -38,11 +55,13 @@ class Prediction:
         text: The whole prediction, in sentences.
         events: Short statements in order of time, each one observable.
         domains: Physics domains the VLM sees at work.
+        plan: The same, statement by statement; ``None`` in the verbatim method.
     """
 
     text: str
     events: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
+    plan: Plan | None = None
 
 
 class Status(enum.StrEnum):
@@ -89,6 +108,8 @@ class Critique:
         looks: Independent looks behind the verdict. A clean verdict counts from two on.
         still: The continuation hardly moves though the prefix does; praise of it means little.
         notes: What happened while it was written. Not compared.
+        plan: The plan of the clip's prompt with the critic's edits; ``None`` without one.
+        changes: What the edits changed, in words.
     """
 
     text: str
@@ -97,6 +118,8 @@ class Critique:
     looks: int = 1
     still: bool = False
     notes: tuple[str, ...] = field(default=(), eq=False)
+    plan: Plan | None = None
+    changes: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:

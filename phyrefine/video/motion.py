@@ -39,20 +39,23 @@ class Motion:
     vx: float
     vy: float
 
-    def in_words(self) -> str:
-        """One sentence: place, direction and speed."""
+    def place(self) -> str:
+        """Where it is, such as ``at the lower left``."""
         column = "left" if self.x < 1 / 3 else "right" if self.x > 2 / 3 else "middle"
         row = "upper" if self.y < 1 / 3 else "lower" if self.y > 2 / 3 else "middle"
-        place = "in the middle" if row == column == "middle" else f"at the {row} {column}"
-        if row == column:
-            place = "in the middle of the picture"
+        return "in the middle of the picture" if row == column else f"at the {row} {column}"
+
+    def going(self) -> str:
+        """Direction and speed, such as ``moving left at about 0.30 picture widths per second``."""
         speed = float(np.hypot(self.vx, self.vy))
         if speed < REST_SPEED:
-            return f"The object {place} is at rest."
-        return (
-            f"The object {place} is moving {_direction(self.vx, self.vy)} at about "
-            f"{speed:.2f} picture widths per second."
-        )
+            return "at rest"
+        way = _direction(self.vx, self.vy)
+        return f"moving {way} at about {speed:.2f} picture widths per second"
+
+    def in_words(self) -> str:
+        """One sentence: place, direction and speed."""
+        return f"The object {self.place()} is {self.going()}."
 
 
 def _direction(vx: float, vy: float) -> str:

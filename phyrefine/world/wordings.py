@@ -58,6 +58,12 @@ def part(text: str, tag: str) -> str:
     return found.group(1).strip() if found else ""
 
 
+def part_seconds(text: str) -> float:
+    """Length of the continuation that a question asks about; 5 s if it does not say."""
+    found = re.search(r"\b(?:next|in the) (\d+(?:\.\d+)?) s\b", text)
+    return float(found.group(1)) if found else 5.0
+
+
 @frozen
 class Named:
     """An object that the words name.

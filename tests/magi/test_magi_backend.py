@@ -48,7 +48,7 @@ def test_profile(generator):
     profile = generator.profile
     assert (profile.name, profile.fps, profile.size) == ("magi-tiny", 24, (32, 48))
     assert (profile.size_multiple, profile.context_frames) == (16, 72)
-    assert (profile.prompt_style, profile.streaming) == ("prose", True)
+    assert (profile.dialect, profile.streaming) == ("per_chunk", True)
     # 800 tokens, two of which are the release's own.
     assert (profile.prompt_tokens, profile.default_steps) == (798, 4)
     assert [profile.grid.up(frames) for frames in (1, 24, 25, 120)] == [24, 24, 48, 120]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,11 @@ class Writer:
     identity = "writer"
 
     def ask(self, question: Question) -> Answer:
-        text = question.text.split("<physics_text>")[1].split("</physics_text>")[0]
+        tag = "plan" if "<plan>" in question.text else "physics_text"
+        text = question.text.split(f"<{tag}>")[1].split(f"</{tag}>")[0]
+        text = re.sub(r"- [(\[][^)\]]*[)\]] ", "", text)
+        if tag == "plan":
+            text = question.text.split("<description>")[1].split("</description>")[0] + text
         said = {"prompt": " ".join(text.split()), "negative": ""}
         return Answer(json.dumps(said), "writer-1", Usage(1))
 

@@ -5,6 +5,7 @@ import pytest
 from phyrefine.errors import RateLimitedError, RefusedError
 from phyrefine.refine.convergence import MaxLoops, paper_policy
 from phyrefine.refine.loop import Loop
+from phyrefine.refine.stages import Method
 from phyrefine.testing import MovingDot, ScriptedAsker, moving_clip
 from phyrefine.types import Candidates, Scenario
 
@@ -23,6 +24,7 @@ def prompts(*texts):
 
 
 def loop(vlm, llm, convergence=None, **settings):
+    settings = {"method": Method(plan=False), **settings}
     return Loop(vlm, llm, MovingDot(), convergence or paper_policy(), **settings)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from phyrefine.errors import BadOutputError
-from phyrefine.refine import replies
+from phyrefine.refine import json_text, replies
 from phyrefine.types import Violation
 
 
@@ -19,7 +19,7 @@ from phyrefine.types import Violation
     ],
 )
 def test_reads_objects_however_they_are_wrapped(text):
-    assert replies.read_object(text) == {"a": 1}
+    assert json_text.read_object(text) == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_of_several_objects_the_last_that_fits_counts(text):
 @pytest.mark.parametrize("text", ["", "no json", "[1, 2]", "{broken", "null"])
 def test_refuses_what_holds_no_object(text):
     with pytest.raises(BadOutputError) as caught:
-        replies.read_object(text)
+        json_text.read_object(text)
     assert caught.value.raw == text
 
 
@@ -51,12 +51,16 @@ def test_refuses_what_holds_no_object(text):
      (float("nan"), None), ("-1.5", -1.5), (0, 0.0)],
 )  # fmt: skip
 def test_numbers(value, expected):
-    assert replies.number(value, "x") == expected
+    assert json_text.number(value, "x") == expected
+
+
+def parts(seen):
+    return seen.corrected, seen.violations, seen.moving
 
 
 def test_a_word_is_no_number():
     with pytest.raises(BadOutputError, match='"start" should be a number'):
-        replies.number("later", "start")
+        json_text.number("later", "start")
 
 
 def critique(**changes):
@@ -70,14 +74,14 @@ def critique(**changes):
 
 
 def test_critique_times_count_from_the_seam():
-    corrected, found, moving = replies.read_critique(critique(), seam=3.0)
+    corrected, found, moving = parts(replies.read_critique(critique(), seam=3.0))
     assert corrected == "The ball bounces."
     assert moving is True
     assert found == (Violation("Bounce", "the ball sticks", 0.5, 1.0, "floor", 0.9, 0.8),)
 
 
 def test_times_before_the_seam_are_the_seam_and_swapped_times_are_put_right():
-    _, (found,), _ = replies.read_critique(critique(start=5, end=2), seam=3.0)
+    _, (found,), _ = parts(replies.read_critique(critique(start=5, end=2), seam=3.0))
     assert (found.start, found.end) == (0.0, 2.0)
 
 
@@ -85,7 +89,7 @@ def test_times_before_the_seam_are_the_seam_and_swapped_times_are_put_right():
     ("said", "meant"), [("high", 0.75), ("7/10", 0.7), (8, 0.8), (1, 1.0), (None, 0.5), (10, 1.0)]
 )
 def test_severity_is_coerced_where_unambiguous(said, meant):
-    _, (found,), _ = replies.read_critique(critique(severity=said), seam=0)
+    _, (found,), _ = parts(replies.read_critique(critique(severity=said), seam=0))
     assert found.severity == meant
 
 
@@ -112,7 +116,7 @@ def test_critiques_of_the_wrong_shape(reply):
 
 def test_violations_may_be_bare_sentences_and_are_capped():
     text = '{"violations": %s, "corrected": "x", "moving": false}' % (["it floats"] * 50)
-    _, found, moving = replies.read_critique(text, seam=0)
+    _, found, moving = parts(replies.read_critique(text, seam=0))
     assert len(found) == replies.MAX_VIOLATIONS
     assert found[0] == Violation("", "it floats")
     assert moving is False
@@ -163,4 +167,4 @@ def test_bad_winners_and_scores():
 
 
 def test_runaway_replies_are_cut():
-    assert len(replies.clean_text("a" * 100_000)) == replies.MAX_CHARACTERS
+    assert len(json_text.clean_text("a" * 100_000)) == json_text.MAX_CHARACTERS

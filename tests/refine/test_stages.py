@@ -170,13 +170,6 @@ def test_a_stuck_rewriter_is_asked_once_more():
     assert len(llm.asked) == 1
 
 
-def test_json_dialect_keeps_structure():
-    style = evolve(PROFILE, prompt_style="json", prompt_words=None)
-    llm = ScriptedAsker([json.dumps({"scene": "a dot", "motion": "glides"})])
-    prompt = stages.compose(llm, PREDICTION, SCENE, style, Method())
-    assert json.loads(prompt.text) == {"scene": "a dot", "motion": "glides"}
-
-
 # -- critique ----------------------------------------------------------------------------------
 
 

@@ -193,11 +193,13 @@ class DiffusersVideoGenerator:
             size_multiple=spec.size_multiple,
             grid=spec.grid,
             context_frames=spec.contexts[0],
+            dialect=spec.dialect,
             prompt_tokens=spec.prompt_tokens,
             prompt_words=spec.prompt_words,
             negative_prompt=spec.negative_prompt and spec.guided,
             streaming=True,
             default_steps=spec.steps,
+            chunk_frames=spec.chunk_frames,
         )
 
     @property

@@ -13,6 +13,9 @@ import re
 from phyrefine.backends.loopback import Asked
 from phyrefine.types import JSON
 
+# A line of a plan: "- [0.0-0.6] The ball falls." or "- (camera) The camera is fixed."
+_STATEMENT = re.compile(r"^- (?:\[[^\]]*\]|\(\w+\)) (.+)$", re.MULTILINE)
+
 
 def rehearse(asked: Asked) -> str:
     """A reply that satisfies the schemas of ``refine/prompts``; echoes without a schema."""
@@ -54,9 +57,17 @@ def _critique(_: Asked, mark: str) -> JSON:
 
 
 def _prompt(asked: Asked, _: str) -> JSON:
+    if "<plan>" in asked.text:
+        told = [_between(asked.text, "description"), *_STATEMENT.findall(asked.text)]
+        return {"prompt": " ".join(told), "negative": ""}
     found = re.search(r"<physics_text>\s*(.*?)\s*</physics_text>", asked.text, re.DOTALL)
     words = (found.group(1) if found else asked.text).split()
     return {"prompt": " ".join(words[:40]), "negative": ""}
+
+
+def _between(text: str, tag: str) -> str:
+    found = re.search(rf"<{tag}>\s*(.*?)\s*</{tag}>", text, re.DOTALL)
+    return found.group(1) if found else ""
 
 
 def _score(_: Asked, mark: str) -> JSON:

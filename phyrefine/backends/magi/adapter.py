@@ -186,7 +186,7 @@ class MagiGenerator:
 
     @property
     def profile(self) -> GeneratorProfile:
-        """24 fps, whole chunks, the prefix's last three seconds, prose."""
+        """24 fps, whole chunks, the prefix's last three seconds, a prompt per chunk."""
         sampling = self._sampling
         return GeneratorProfile(
             name=f"magi-{self.pipeline.variant.name}",
@@ -195,10 +195,12 @@ class MagiGenerator:
             size_multiple=SIZE_MULTIPLE,
             grid=FrameGrid(multiple=LATENT_FRAMES * sampling.chunk_width, least=1),
             context_frames=self.prefix_frames,
-            prompt_style="prose",
+            dialect="per_chunk",
             prompt_tokens=self._prompt_tokens,
             streaming=True,
             default_steps=self.steps or sampling.num_steps,
+            chunk_frames=LATENT_FRAMES * sampling.chunk_width,
+            chunks_from_prefix=True,
         )
 
     @functools.cached_property

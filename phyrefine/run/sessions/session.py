@@ -9,7 +9,8 @@ from attrs import define, evolve, field
 
 from phyrefine.errors import InvalidInputError, PhyrefineError
 from phyrefine.protocols import VLM, Listener, Store, identity
-from phyrefine.refine import dialect
+from phyrefine.refine import dialects
+from phyrefine.refine.dialects import wording
 from phyrefine.refine.loop import Loop
 from phyrefine.run.endings import ended_by, reason, stopped_by, where
 from phyrefine.run.error_translation import (
@@ -68,7 +69,7 @@ class Session:
             max_concurrency=setup.max_concurrency,
             listeners=self.listeners,
             timeout=setup.call_timeout,
-            json_prompts=setup.generators[0].profile.prompt_style == "json",
+            json_prompts=dialects.find(setup.generators[0].profile.dialect).kind == "json",
         )
 
     def _store_of(self, backend: object) -> Store:
@@ -97,7 +98,7 @@ class Session:
         generator = ErrorTranslatingGenerator(wrapped, f"video generator {name_of(first)}")
         scorers = tuple(with_models(scorer, self.wrap) for scorer in setup.scorers)
         enough = with_models(setup.enough, self.wrap)
-        count = dialect.token_counter(first)
+        count = wording.token_counter(first)
         return tuple(
             Loop(
                 vlm,

@@ -8,7 +8,7 @@ import statistics
 from attrs import frozen
 
 from phyrefine.protocols import Scorer
-from phyrefine.refine.stages import UNUSABLE
+from phyrefine.refine.asking import UNUSABLE
 from phyrefine.select.scorers.judge import Judge
 from phyrefine.types import Pool, PoolScores
 

@@ -9,7 +9,8 @@ from attrs import field, frozen, validators
 
 from phyrefine.protocols import VLM
 from phyrefine.refine import prompts, replies
-from phyrefine.refine.stages import ask, critic_view
+from phyrefine.refine.asking import ask
+from phyrefine.refine.stages import critic_view
 from phyrefine.select.pool import entries
 from phyrefine.types import Attempt, Choice, Question, Scenario
 from phyrefine.video.clip import Clip

@@ -13,7 +13,7 @@ from typing import Literal
 from attrs import frozen
 
 from phyrefine.errors import BadOutputError
-from phyrefine.refine import prompts, replies
+from phyrefine.refine import json_text, prompts
 
 MOST_OBJECTS = 3
 MOST_LAWS = 6
@@ -74,7 +74,7 @@ def read_plan(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     Raises:
         BadOutputError: No object, or no law of K.
     """
-    reply = replies.read_object(text)
+    reply = json_text.read_object(text)
     objects = _strings(reply.get("objects"))[:MOST_OBJECTS]
     spelled = {name.lower(): name for name in all_laws()}
     named = [spelled[law.lower()] for law in _strings(reply.get("laws")) if law.lower() in spelled]
@@ -115,17 +115,17 @@ def read_answers(text: str, count: int) -> dict[int, tuple[Reply, float]]:
     Raises:
         BadOutputError: No list of answers, or an answer that is none of the three.
     """
-    listed = replies.read_object(text).get("answers")
+    listed = json_text.read_object(text).get("answers")
     if not isinstance(listed, list):
         raise BadOutputError('The key "answers" is missing or no list.', raw=text)
     found: dict[int, tuple[Reply, float]] = {}
     for item in listed:
         if not isinstance(item, Mapping):
             raise BadOutputError(f'Each of "answers" should be an object, not {item!r}.', raw=text)
-        number = replies.number(item.get("number"), "number")
+        number = json_text.number(item.get("number"), "number")
         if number is None or not 1 <= number <= count:
             continue
-        sure = replies.number(item.get("confidence"), "confidence")
+        sure = json_text.number(item.get("confidence"), "confidence")
         found[int(number) - 1] = _answer(item.get("answer")), min(max(sure or 0.0, 0.0), 1.0)
     return found
 

@@ -9,7 +9,8 @@ from attrs import frozen
 
 from phyrefine.protocols import VLM
 from phyrefine.refine import prompts
-from phyrefine.refine.stages import UNUSABLE, ask, critic_view
+from phyrefine.refine.asking import UNUSABLE, ask
+from phyrefine.refine.stages import critic_view
 from phyrefine.select.scorers import laws
 from phyrefine.select.scorers.judge import PIXELS
 from phyrefine.types import Pool, PoolScores, Question, Scenario

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from phyrefine.protocols import VLM
 from phyrefine.refine import prompts, replies
-from phyrefine.refine.stages import UNUSABLE, ask, critic_view
+from phyrefine.refine.asking import UNUSABLE, ask
+from phyrefine.refine.stages import critic_view
 from phyrefine.select.pool import highest
 from phyrefine.select.scorers.judge import PIXELS
 from phyrefine.select.scorers.strengths import bradley_terry, copeland

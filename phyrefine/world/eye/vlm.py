@@ -20,10 +20,11 @@ from phyrefine.video.clip import Clip
 from phyrefine.world.eye import answering
 from phyrefine.world.eye.checking.laws import check, unevenness
 from phyrefine.world.eye.checking.permanence import moves
+from phyrefine.world.eye.describing import planning
 from phyrefine.world.eye.describing import sentences as storytelling
 from phyrefine.world.eye.measuring.case import Case, Finding, open_case
 from phyrefine.world.eye.measuring.tracking import Sight, look
-from phyrefine.world.wordings import Cues, part, read_cues
+from phyrefine.world.wordings import Cues, part, part_seconds, read_cues
 
 # Longer side of the measured picture and most frames measured: enough for tenths of a pixel.
 _PIXELS = 320
@@ -46,7 +47,7 @@ class WorldVLM:
     @property
     def identity(self) -> str:
         """Name, version and settings."""
-        return f"{_NAME}-3 sensitivity={self.sensitivity:g}"
+        return f"{_NAME}-4 sensitivity={self.sensitivity:g}"
 
     def ask(self, question: Question) -> Answer:
         """Answer a question of any stage; in JSON, or as a sentence if it has no schema.
@@ -95,6 +96,8 @@ class WorldVLM:
         roles = storytelling.cast(cues, case)
         told = storytelling.story(roles)
         domain = storytelling.DOMAINS.get(roles.kind, "solid mechanics")
+        if _asks_for(question, "objects"):
+            return planning.predicted(roles, case, part_seconds(question.text), domain)
         return {
             "scene": storytelling.scene(case),
             "domains": [domain],
@@ -105,12 +108,16 @@ class WorldVLM:
     def _critique(self, question: Question, cues: Cues) -> Mapping[str, Any]:
         case, found = self._examine(question.clips[0], question, cues)
         again = storytelling.persisting(found, part(question.text, "violations"))
-        return {
+        roles = storytelling.cast(cues, case)
+        reply: dict[str, Any] = {
             "observed": storytelling.observed(case),
             "moving": moves(case),
             "violations": [_violation(finding) for finding in found],
-            "corrected": storytelling.corrected(storytelling.cast(cues, case), found, again),
+            "corrected": storytelling.corrected(roles, found, again),
         }
+        if _asks_for(question, "edits"):
+            reply["edits"] = planning.edits(roles, found, again, part(question.text, "plan"), case)
+        return reply
 
     def _compare(self, question: Question, cues: Cues) -> Mapping[str, Any]:
         scores = [_score(*self._examine(clip, question, cues)) for clip in question.clips[:2]]

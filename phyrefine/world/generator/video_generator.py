@@ -140,17 +140,18 @@ class WorldGenerator:
 
     @property
     def profile(self) -> GeneratorProfile:
-        """8 fps, 64x48 px, one second of context, prose."""
+        """8 fps, 64x48 px, one second of context, a prompt for each second."""
         return GeneratorProfile(
             name=f"world-{self.variant}",
             fps=FPS,
             size=(HEIGHT, WIDTH),
             size_multiple=8,
             context_frames=FRAMES,
-            prompt_style="prose",
+            dialect="world",
             prompt_words=PROMPT_WORDS,
             streaming=True,
             default_steps=self.steps,
+            chunk_frames=FRAMES,
         )
 
     @property

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from phyrefine.types import Answer, Question, Usage
 from phyrefine.world.rewriter.paraphrase import paraphrase
-from phyrefine.world.wordings import part
+from phyrefine.world.wordings import part, part_seconds
 
 Variant = Literal["extractive", "paraphrase"]
 
@@ -33,6 +33,8 @@ _STATE = re.compile(
     r"\b(?:is|are) (?:at rest|high|low|half way|out of view|in the (?:middle|upper|lower)|"
     r"on the (?:left|right))\b"
 )
+# A line of a plan: a span in seconds, or the kind of what holds throughout.
+_STATEMENT = re.compile(r"- (?:\[(?P<span>[\d.]+-[\d.]+)[^\]]*\]|\((?P<kind>\w+)\)) (?P<what>.+)")
 _STOP = frozenset(
     "a an the of in on at to and or is are was it its by with as from that this than for into no "
     "not does do then while after before but be has have although".split()
@@ -53,7 +55,7 @@ class WorldLLM:
     @property
     def identity(self) -> str:
         """Name, version and variant."""
-        return f"{_NAME}-1 {self.variant}"
+        return f"{_NAME}-2 {self.variant}"
 
     def ask(self, question: Question) -> Answer:
         """Write the prompt that a compose question asks for."""
@@ -64,6 +66,8 @@ class WorldLLM:
         return Answer(text, _NAME, Usage(calls=1, seconds=time.perf_counter() - begin, usd=0.0))
 
     def _prompt(self, question: Question) -> str:
+        if plan := part(question.text, "plan"):
+            return self._planned(question, plan)
         limit = _limit(part(question.text, "limit"))
         scene = sentences(part(question.text, "description"))
         told = sentences(part(question.text, "physics_text") or _untagged(question.text))
@@ -75,7 +79,30 @@ class WorldLLM:
                 paraphrase(sentence, question.sample) for sentence in chosen[kept:]
             ]
             chosen = _within(chosen, limit)
-        return shape(chosen, part(question.text, "style"), scene, _seconds(question.text))
+        return shape(chosen, part(question.text, "style"), scene, part_seconds(question.text))
+
+    def _planned(self, question: Question, plan: str) -> str:
+        """Every statement of the plan: what holds throughout, then what happens, in order."""
+        found = [_STATEMENT.match(line) for line in plan.splitlines()]
+        lines = [(match["span"], match["kind"], match["what"]) for match in found if match]
+        standing = [what for span, kind, what in lines if not span and kind != "end"]
+        happening = [(span, what) for span, kind, what in lines if span or kind == "end"]
+        if self.variant == "paraphrase":
+            happening = [(span, paraphrase(what, question.sample)) for span, what in happening]
+        spans = part(question.text, "style").endswith("with spans")
+        seconds = part_seconds(question.text)
+        told = [
+            f"[{span or f'{max(0.0, seconds - 0.5):.1f}-{seconds:.1f}'}] {_whole(what)}"
+            if spans else _whole(what)
+            for span, what in happening
+        ]  # fmt: skip
+        description = sentences(part(question.text, "description"))
+        return " ".join([*description, *(_whole(what) for what in standing), *told])
+
+
+def _whole(text: str) -> str:
+    """With its full stop."""
+    return text if text[-1] in ".!?" else f"{text}."
 
 
 def sentences(text: str) -> list[str]:
@@ -161,11 +188,6 @@ def _limit(text: str) -> int:
 
 def _untagged(text: str) -> str:
     return re.sub(r"<(\w+)>.*?</\1>", " ", text, flags=re.DOTALL)
-
-
-def _seconds(text: str) -> float:
-    found = re.search(r"next (\d+(?:\.\d+)?) s\b", text)
-    return float(found.group(1)) if found else 5.0
 
 
 def shape(chosen: list[str], style: str, scene: list[str], seconds: float = 5.0) -> str:

@@ -328,16 +328,19 @@ def test_25_a_wrong_shape_is_sent_back_with_what_is_wrong(calm, pair, server):
     assert sum("none at all" in text for text in again) == 1
 
 
-def test_27_chatter_around_a_prompt_is_trimmed(pair, server):
+def test_27_chatter_around_a_prompt_is_trimmed(calm, pair, server):
     def reply(asked):
         # Without braces it also looks like a server that ignores the schema.
         if asked.schema is None or "prompt" in asked.schema["properties"]:
-            return 'Here is your prompt:\n\n"The ball falls faster and faster and bounces."'
+            meant = rehearse(evolve(asked, schema={"properties": {"prompt": {}}}))
+            return f'Here is your prompt:\n\n"{json.loads(meant)["prompt"]}"'
         return rehearse(asked)
 
     server.reply = reply
     result = refiner(*pair()).refine(SCENARIO)
-    assert result.attempts[1].prompt.text == "The ball falls faster and faster and bounces."
+    written = result.attempts[1].prompt
+    assert written.text == calm.attempts[1].prompt.text
+    assert written.notes == ()  # not assembled in its stead
 
 
 # -- keys --------------------------------------------------------------------------------------

@@ -39,7 +39,8 @@ def asked(stage, *clips, description=RUBBER, seam=None, schema=True, sample=0, e
 
 def found(clip, description=RUBBER, seam=0.5, **settings):
     answer = EYE.ask(asked("critique", clip, description=description, seam=seam, **settings))
-    return replies.read_critique(answer.text, seam=seam or 0.0)
+    seen = replies.read_critique(answer.text, seam=seam or 0.0)
+    return seen.corrected, seen.violations, seen.moving
 
 
 def judged(kind, seed, mistake=""):

@@ -52,6 +52,7 @@ _COGVIDEOX: dict[str, Any] = {
     "options": _cogvideox_options,
     "guidance": 6.0,
     "dtypes": ("bfloat16", "float16"),
+    "dialect": "prose",
     "prompt_tokens": 226,
     "prompt_words": 160,
     "batches": True,

@@ -121,6 +121,7 @@ COSMOS = (
         grid=FrameGrid(4, 1, most=189, least=93),
         steps=35,
         guidance=6.0,
+        dialect="structured",
         prompt_tokens=None,
         prompt_words=300,
         checkpoints=(Checkpoint("nvidia/Cosmos3-Nano"), Checkpoint("nvidia/Cosmos3-Super")),

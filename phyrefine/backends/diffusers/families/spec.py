@@ -126,6 +126,7 @@ class FamilySpec:
         dtypes: Half-precision types the family works in, best first.
         fp32: Components kept in float32 whatever the rest is in.
         negative_prompt: It takes a negative prompt.
+        dialect: Name of the dialect it reads, see :mod:`phyrefine.refine.dialects`.
         prompt_tokens: Longest prompt in tokens.
         prompt_words: Longest prompt in words, as told to the rewriter.
         callbacks: It calls back after each denoising step.
@@ -165,6 +166,7 @@ class FamilySpec:
     dtypes: tuple[Literal["bfloat16", "float16"], ...] = field(default=("bfloat16",), kw_only=True)
     fp32: tuple[str, ...] = field(default=(), kw_only=True)
     negative_prompt: bool = field(default=True, kw_only=True)
+    dialect: str = field(default="caption", kw_only=True)
     prompt_tokens: int | None = field(default=512, kw_only=True)
     prompt_words: int | None = field(default=200, kw_only=True)
     callbacks: bool = field(default=True, kw_only=True)
@@ -190,6 +192,13 @@ class FamilySpec:
     def new(self, length: int, context: int) -> int:
         """New frames that a pass of ``length`` frames after ``context`` frames gives."""
         return self.returned(length, context) - self.repeated(context)
+
+    @property
+    def chunk_frames(self) -> int | None:
+        """New frames of its longest pass; ``None`` if it makes one pass of any length only."""
+        if self.grid.most is None or self.contexts == (0,):
+            return None
+        return max(1, self.new(self.grid.most, self.contexts[0]))
 
     def length(self, remaining: int, context: int) -> int:
         """The shortest length of the grid that gives ``remaining`` new frames, else the longest.

@@ -163,6 +163,24 @@ def _at_seam(case: Case, motion: Motion) -> str:
     return say("{a} is " + place + " and moves " + _direction(velocity) + ".", motion.name)
 
 
+def things(case: Case | None) -> list[tuple[str, str, str]]:
+    """(name, place, motion) of the things in the filmed part, at its end."""
+    if case is None:
+        return []
+    last = min(case.seam or len(case.times), len(case.times)) - 1
+    moment = float(case.times[last])
+    found = []
+    for motion in case.motions[:3]:
+        piece = next((p for p in reversed(motion.pieces) if p.first <= last), None)
+        going = ""
+        if piece is not None:
+            velocity = piece.velocity(min(moment, piece.end))
+            rests = float(np.hypot(*velocity)) < 2.0 * case.unit
+            going = "at rest" if rests else f"moving {_direction(velocity)}"
+        found.append((motion.name, _place(case, motion, last), going))
+    return found
+
+
 def _place(case: Case, motion: Motion, frame: int) -> str:
     seen = np.flatnonzero(motion.track.seen[: frame + 1])
     if not len(seen):

@@ -1,13 +1,10 @@
-"""Whether a prompt speaks the generator's language, and how to make it."""
+"""Prose as a rewriter gives it: tidied, checked without a plan, cut to a limit."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from typing import Any
 
-from phyrefine.errors import PromptTooLongError
 from phyrefine.types import GeneratorProfile
 
 # English prose takes about this many tokens of a T5 or CLIP vocabulary per word.
@@ -18,13 +15,13 @@ _CHATTER = re.compile(
     r"(?:here(?:'s| is)[^:\n]{0,60}:|(?:video |final |rewritten )?prompt\s*:)\s*",
     re.IGNORECASE,
 )
-_CRITICISM = re.compile(
+CRITICISM = re.compile(
     r"\b(?:violat\w+|implausib\w+|unphysical\w*|physically (?:in)?correct\w*|"
     r"previous (?:video|clip|attempt|version|prompt)|(?:generated|faulty) (?:video|clip)|"
     r"critique|as requested)\b",
     re.IGNORECASE,
 )
-_LAW_NAMES = re.compile(
+LAW_NAMES = re.compile(
     r"\b(?:newton(?:'s|ian)?|conservation of|bernoulli\w*|archimedes\w*|snell\w*|"
     r"(?:first|second|third) law|law of|laws of|hooke\w*|lenz\w*|thermodynamic\w*|"
     r"coefficient of restitution|momentum is conserved|energy is conserved)\b",
@@ -79,24 +76,13 @@ def problems(text: str, profile: GeneratorProfile, count_tokens: CountTokens) ->
     found = []
     if "```" in text:
         found.append("It holds a code fence.")
-    if profile.prompt_style == "json":
-        found += _json_problems(text)
-    else:
-        if text.lstrip().startswith(("{", "[{")) or re.search(r'"\w+"\s*:', text):
-            found.append("It holds JSON; the model reads plain prose.")
-        if criticism := _CRITICISM.search(text):
-            found.append(f'It speaks about a video instead of the scene ("{criticism.group()}").')
-        if law := _LAW_NAMES.search(text):
-            found.append(f'It names a law instead of what one sees ("{law.group()}").')
+    if text.lstrip().startswith(("{", "[{")) or re.search(r'"\w+"\s*:', text):
+        found.append("It holds JSON; the model reads plain prose.")
+    if criticism := CRITICISM.search(text):
+        found.append(f'It speaks about a video instead of the scene ("{criticism.group()}").')
+    if law := LAW_NAMES.search(text):
+        found.append(f'It names a law instead of what one sees ("{law.group()}").')
     return found + length_problems(text, profile, count_tokens)
-
-
-def _json_problems(text: str) -> list[str]:
-    try:
-        parsed: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        return [f"It is not valid JSON: {error}."]
-    return [] if isinstance(parsed, dict) else ["It is not a JSON object."]
 
 
 def length_problems(text: str, profile: GeneratorProfile, count: CountTokens) -> list[str]:
@@ -116,17 +102,7 @@ def force(text: str, profile: GeneratorProfile, count: CountTokens) -> tuple[str
 
     Returns:
         The prompt and a note for each thing done to it.
-
-    Raises:
-        PromptTooLongError: A structured prompt is too long: cutting would break it.
     """
-    if profile.prompt_style == "json":
-        if length_problems(text, profile, count):
-            raise PromptTooLongError(
-                f"The structured prompt has {count(text)} tokens; {profile.name} takes "
-                f"{profile.prompt_tokens}. Ask the rewriter for shorter values."
-            )
-        return text, ()
     notes = []
     kept = [part for part in sentences(text) if not _is_leak(part)]
     if len(kept) < len(sentences(text)):
@@ -148,4 +124,4 @@ def force(text: str, profile: GeneratorProfile, count: CountTokens) -> tuple[str
 
 
 def _is_leak(sentence: str) -> bool:
-    return bool(_CRITICISM.search(sentence) or _LAW_NAMES.search(sentence) or "```" in sentence)
+    return bool(CRITICISM.search(sentence) or LAW_NAMES.search(sentence) or "```" in sentence)

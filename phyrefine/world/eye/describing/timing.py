@@ -1,0 +1,136 @@
+"""When the statements of a story begin and end, from the motion at the seam.
+
+Only what follows from the measured motion by simple mechanics gets a time; the rest gets none.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from phyrefine.world.eye.describing.sentences import Cast
+from phyrefine.world.eye.measuring.case import Case, Motion
+from phyrefine.world.eye.measuring.motion import Stretch
+
+Span = tuple[float, float | None]
+
+# Speed after a bounce over speed before it, by what the words say of the material.
+_BOUNCE = {"lively": 0.8, "middling": 0.57, "soft": 0.0, "": 0.7}
+# Kinds that go on in one way from the seam to the end.
+_STEADY = frozenset({"swing", "spread", "shadow", "warm", "roll", ""})
+# What is told of a contact lasts this long around it, in seconds.
+_CONTACT = 0.15
+
+
+def spans(roles: Cast, case: Case | None, seconds: float) -> dict[str, Span]:
+    """(start, end) in seconds after the seam, by topic; topics without a known time are absent.
+
+    Args:
+        roles: Kind of scene and material.
+        case: The prefix, measured to its end.
+        seconds: Length of the continuation.
+    """
+    if roles.kind in _STEADY:
+        return dict.fromkeys(
+            ("swing", "fastest", "height", "string", "spread", "paler", "lamp", "shadow",
+             "equalise", "roll on", "slowing", "go on"), (0.0, seconds),
+        )  # fmt: skip
+    if case is None or not case.motions:
+        return {}
+    found = {
+        "drop": _bouncing,
+        "throw": _bouncing,
+        "collide": _colliding,
+        "ramp": _on_ramp,
+    }.get(roles.kind)
+    timed = found(roles, case, seconds) if found is not None else {}
+    return {
+        topic: (round(min(start, seconds), 2), None if end is None else round(min(end, seconds), 2))
+        for topic, (start, end) in timed.items()
+        if start < seconds
+    }
+
+
+def _at_seam(motion: Motion) -> Stretch | None:
+    return motion.pieces[-1] if motion.pieces else None
+
+
+def _fall(case: Case, motion: Motion) -> tuple[float, float, float] | None:
+    """(seconds until the floor, speed there, acceleration) of a thing in the air or on a ramp."""
+    piece = _at_seam(motion)
+    if piece is None or case.floor is None:
+        return None
+    radius = float(np.nanmedian(motion.track.up - motion.track.bottom))
+    now = case.times[-1]
+    height = float(piece.at(now)[1]) - radius - case.floor
+    pull, speed = -float(piece.pull[1]), -float(piece.velocity(now)[1])
+    if height <= 0 or pull <= 2.0 * case.unit:
+        return None
+    arrival = math.sqrt(max(0.0, speed**2 + 2.0 * pull * height))
+    return (arrival - speed) / pull, arrival, pull
+
+
+def _bouncing(roles: Cast, case: Case, seconds: float) -> dict[str, Span]:
+    fall = _fall(case, case.motions[0])
+    if fall is None:
+        return {}
+    land, speed, pull = fall
+    kept = _BOUNCE[roles.material]
+    first = 2.0 * kept * speed / pull
+    rest = land + first / (1.0 - kept)
+    return {
+        "fall": (0.0, land),
+        "arc": (0.0, land),
+        "land": (max(0.0, land - _CONTACT), land + _CONTACT),
+        "rebound": (land, land + first if kept else None),
+        "bounce on": (land, land + first if kept else None),
+        "decay": (land + first, rest),
+        "settle": (rest, seconds),
+        "forward": (0.0, seconds),
+        "onward": (land, seconds),
+    }
+
+
+def _colliding(roles: Cast, case: Case, seconds: float) -> dict[str, Span]:
+    by_name = {motion.name: motion for motion in case.motions}
+    striker, struck = by_name.get(roles.a), by_name.get(roles.b)
+    if striker is None:
+        return {}
+    piece = _at_seam(striker)
+    if piece is None or struck is None:
+        return {}
+    now = case.times[-1]
+    other = _at_seam(struck)
+    place = float(struck.track.x[np.flatnonzero(struck.track.seen)[-1]]) if other is None else \
+        float(other.at(now)[0])  # fmt: skip
+    gap = abs(place - float(piece.at(now)[0]))
+    size = float(np.nanmedian(striker.track.up - striker.track.bottom))
+    size += float(np.nanmedian(struck.track.up - struck.track.bottom))
+    speed = abs(float(piece.velocity(now)[0]))
+    if speed < 2.0 * case.unit:
+        return {}
+    hit = max(0.0, gap - size) / speed
+    return _after_contact(hit, seconds)
+
+
+def _after_contact(hit: float, seconds: float) -> dict[str, Span]:
+    return {
+        "approach": (0.0, hit),
+        "contact": (max(0.0, hit - _CONTACT), hit + _CONTACT),
+        "transfer": (hit, hit + 1.0),
+        "slowing": (hit, seconds),
+    }
+
+
+def _on_ramp(roles: Cast, case: Case, seconds: float) -> dict[str, Span]:  # noqa: ARG001
+    fall = _fall(case, case.motions[0])
+    if fall is None:
+        return {}
+    bottom = fall[0]
+    return {
+        "down ramp": (0.0, bottom),
+        "surface": (0.0, bottom),
+        "run out": (bottom, seconds),
+        "slowing": (bottom, seconds),
+    }
