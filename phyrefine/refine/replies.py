@@ -40,7 +40,9 @@ def read_prediction(text: str) -> Prediction:
     events = reply.get("events") or []
     if not isinstance(events, list):
         raise BadOutputError(f'"events" should be a list, not {type(events).__name__}.')
-    whats = (text_of(event, "what") if isinstance(event, Mapping) else str(event) for event in events)
+    whats = (
+        text_of(event, "what") if isinstance(event, Mapping) else str(event) for event in events
+    )
     domains = reply.get("domains") or []
     scene, prediction = text_of(reply, "scene"), text_of(reply, "prediction", needed=True)
     return Prediction(
