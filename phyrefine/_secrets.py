@@ -31,7 +31,7 @@ _SHAPES = re.compile(
 )
 _AFTER = re.compile(
     r"((?:\bbearer\s+|[?&](?:api_?key|key|access_token|token|sig|signature)=|\bx-goog-api-key:\s*"
-    r"|://[^\s/:@]+:))([^\s&\"'@]{6,})",
+    r"|://[^\s/:@]+:(?=[^\s/@]+@)))([^\s&\"'@]{6,})",
     re.IGNORECASE,
 )
 

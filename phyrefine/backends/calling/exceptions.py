@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from phyrefine.backends.calling.faults import cut_answer, empty_answer, not_an_answer
 from phyrefine.backends.calling.policy import Fault, OverdueError
 from phyrefine.backends.calling.service import Service
-from phyrefine.errors import BackendTimeoutError, ConnectionFaultError, ServerFaultError
+from phyrefine.errors import AuthError, BackendTimeoutError, ConnectionFaultError, ServerFaultError
 
 UNREACHABLE_RETRIES = 2
 # Redirects that our own clients follow; the HTTP libraries' 20 are 20 requests for nothing.
@@ -33,6 +33,8 @@ def from_exception(service: Service, raised: BaseException) -> Fault:
     names = {kind.__name__ for link in _chain(raised) for kind in type(link).__mro__}
     if "TooManyRedirects" in names:
         return _circle(service)
+    if names & {"DefaultCredentialsError", "RefreshError", "GoogleAuthError"}:
+        return _no_credentials(service, raised)
     if isinstance(raised, OverdueError) or any("Timeout" in name for name in names):
         return _no_answer(service)
     if names & {"TransportError", "ClientError", "OSError", "APIConnectionError", "HTTPError"}:
@@ -76,6 +78,14 @@ def _unreachable(service: Service, link: BaseException) -> Fault:
 def _no_answer(service: Service) -> Fault:
     message = f"{service.host} did not answer in time. Raise timeout=, or try later."
     return Fault(service.error(BackendTimeoutError, message), unwell=True)
+
+
+def _no_credentials(service: Service, raised: BaseException) -> Fault:
+    message = (
+        f"{service.title} got no usable credentials ({service.words(raised)}). Run 'gcloud auth "
+        f"application-default login', or set {' and '.join(service.keys) or 'the key'}."
+    )
+    return Fault(service.error(AuthError, message), retries=0, sent=False)
 
 
 def _circle(service: Service) -> Fault:

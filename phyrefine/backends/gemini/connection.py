@@ -106,8 +106,12 @@ def _vertex(asked: Asked, model: str, endpoint: str | None) -> Connection:
     service = Service("gemini", "Gemini on Vertex AI", model, address, VERTEX_KEYS,
                       secrets=_known(asked.api_key))  # fmt: skip
     hide(asked.api_key)
-    who = {"vertexai": True, "api_key": asked.api_key, "project": asked.project,
-           "location": asked.location}  # fmt: skip
+    # Named here, the SDK keeps them also beside base_url=.
+    project, location = (
+        value or (None if asked.api_key else os.environ.get(name))
+        for value, name in zip((asked.project, asked.location), VERTEX_KEYS, strict=True)
+    )
+    who = {"vertexai": True, "api_key": asked.api_key, "project": project, "location": location}
     given = {name: value for name, value in who.items() if value is not None}
     try:
         client = _client(given, endpoint, asked)

@@ -135,8 +135,10 @@ def _delete_file(server: Host, _: Request, name: str) -> Sender:
     return Response({})
 
 
+# Vertex AI names project, place and publisher before the model.
+_VERTEX = r"(?:projects/[^/]+/locations/[^/]+/)?publishers/google/"
 ROUTES = (
-    ("POST", r"/v\w+/models/([^:]+):generateContent", _generate),
+    ("POST", rf"/v\w+/(?:{_VERTEX})?models/([^:]+):generateContent", _generate),
     ("POST", r"/upload/v\w+/files", _start_upload),
     ("POST", r"/upload-bytes/([\w-]+)", _upload_chunk),
     ("GET", r"/v\w+/files/([\w-]+)", _get_file),

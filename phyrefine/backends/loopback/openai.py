@@ -114,8 +114,10 @@ def _models(_: Host, __: Request) -> Sender:
     return Response({"object": "list", "data": [{"id": "loopback", "object": "model"}]})
 
 
+# Azure puts the model's deployment into the address.
+_AZURE = r"/openai(?:/deployments/[^/]+)?"
 ROUTES = (
-    ("POST", r"/v1/chat/completions", _chat),
+    ("POST", rf"(?:/v1|{_AZURE})/chat/completions", _chat),
     ("POST", r"/v1/responses", _responses),
     ("GET", r"/v1/models", _models),
 )
