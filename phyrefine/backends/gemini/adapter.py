@@ -131,10 +131,12 @@ class GeminiVLM(Portable):
         self._caller = waiting.caller(self.service, classify)
         # A gate of its own: the model works when the Files API does not.
         of_files = functools.partial(classify_upload, self.service)
+        uploader = waiting.caller(self.service, of_files, about="files")
+        if route == "auto":  # nobody waits for an outage where there is another way
+            uploader.policy = evolve(uploader.policy, outage=0.0)
         self._encodings = Recent(most=KEPT_ENCODINGS)
         self._uploads = Uploads(
-            to.client, self.service, waiting.caller(self.service, of_files, about="files"),
-            base_url=to.uploads_to, deadline=processing_seconds,
+            to.client, self.service, uploader, base_url=to.uploads_to, deadline=processing_seconds,
             recent=Recent(most=KEPT_UPLOADS), has_another_way=route == "auto",
         )  # fmt: skip
         self._end = weakref.finalize(self, _end, self._uploads, to.client if to.owned else None)
