@@ -5,7 +5,7 @@
 The default method runs on a three-second prefix at 24 fps and five new seconds, through the real
 SDKs, against the loopback server, whose replies are rehearsed. Input tokens are therefore those of
 the prompts and frames really sent, as estimated by the services' published rules (text: four
-characters a token; Gemini: 258 a sampled frame; OpenAI: 85 an image at detail "low"). Output tokens
+characters a token; Gemini 3: 70 a sampled frame; OpenAI: 85 an image at detail "low"). Output tokens
 are what rehearsed replies have: real ones are longer, so the table takes ``OUTPUT`` instead.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from phyrefine import Scenario, SelfRefiner
-from phyrefine.backends.calling.models import GEMINI_DEFAULT, OPENAI_DEFAULT
+from phyrefine.backends.calling.models import GEMINI_DEFAULT
 from phyrefine.backends.gemini import GeminiVLM
 from phyrefine.backends.loopback import Loopback
 from phyrefine.backends.loopback.rehearsal import rehearse
@@ -28,7 +28,7 @@ from phyrefine.testing import MovingDot, moving_clip
 
 # US dollars per million tokens (input, output), from the price maps of LiteLLM 1.109.1 and
 # genai-prices 0.2.3, which agree; read on 2026-11-25.
-PRICES = {GEMINI_DEFAULT: (0.75, 3.75), OPENAI_DEFAULT: (2.50, 10.00)}
+PRICES = {GEMINI_DEFAULT: (0.75, 3.75), "gpt-4o": (2.50, 10.00)}
 # Assumed tokens of a real reply, thinking included.
 OUTPUT = {"predict": 1200, "critique": 1200, "compose": 200, "judge": 400}
 LOOPS = 4
@@ -74,9 +74,11 @@ def main() -> None:
     with Loopback(rehearse) as server:
         gemini = {"api_key": "none", "base_url": server.url}
         openai = {"api_key": "none", "base_url": server.openai_url}
-        llm = OpenAILLM(**openai)
+        llm = OpenAILLM("gpt-4o", **openai)
         table("Gemini as critic, video at 8 fps", run(GeminiVLM(**gemini), llm))
-        table("GPT-4o as critic, frames", run(OpenAIVLM(**openai), llm))
+        high = GeminiVLM(media_resolution="high", **gemini)
+        table("Gemini as critic, media_resolution high", run(high, llm))
+        table("GPT-4o as critic, frames", run(OpenAIVLM("gpt-4o", **openai), llm))
 
 
 if __name__ == "__main__":

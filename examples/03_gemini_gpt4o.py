@@ -22,6 +22,7 @@ from phyrefine.backends.loopback import Loopback
 from phyrefine.backends.loopback.rehearsal import rehearse
 from phyrefine.backends.openai import OpenAILLM
 
+# GPT-4o, the paper's rewriter, leaves OpenAI's API on 2027-01-14: take "gpt-6-luna" from then on.
 GEMINI, GPT = "gemini-3.8-flash", "gpt-4o"
 # US dollars per million tokens, from a price list of 2026-11-22: check yours before you trust it.
 PRICES = {GEMINI: {"input": 0.75, "output": 3.75}, GPT: {"input": 2.50, "output": 10.00}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 from collections.abc import Iterator
@@ -91,6 +92,7 @@ def checks(out: Path) -> Iterator[Check]:
     yield _disk(out)
     yield _gpu()
     yield from _backends()
+    yield _models()
 
 
 def _python() -> Check:
@@ -156,6 +158,15 @@ def _backends() -> Iterator[Check]:
         yield name, ok, detail
 
 
+def _models() -> Check:
+    """Which models of services end when."""
+    from phyrefine.backends.calling import models
+
+    told = "; ".join(models.retirements_told())
+    defaults = f"defaults {models.GEMINI_DEFAULT} and {models.OPENAI_DEFAULT}"
+    return "models", True, f"as of {models.CHECKED}: {defaults}; {told}"
+
+
 def _ready(backend: Backend) -> tuple[bool | None, str]:
     """Whether a backend's packages and key are here."""
     from phyrefine._optional import installed
@@ -174,6 +185,7 @@ def _ready(backend: Backend) -> tuple[bool | None, str]:
 def check_backend(role: Role, spec: str) -> Check:
     """Whether a name stands for something, takes the options it is given, and is ready."""
     from phyrefine import registry
+    from phyrefine.backends.calling.models import retirement_of
     from phyrefine.errors import PhyrefineError
 
     title = f"{role} {spec}"
@@ -187,6 +199,10 @@ def check_backend(role: Role, spec: str) -> Check:
     if maker.backend is None:
         return title, True, f"{told}{maker.factory.__module__}.{maker.factory.__qualname__}"
     ok, detail = _ready(maker.backend)
+    end = retirement_of(maker.backend.name, maker.model) if maker.model else None
+    if end is not None:
+        over = end.on <= dt.datetime.now(dt.UTC).date() and not end.renamed
+        ok, told = (None if over else ok), f"{told}{end.told(str(maker.model))}. "
     return title, ok, told + detail
 
 

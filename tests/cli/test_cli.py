@@ -63,6 +63,16 @@ def test_doctor_tells_what_is_there_and_never_a_key(capsys, monkeypatch, tmp_pat
         assert row in told
 
 
+def test_doctor_says_which_models_end_when(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENAI_API_KEY", "k" * 20)
+    asked = ["--vlm", "gemini:gemini-2.5-pro", "--llm", "openai:gpt-4o"]
+    assert main(["doctor", "--out", str(tmp_path / "runs"), *asked]) == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "gpt-4o ends on 2027-01-14" in told
+    assert "gemini-2.5-pro ends on 2026-12-01" in told
+    assert "gpt-6-luna" in told
+
+
 def test_doctor_fails_on_a_folder_that_cannot_be_written(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert main(["doctor", "--out", str(tmp_path)]) == FAILED

@@ -101,12 +101,6 @@ KNOWN: dict[str, tuple[str, ...]] = {
     ),
 }
 
-# Tokens of one sampled video frame at the service's own resolution, by family.
-FRAME_TOKENS = (
-    (re.compile(r"gemini-[12]"), {"": 258, "low": 66, "medium": 258, "high": 258}),
-    (re.compile(r"gemini"), {"": 70, "low": 70, "medium": 70, "high": 280}),
-)
-
 # Levels of thinking that a family takes, by its model pages; the first row that fits counts.
 LEVELS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -127,13 +121,6 @@ _FAMILY_BUDGETS: tuple[tuple[re.Pattern[str], int, int, bool], ...] = (
     (re.compile(r"gemini-2\.5-flash-lite"), 512, 24_576, True),
     (re.compile(r"gemini-2"), 1, 24_576, True),
 )
-
-
-def frame_tokens(model: str, resolution: str | None = None) -> int:
-    """Tokens a Gemini model counts for one sampled video frame, as of ``CHECKED``."""
-    name = model.removeprefix("models/")
-    table = next((counts for family, counts in FRAME_TOKENS if family.match(name)), None)
-    return (table or FRAME_TOKENS[-1][1])[resolution or ""]
 
 
 def levels_of(provider: str, model: str) -> tuple[str, ...] | None:
@@ -212,6 +199,30 @@ SERVERS: dict[str, Server] = {
 def retirement_of(provider: str, model: str) -> Retirement | None:
     """When a model ends, if that is known."""
     return RETIREMENTS.get(provider, {}).get(model.removeprefix("models/"))
+
+
+def retirements_told(*, today: dt.date | None = None, days: int = 400) -> list[str]:
+    """A sentence for each date on which models ended lately or end soon, the soonest first.
+
+    Args:
+        today: For tests.
+        days: How many days ahead to look, and how many back.
+    """
+    today = today or dt.datetime.now(dt.UTC).date()
+    by_end: dict[tuple[dt.date, str, str, str], list[str]] = {}
+    for table in RETIREMENTS.values():
+        for model, end in table.items():
+            if abs((end.on - today).days) <= days:
+                key = (end.on, end.where, end.successor or "", "renamed" if end.renamed else "")
+                by_end.setdefault(key, []).append(model)
+    told = []
+    for (on, where, successor, renamed), models in sorted(by_end.items()):
+        there = f" ({where})" if where else ""
+        verb = "ended" if on <= today else "end"
+        then = f", use {successor}" if successor else ""
+        then = f", the name then means {successor}" if renamed else then
+        told.append(f"{on}{there} {verb}: {', '.join(models)}{then}")
+    return told
 
 
 def alternatives(provider: str, model: str, *, today: dt.date | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from phyrefine.backends.loopback.wire import (
     CHARS_PER_TOKEN,
-    TOKENS_PER_FRAME,
+    TOKENS_PER_PICTURE,
     Asked,
     Host,
     Request,
@@ -33,7 +33,7 @@ def _generate(server: Host, request: Request, model: str) -> Sender:
 
 def gemini_body(text: str, model: str, asked: Asked | None = None, **candidate: Any) -> JSON:
     """The body of a regular answer of ``generateContent``."""
-    given = tokens(asked, per_image=TOKENS_PER_FRAME) if asked else 1
+    given = tokens(asked, per_image=TOKENS_PER_PICTURE) if asked else 1
     out = len(text) // CHARS_PER_TOKEN + 1
     regular = {"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP"}
     return {
@@ -85,6 +85,9 @@ def _asked_gemini(server: Host, body: Any, model: str) -> Asked:
         tuple(media),
         fps,
         spelled(config, "maxOutputTokens", "max_output_tokens") or 0,
+        str(spelled(config, "mediaResolution", "media_resolution") or "")
+        .removeprefix("MEDIA_RESOLUTION_")
+        .lower(),
     )
 
 

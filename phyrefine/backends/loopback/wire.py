@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import io
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -14,8 +15,12 @@ from attrs import define, field, frozen
 from phyrefine.types import JSON
 
 CHARS_PER_TOKEN = 4
-# Gemini 2's documented count per sampled frame.
-TOKENS_PER_FRAME = 258
+# Tokens of a sampled frame by resolution, as Google's model pages told on 2026-11-27.
+TOKENS_PER_FRAME = (
+    (re.compile(r"gemini-[12]"), {"": 258, "low": 66, "medium": 258, "high": 258}),
+    (re.compile(r""), {"": 70, "low": 70, "medium": 70, "high": 280}),
+)
+TOKENS_PER_PICTURE = 258
 KIND = "application/json; charset=UTF-8"
 
 
@@ -78,6 +83,7 @@ class Asked:
         media: (MIME type, bytes) of each video or image, in order.
         fps: Sampling rate of the first video, as Gemini is told.
         limit: Most tokens of the answer.
+        resolution: ``low``, ``medium``, ``high``, as Gemini is told; empty for its own choice.
     """
 
     model: str
@@ -87,6 +93,7 @@ class Asked:
     media: tuple[tuple[str, bytes], ...]
     fps: float = 1.0
     limit: int = 0
+    resolution: str = ""
 
 
 @define
@@ -131,4 +138,5 @@ def _media_tokens(asked: Asked, kind: str, data: bytes, per_image: int) -> int:
         return per_image
     with av.open(io.BytesIO(data), mode="r") as container:
         seconds = (container.duration or 0) / av.time_base
-    return round(seconds * asked.fps) * TOKENS_PER_FRAME
+    each = next(counts for family, counts in TOKENS_PER_FRAME if family.match(asked.model))
+    return round(seconds * asked.fps) * each[asked.resolution]

@@ -89,7 +89,7 @@ class TestOpenAI:
             OpenAIVLM("m", client=sdk(kind, **more))
 
     def test_what_contradicts_a_client_is_refused(self, sdk):
-        with pytest.raises(errors.InvalidInputError, match="base_url and|and base_url"):
+        with pytest.raises(errors.InvalidInputError, match=r"base_url and|and base_url"):
             OpenAIVLM("m", client=sdk(), base_url="http://other.test/v1", organization="o")
 
     def test_a_function_gives_a_fresh_key_for_each_request(self, server, caplog):
