@@ -122,7 +122,7 @@ class Block(nn.Module):
 
 def time_features(time: Tensor, count: int = 32) -> Tensor:
     """Sines and cosines ``[B, count]`` of a time in [0, 1]."""
-    rates = torch.exp(torch.linspace(0.0, math.log(100.0), count // 2))
+    rates = torch.linspace(0.0, math.log(100.0), count // 2, device=time.device).exp()
     angles = time[:, None] * rates * math.pi
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 

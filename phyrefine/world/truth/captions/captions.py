@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import attrs
@@ -17,14 +18,14 @@ from phyrefine.world.truth.physics.trajectory import CLIP_SECONDS
 Wording = Literal["training", "held_out"]
 
 _KIND_TOPICS: dict[str, tuple[str, ...]] = {
-    "collision": ("approach", "contact", "transfer", "friction", "solid"),
-    "incline": ("roll", "surface", "floor", "friction", "solid"),
-    "pendulum": ("swing", "fastest", "string", "height", "solid"),
-    "stack": ("topple", "solid"),
+    "collision": ("approach", "contact", "transfer", "friction", "solid", "steady"),
+    "incline": ("roll", "surface", "floor", "friction", "solid", "steady"),
+    "pendulum": ("swing", "fastest", "string", "height", "solid", "steady"),
+    "stack": ("topple", "solid", "steady"),
     "stain": ("spread", "paler"),
     "shadow": ("lamp", "shadow"),
     "cooling": ("equalise",),
-    "magnet": ("attract", "stick", "solid"),
+    "magnet": ("attract", "stick", "solid", "steady"),
 }
 
 
@@ -43,12 +44,12 @@ def topics_of(scene: Scene) -> tuple[str, ...]:
         return _KIND_TOPICS[scene.kind]
     material = scene.word("material")
     if scene.kind == "projectile":
-        return ("arc", "land", "rebound", "decay", "forward", "solid")
+        return ("arc", "land", "rebound", "decay", "forward", "solid", "steady")
     if material == "clay":
-        return ("fall", "land", "no rebound", "solid", "rest")
+        return ("fall", "land", "no rebound", "solid", "steady", "rest")
     height = "rebound high" if material == "rubber" else "rebound low"
     ending = ("rest",) if _settles(scene) else ()
-    return ("fall", "land", "rebound", height, "decay", "solid", *ending)
+    return ("fall", "land", "rebound", height, "decay", "solid", "steady", *ending)
 
 
 def _names(scene: Scene) -> dict[str, str]:
@@ -79,7 +80,11 @@ def describe(scene: Scene, wording: Wording = "training") -> str:
 
 
 def all_cues(
-    scene: Scene, wording: Wording = "training", rng: np.random.Generator | None = None
+    scene: Scene,
+    wording: Wording = "training",
+    rng: np.random.Generator | None = None,
+    *,
+    topics: Sequence[str] | None = None,
 ) -> str:
     """The description followed by one sentence for everything true of the scene.
 
@@ -87,9 +92,11 @@ def all_cues(
         scene: The scene to put into words.
         wording: ``"held_out"`` uses sentences the generator was never trained on.
         rng: Picks among the paraphrases; without one the first of each is taken.
+        topics: What to state instead of everything true of the scene.
     """
     names = _names(scene)
-    cues = [_pick(TOPICS[name], wording, rng).format(**names) for name in topics_of(scene)]
+    told = topics_of(scene) if topics is None else topics
+    cues = [_pick(TOPICS[name], wording, rng).format(**names) for name in told]
     return " ".join([describe(scene, wording), *map(_finish, cues)])
 
 
@@ -114,6 +121,7 @@ def sample_caption(
     unsaid: frozenset[str] = frozenset(),
     *,
     plain: float = 0.2,
+    topics: Sequence[str] | None = None,
 ) -> Caption:
     """Draw a truthful caption of random completeness, wording, order and length.
 
@@ -122,13 +130,16 @@ def sample_caption(
         rng: Source of every choice.
         unsaid: Topics that are not true of the clip and so must be left out.
         plain: Share of captions that state no topic at all.
+        topics: What may be stated, for example of one second (see ``moments``); by default
+            everything true of the scene.
     """
     names = _names(scene)
     if rng.random() < 0.5:
         names["b"] = "the ball"
     if rng.random() < 0.25:
         names["material"] = ""
-    told = [name for name in topics_of(scene) if name not in unsaid]
+    possible = topics_of(scene) if topics is None else topics
+    told = [name for name in possible if name not in unsaid]
     style = rng.random()
     keep = 0.0 if style < plain else 1.0 if style > 0.6 else rng.uniform(0.2, 0.9)
     told = [name for name in told if rng.random() < keep]

@@ -122,6 +122,16 @@ TOPICS: dict[str, Topic] = {
             "{b} persists unchanged; it neither fades nor vanishes.",
         ),
     ),
+    "steady": Topic(
+        (
+            "{b} moves on smoothly at its natural pace and never jumps to another place.",
+            "The motion goes on at its natural pace, neither rushed nor slowed down.",
+            "{b} follows one unbroken path and keeps its natural pace.",
+            "Nothing leaps or rushes: everything moves on as quickly as before.",
+            "The path of {b} has no breaks and its pace stays natural.",
+        ),
+        ("From start to end {b} moves without leaps, at the same natural pace as before.",),
+    ),
     "rest": Topic(
         (
             "Finally {b} comes to rest on the floor.",

@@ -1,141 +1,197 @@
 """Wrong physics on purpose: clips whose captions stay truthful by leaving things out.
 
-Only the ``priors`` variant of the generator sees these, in training.
+Only the ``priors`` variant of the generator sees these, in training. Mistakes go in both
+directions: some take motion away (floating, sticking, vanishing, halting), some add it (too
+lively, too fast, never at rest, doubled, jumping). Each begins in the first second after the seam
+or later.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import attrs
 import numpy as np
 
+from phyrefine.world.truth.physics import too_little, too_much
 from phyrefine.world.truth.physics.scene import Scene
-from phyrefine.world.truth.physics.trajectory import SEAM_SECONDS, Trajectory
+from phyrefine.world.truth.physics.trajectory import CLIP_SECONDS, SEAM_SECONDS, Trajectory
 
 Rng = np.random.Generator
+Direction = Literal["less", "more"]
+Edit = Callable[[Trajectory, float, Rng], Trajectory]
+
+EARLY_SECONDS = 1.0
+_EARLY, _LATE = (0.0, 0.8), (1.2, 3.0)
+# A clip that differs only this long after the seam shows no mistake worth the name.
+_TOO_LATE = 4.5
+# The fastest a mistake plays the rest of a clip: so much more must be simulated beforehand.
+_LONGEST = SEAM_SECONDS + too_much.FASTEST * (CLIP_SECONDS - SEAM_SECONDS)
 
 
 @attrs.frozen
 class Mistake:
-    """One kind of wrong outcome: the topics a caption must then leave out, and the edit itself."""
+    """One kind of wrong outcome.
 
-    unsaid: frozenset[str]
-    edit: Callable[[Trajectory, Rng], Trajectory]
-
-
-def _first_after_seam(trajectory: Trajectory, condition: np.ndarray) -> int:
-    late = condition & (trajectory.times > SEAM_SECONDS)
-    return int(np.argmax(late)) if late.any() else len(condition)
-
-
-def _contact(trajectory: Trajectory) -> int:
-    """First sample after the seam at which the ball bounces, or sets another ball in motion.
-
-    The trajectory must be sampled finely (40 or more samples a second) to catch it.
+    Args:
+        name: For example ``"floats"``.
+        direction: Whether it takes motion away (``"less"``) or adds some (``"more"``).
+        unsaid: The topics that a caption must then leave out.
+        edit: Spoils a trajectory from about the given second of the clip on. What hangs on a
+            contact waits for the next one.
+        longer: Whether the edit reads beyond the clip's end and needs more simulated seconds.
     """
-    if trajectory.scene.kind == "collision":
-        struck = trajectory.body("other ball").centre[:, 0]
-        return _first_after_seam(trajectory, np.abs(struck - struck[0]) > 0.003)
-    ball = trajectory.body("ball").centre
-    # Free fall bends the path down; only a push from below bends it up this much.
-    bend = np.diff(ball[:, 1], n=2, prepend=ball[:1, 1], append=ball[-1:, 1])
-    return _first_after_seam(trajectory, bend > 0.01)
+
+    name: str
+    direction: Direction
+    unsaid: frozenset[str]
+    edit: Edit
+    longer: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of right physics to simulate before the edit."""
+        return _LONGEST if self.longer else CLIP_SECONDS
 
 
-def _freeze(trajectory: Trajectory, name: str, start: int) -> Trajectory:
-    body = trajectory.body(name)
-    stop = np.minimum(np.arange(len(body.centre)), start)
-    return trajectory.with_body(
-        attrs.evolve(body, centre=body.centre[stop], angle=body.angle[stop])
-    )
+@attrs.frozen
+class Planted:
+    """The record of a mistake in a clip.
 
+    Args:
+        name: The mistake's name.
+        direction: ``"less"`` or ``"more"`` motion.
+        start: Seconds after the seam at which the clip first differs from right physics.
+        unsaid: Topics that are not true of the clip.
+    """
 
-def float_in_air(trajectory: Trajectory, rng: Rng) -> Trajectory:
-    """The ball slows and hangs in the air soon after the seam."""
-    late = trajectory.times > SEAM_SECONDS + rng.uniform(0.0, 0.25)
-    return _freeze(trajectory, "ball", _first_after_seam(trajectory, late))
+    name: str
+    direction: Direction
+    start: float
+    unsaid: frozenset[str]
 
-
-def stick(trajectory: Trajectory, _: Rng) -> Trajectory:
-    """The ball stays where it first touches the floor or the other ball."""
-    start = _contact(trajectory)
-    if trajectory.scene.kind != "collision":
-        body = trajectory.body("ball")
-        centre = body.centre.copy()
-        centre[start:, 0] = centre[min(start, len(centre) - 1), 0]
-        centre[start:, 1] = 0.35 + trajectory.scene.number("radius")
-        return trajectory.with_body(attrs.evolve(body, centre=centre))
-    frozen = _freeze(trajectory, "ball", start)
-    return _freeze(frozen, "other ball", start)
-
-
-def vanish(trajectory: Trajectory, rng: Rng) -> Trajectory:
-    """The ball fades away within a third of a second around its first contact."""
-    start = min(_contact(trajectory), _first_after_seam(trajectory, trajectory.times > 5.0))
-    gone = float(trajectory.times[min(start, len(trajectory.times) - 1)]) + rng.uniform(0.0, 0.5)
-    body = trajectory.body("ball")
-    fading = np.clip(1.0 - (trajectory.times - gone) / 0.3, 0.0, 1.0)
-    return trajectory.with_body(attrs.evolve(body, opacity=body.opacity * fading))
-
-
-def pass_through(trajectory: Trajectory, _: Rng) -> Trajectory:
-    """The rolling ball goes on through the resting one, which never moves."""
-    first, second = trajectory.body("ball"), trajectory.body("other ball")
-    start = _contact(trajectory)
-    before = max(start - 2, 1)
-    since = np.clip(trajectory.times - trajectory.times[before], 0.0, None)[:, None]
-    gap = trajectory.times[before] - trajectory.times[before - 1]
-    speed = (first.centre[before] - first.centre[before - 1]) / gap
-    rate = 0.45
-    onward = first.centre[before] + speed * (1.0 - np.exp(-rate * since)) / rate
-    centre = np.where(since > 0.0, onward, first.centre)
-    resting = np.repeat(second.centre[:1], len(centre), axis=0)
-    through = trajectory.with_body(attrs.evolve(first, centre=centre))
-    return through.with_body(attrs.evolve(second, centre=resting))
-
-
-def stop_rolling(trajectory: Trajectory, rng: Rng) -> Trajectory:
-    """The ball halts half way down the ramp."""
-    late = trajectory.times > SEAM_SECONDS + rng.uniform(0.0, 0.3)
-    return _freeze(trajectory, "ball", _first_after_seam(trajectory, late))
-
-
-def stop_swinging(trajectory: Trajectory, rng: Rng) -> Trajectory:
-    """The pendulum freezes in the middle of its swing."""
-    late = trajectory.times > SEAM_SECONDS + rng.uniform(0.2, 1.0)
-    start = _first_after_seam(trajectory, late)
-    return _freeze(_freeze(trajectory, "ball", start), "string", start)
+    @property
+    def early(self) -> bool:
+        """Whether it begins in the first second after the seam."""
+        return self.start < EARLY_SECONDS
 
 
 _SOLID = frozenset({"solid"})
-_AFTER_FALL = frozenset(
-    {"rebound", "rebound high", "rebound low", "no rebound", "decay", "forward"}
-)
+_HEIGHTS = frozenset({"rebound high", "rebound low", "no rebound", "decay"})
+_AFTER_FALL = _HEIGHTS | {"rebound", "forward"}
 _FALL = frozenset({"fall", "land", "arc", "rest"})
 _AFTER_HIT = frozenset({"transfer", "friction"})
+_PACE = frozenset({"steady", "fall", "arc", "forward", "approach", "roll", "swing", "friction"})
+
+_FAST = Mistake("too fast", "more", _PACE | {"rest"}, too_much.speed_up, longer=True)
+_DOUBLED = Mistake("doubled", "more", _SOLID, too_much.double)
+_JUMPS = Mistake("jumps", "more", _PACE | {"surface"}, too_much.jump)
+_BOUNCING = (
+    Mistake("floats", "less", _FALL | _AFTER_FALL, too_little.float_in_air),
+    Mistake("sticks", "less", _AFTER_FALL, too_little.stick),
+    Mistake("vanishes", "less", _SOLID | _AFTER_FALL | {"rest"}, too_little.vanish),
+    Mistake("too lively", "more", _HEIGHTS | {"rest"}, too_much.bounce_higher),
+    Mistake("never at rest", "more", _HEIGHTS | {"rest"}, too_much.bounce_forever),
+    _FAST,
+    _DOUBLED,
+    _JUMPS,
+)
 
 MISTAKES: dict[str, tuple[Mistake, ...]] = {
-    "drop": (
-        Mistake(_FALL | _AFTER_FALL, float_in_air),
-        Mistake(_AFTER_FALL, stick),
-        Mistake(_SOLID | _AFTER_FALL | {"rest"}, vanish),
-    ),
-    "projectile": (
-        Mistake(_FALL | _AFTER_FALL, float_in_air),
-        Mistake(_AFTER_FALL, stick),
-        Mistake(_SOLID | _AFTER_FALL, vanish),
-    ),
+    "drop": _BOUNCING,
+    "projectile": _BOUNCING,
     "collision": (
-        Mistake(_AFTER_HIT | {"contact"}, pass_through),
-        Mistake(_AFTER_HIT, stick),
-        Mistake(_SOLID | {"transfer"}, vanish),
+        Mistake("passes through", "less", _AFTER_HIT | {"contact"}, too_little.pass_through),
+        Mistake("sticks", "less", _AFTER_HIT, too_little.stick),
+        Mistake("vanishes", "less", _SOLID | {"transfer"}, too_little.vanish),
+        Mistake("halts", "less", _AFTER_HIT | {"approach"}, too_little.halt),
+        Mistake("too lively", "more", _AFTER_HIT, too_much.hit_harder),
+        _FAST,
+        _DOUBLED,
+        _JUMPS,
     ),
-    "incline": (Mistake(frozenset({"roll", "floor", "friction"}), stop_rolling),),
-    "pendulum": (Mistake(frozenset({"swing", "fastest", "height"}), stop_swinging),),
-}
+    "incline": (
+        Mistake("halts", "less", frozenset({"roll", "floor", "friction"}), too_little.halt),
+        Mistake("vanishes", "less", _SOLID, too_little.vanish),
+        Mistake("never at rest", "more", frozenset({"roll", "floor", "friction"}),
+                too_much.roll_back),
+        _FAST,
+        _DOUBLED,
+        _JUMPS,
+    ),
+    "pendulum": (
+        Mistake("halts", "less", frozenset({"swing", "fastest", "height"}), too_little.halt),
+        Mistake("vanishes", "less", _SOLID, too_little.vanish),
+        Mistake("never at rest", "more", frozenset({"height", "swing"}), too_much.swing_higher),
+        _FAST,
+        _DOUBLED,
+        Mistake("jumps", "more", _PACE | {"fastest", "height"}, too_much.jump),
+    ),
+}  # fmt: skip
 
 
 def can_err(scene: Scene) -> bool:
     """Whether wrong physics is defined for the scene (clay is meant to stick)."""
     return scene.kind in MISTAKES and scene.params.get("material") != "clay"
+
+
+def draw_mistake(scene: Scene, rng: Rng) -> Mistake:
+    """A mistake of the scene's kind: either direction is as likely, then each of its mistakes.
+
+    Raises:
+        KeyError: The kind has no mistakes (see ``can_err``).
+    """
+    direction: Direction = "less" if rng.random() < 0.5 else "more"
+    possible = [one for one in MISTAKES[scene.kind] if one.direction == direction]
+    return possible[int(rng.integers(len(possible)))]
+
+
+def plant(
+    right: Trajectory, mistake: Mistake, rng: Rng, *, early: bool | None = None
+) -> tuple[Trajectory, Planted]:
+    """Spoil a clip and record how.
+
+    Args:
+        right: Right physics, ``mistake.seconds`` long at 40 or more samples a second.
+        mistake: What goes wrong.
+        rng: Source of every choice.
+        early: Whether it shall begin in the first second after the seam; by default either is
+            as likely. A mistake that waits for a contact may begin later or earlier than asked:
+            the record says when.
+
+    Returns:
+        The spoiled clip of 8 s, and the record.
+    """
+    soon = bool(rng.random() < 0.5) if early is None else early
+    wrong, start = _spoil(right, mistake, rng, _EARLY if soon else _LATE)
+    if start > _TOO_LATE:  # For example: it sticks when it already lies still.
+        wrong, start = _spoil(right, mistake, rng, _EARLY)
+    return wrong, Planted(mistake.name, mistake.direction, round(start, 3), mistake.unsaid)
+
+
+def _spoil(
+    right: Trajectory, mistake: Mistake, rng: Rng, moments: tuple[float, float]
+) -> tuple[Trajectory, float]:
+    """The spoiled clip, and when after the seam it first differs from the right one."""
+    onset = SEAM_SECONDS + float(rng.uniform(*moments))
+    wrong = _cut(mistake.edit(right, onset, rng))
+    return wrong, first_difference(_cut(right), wrong) - SEAM_SECONDS
+
+
+def _cut(trajectory: Trajectory) -> Trajectory:
+    return trajectory.before(CLIP_SECONDS)
+
+
+def first_difference(right: Trajectory, wrong: Trajectory) -> float:
+    """Second of the first sample whose bodies differ visibly; the clip's end if none does."""
+    names = [body.name for body in right.bodies]
+    changed = np.zeros(len(right.times), dtype=bool)
+    for body in wrong.bodies:
+        if body.name not in names:
+            changed |= body.opacity > 0.05
+            continue
+        true = right.body(body.name)
+        changed |= np.abs(body.centre - true.centre).max(axis=1) > 0.02
+        changed |= np.abs(body.opacity - true.opacity) > 0.05
+    return float(right.times[np.argmax(changed)]) if changed.any() else CLIP_SECONDS

@@ -88,6 +88,12 @@ class Trajectory:
         bodies = tuple(body.at(kept) for body in self.bodies)
         return attrs.evolve(self, times=self.times[kept], bodies=bodies)
 
+    def before(self, second: float) -> Trajectory:
+        """The samples before ``second``."""
+        count = int(np.searchsorted(self.times, second - 1e-9))
+        bodies = tuple(body.at(slice(count)) for body in self.bodies)
+        return attrs.evolve(self, times=self.times[:count], bodies=bodies)
+
     def with_body(self, changed: Body) -> Trajectory:
         """A copy in which ``changed`` replaces the body of its name."""
         bodies = tuple(changed if body.name == changed.name else body for body in self.bodies)
