@@ -182,7 +182,6 @@ class VideoNetwork(nn.Module):
         Returns:
             ``[B, F, 3, H, W]``.
         """
-        batch, frames, _, height, width = noisy.shape
         where = self.position(position.clamp(max=self.config.positions - 1))
         condition = functional.silu(self.time(time_features(time)) + prompt + where)
         pictures = torch.cat([noisy.flatten(1, 2), context.flatten(1, 2), anchor], dim=1)
@@ -195,7 +194,13 @@ class VideoNetwork(nn.Module):
         h = self.grow0(self.up1(torch.cat([h, x1], dim=1), condition))
         h = functional.interpolate(h, scale_factor=2)
         h = self.up0(torch.cat([h, x0], dim=1), condition)
-        h = functional.silu(h)
+        # Training may run the blocks above in fewer bits; pixels need all of them.
+        with torch.autocast(h.device.type, enabled=False):
+            return self._paint(functional.silu(h.to(self.leave.weight.dtype)), context, anchor)
+
+    def _paint(self, h: Tensor, context: Tensor, anchor: Tensor) -> Tensor:
+        """Mix the sources of every pixel: features ``[B, C, H / 2, W / 2]`` to a chunk."""
+        batch, frames, _, height, width = context.shape
         shares, drawn = self.leave(h).split([4 * frames * SOURCES, 12 * frames], dim=1)
         shares = functional.pixel_shuffle(shares, 2)
         shares = shares.reshape(batch, SOURCES, frames, 1, height, width).softmax(dim=1)

@@ -18,7 +18,7 @@ from phyrefine.world.truth.training.data import PLAIN_ROWS, SECOND_ROWS, WHOLE_R
 CHUNK_SHARES = (0.25, 0.22, 0.20, 0.17, 0.16)
 # Share of captions with cues that tell of one second instead of the whole clip.
 SECOND_SHARE = 0.4
-_GROUPS = 8
+_GROUPS = 4
 
 
 @attrs.frozen(eq=False)

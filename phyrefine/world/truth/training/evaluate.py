@@ -7,13 +7,16 @@ their difference from the scene's own still background, which only the truth sid
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from phyrefine.world.generator import WorldModel
@@ -21,6 +24,7 @@ from phyrefine.world.generator.checkpoint import load_network, weights_path
 from phyrefine.world.generator.network import FPS, FRAMES, HEIGHT, WIDTH
 from phyrefine.world.generator.sampler import Sampling
 from phyrefine.world.truth.captions.captions import all_cues, describe, filler_only
+from phyrefine.world.truth.captions.moments import cues_by_second
 from phyrefine.world.truth.physics.rendering import Frames, render
 from phyrefine.world.truth.physics.scene import TEST_SEEDS, Scene, sample_scene
 from phyrefine.world.truth.physics.trajectory import SEAM_SECONDS, Trajectory
@@ -29,6 +33,16 @@ from phyrefine.world.truth.scenes import simulate
 KINDS_MEASURED = ("drop", "collision", "projectile", "incline", "pendulum")
 SIZE = (WIDTH, HEIGHT)
 Mask = NDArray[np.bool_]
+Prompt = str | tuple[str, ...]
+
+# Smaller than this in the truth (px), a thing counts as not there.
+_LEAST = 12
+_ENDING = 4
+_SAME_COLOUR = 80
+# An object is there in its colour from half to 1.6 times its true size: two are one too many.
+_SHARES = (0.5, 1.6)
+# The physics' own samples: contacts fall between the frames of a clip.
+_FINE = 6
 
 
 @attrs.frozen
@@ -39,6 +53,8 @@ class Figures:
         spatial_iou: Overlap of where anything was at any time.
         spatiotemporal_iou: Overlap frame by frame, over frames in which the truth shows objects.
         permanence: 1 if what the truth shows in the last half second is still there, else 0.
+        objects: 1 if every object that the truth shows in the last half second is there then in
+            its own colour, and not twice; else 0. NaN if the truth shows none.
         rebound: Highest point after the first contact, px above rest (drop scenes, else NaN).
         rebound_truth: The same of the truth.
     """
@@ -46,6 +62,7 @@ class Figures:
     spatial_iou: float
     spatiotemporal_iou: float
     permanence: float
+    objects: float
     rebound: float
     rebound_truth: float
 
@@ -69,6 +86,37 @@ def overlap(first: Mask, second: Mask) -> float:
     return int((first & second).sum()) / union if union else float("nan")
 
 
+def coloured(frames: Frames, background: Frames, colour: NDArray[np.float64]) -> float:
+    """Pixels per frame that stand out of the background in a colour (RGB in [0, 1])."""
+    apart = np.abs(frames.astype(int) - np.rint(255.0 * colour).astype(int)).max(axis=-1)
+    found = presence(frames, background) & (apart < _SAME_COLOUR)
+    return float(found.sum(axis=(1, 2)).mean())
+
+
+def objects_kept(
+    trajectory: Trajectory, made: Frames, truth: Frames, background: Frames
+) -> float:
+    """Whether every ball that the truth shows at the end is there, once, in its own colour.
+
+    Args:
+        trajectory: The true motion, for the balls' colours.
+        made: The continuation, uint8 ``[T, H, W, 3]``.
+        truth: The true one.
+        background: The scene without its moving objects, ``[1, H, W, 3]``.
+
+    Returns:
+        1 or 0; NaN if the truth shows no ball in the last half second.
+    """
+    verdicts = []
+    for body in trajectory.bodies:
+        if body.moving and body.shape == "disc" and body.softness == 0.0:
+            wanted = coloured(truth[-_ENDING:], background, body.colour[-1])
+            if wanted >= _LEAST:
+                found = coloured(made[-_ENDING:], background, body.colour[-1])
+                verdicts.append(_SHARES[0] * wanted <= found <= _SHARES[1] * wanted)
+    return float(all(verdicts)) if verdicts else float("nan")
+
+
 def rebound_height(mask: Mask) -> float:
     """Highest centre after the lowest point of the first fall, px above the lowest row."""
     rows = np.arange(mask.shape[1])[None, :, None]
@@ -83,18 +131,21 @@ def rebound_height(mask: Mask) -> float:
     return float(lowest - np.nanmin(after)) if np.isfinite(after).any() else 0.0
 
 
-def measure(scene: Scene, made: Frames, truth: Frames, background: Frames) -> Figures:
+def measure(
+    trajectory: Trajectory, made: Frames, truth: Frames, background: Frames
+) -> Figures:
     """Compare a continuation uint8 ``[T, H, W, 3]`` with the true one."""
     found, real = presence(made, background), presence(truth, background)
     frames = [overlap(one, other) for one, other in zip(found, real, strict=True) if other.any()]
-    ending_real, ending = real[-4:].mean(axis=0) > 0.5, found[-4:]
+    ending_real, ending = real[-_ENDING:].mean(axis=0) > 0.5, found[-_ENDING:]
     wanted = int(ending_real.sum())
-    kept = ending.sum(axis=(1, 2)).mean() >= 0.5 * wanted if wanted >= 12 else float("nan")
-    drop = scene.kind == "drop"
+    kept = ending.sum(axis=(1, 2)).mean() >= 0.5 * wanted if wanted >= _LEAST else float("nan")
+    drop = trajectory.scene.kind == "drop"
     return Figures(
         spatial_iou=overlap(np.asarray(found.any(axis=0)), np.asarray(real.any(axis=0))),
         spatiotemporal_iou=float(np.mean(frames)),
         permanence=float(kept),
+        objects=objects_kept(trajectory, made, truth, background),
         rebound=rebound_height(found) if drop else float("nan"),
         rebound_truth=rebound_height(real) if drop else float("nan"),
     )
@@ -108,11 +159,18 @@ def wrong_prompt(scene: Scene) -> str:
     return all_cues(sample_scene("pendulum" if scene.kind != "pendulum" else "drop", scene.seed))
 
 
-def prompts_of(scene: Scene, rng: np.random.Generator) -> dict[str, str]:
-    """The prompts compared: from the plain description to a wrong one."""
+def prompts_of(trajectory: Trajectory, rng: np.random.Generator) -> dict[str, Prompt]:
+    """The prompts compared: from the plain description to a wrong one.
+
+    Args:
+        trajectory: The true motion, finely sampled (see ``topics_by_second``).
+        rng: Picks held-out sentences.
+    """
+    scene = trajectory.scene
     return {
         "plain": describe(scene),
         "all cues": all_cues(scene),
+        "cues by second": cues_by_second(trajectory),
         "held-out paraphrase": all_cues(scene, "held_out", rng),
         "filler": filler_only(scene, 5, rng),
         "wrong": wrong_prompt(scene),
@@ -120,21 +178,34 @@ def prompts_of(scene: Scene, rng: np.random.Generator) -> dict[str, str]:
 
 
 def measure_scene(
-    model: WorldModel, scene: Scene, seeds: Sequence[int], sampling: Sampling
+    model: WorldModel,
+    scene: Scene,
+    seeds: Sequence[int],
+    sampling: Sampling,
+    only: Sequence[str] = (),
 ) -> Iterator[tuple[str, Figures]]:
-    """Generate under every prompt and seed, and yield ``(prompt name, figures)``."""
-    trajectory = simulate(scene, fps=FPS)
+    """Generate under every prompt and seed, and yield ``(prompt name, figures)``.
+
+    Args:
+        model: What generates.
+        scene: A test scene.
+        seeds: Noise seeds.
+        sampling: Steps and guidance.
+        only: Names of the prompts to try; by default all of ``prompts_of``.
+    """
+    fine = simulate(scene, fps=FPS * _FINE)
+    trajectory = fine.every(_FINE)
     video = render(trajectory, SIZE)
     seam = round(SEAM_SECONDS * FPS)
     background, truth = backdrop(trajectory), video[seam:]
     still = np.repeat(video[seam - 1 : seam], len(truth), axis=0)
-    yield "still clip", measure(scene, still, truth, background)
+    yield "still clip", measure(trajectory, still, truth, background)
     rng = np.random.default_rng([scene.seed, 3])
-    for name, prompt in prompts_of(scene, rng).items():
-        for seed in seeds:
+    for name, prompt in prompts_of(fine, rng).items():
+        for seed in seeds if not only or name in only else ():
             chunks = model.stream(video[seam - FRAMES : seam], prompt, seed=seed, sampling=sampling)
             made = np.concatenate(list(chunks))
-            yield name, measure(scene, made, truth, background)
+            yield name, measure(trajectory, made, truth, background)
 
 
 def summarise(rows: Sequence[Figures]) -> dict[str, float]:
@@ -150,19 +221,57 @@ def summarise(rows: Sequence[Figures]) -> dict[str, float]:
     return means
 
 
+@functools.lru_cache(maxsize=1)
+def _model(weights: Path) -> WorldModel:
+    torch.set_num_threads(1)
+    return WorldModel(load_network(weights))
+
+
+def _rows(
+    weights: Path, seeds: Sequence[int], sampling: Sampling, only: Sequence[str], scene: Scene
+) -> list[tuple[str, Figures]]:
+    return list(measure_scene(_model(weights), scene, seeds, sampling, only))
+
+
 def evaluate(
-    model: WorldModel, kinds: Sequence[str], scenes: int, seeds: Sequence[int], sampling: Sampling
+    weights: Path,
+    kinds: Sequence[str],
+    scenes: int,
+    seeds: Sequence[int],
+    sampling: Sampling,
+    *,
+    only: Sequence[str] = (),
+    jobs: int = 1,
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """Means per kind and prompt over ``scenes`` test scenes of each kind."""
-    table: dict[str, dict[str, dict[str, float]]] = {}
-    for kind in kinds:
-        rows: dict[str, list[Figures]] = {}
-        for number in range(scenes):
-            scene = sample_scene(kind, TEST_SEEDS[500_000 + number])
-            for name, figures in measure_scene(model, scene, seeds, sampling):
-                rows.setdefault(name, []).append(figures)
-        table[kind] = {name: summarise(found) for name, found in rows.items()}
-    return table
+    """Means per kind and prompt over ``scenes`` test scenes of each kind.
+
+    Args:
+        weights: File of weights.
+        kinds: Kinds of scene.
+        scenes: How many of each kind.
+        seeds: Noise seeds for every scene and prompt.
+        sampling: Steps and guidance.
+        only: Names of the prompts to try; by default all.
+        jobs: Processes.
+    """
+    asked = [
+        sample_scene(kind, TEST_SEEDS[500_000 + number]) for kind in kinds for number in range(scenes)
+    ]
+    work = functools.partial(_rows, weights, seeds, sampling, only)
+    if jobs == 1:
+        found = [work(scene) for scene in asked]
+    else:
+        with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+            found = pool.map(work, asked, chunksize=1)
+    table: dict[str, dict[str, list[Figures]]] = {kind: {} for kind in (*kinds, "all")}
+    for scene, rows in zip(asked, found, strict=True):
+        for name, figures in rows:
+            for kind in (scene.kind, "all"):
+                table[kind].setdefault(name, []).append(figures)
+    return {
+        kind: {name: summarise(rows) for name, rows in group.items()}
+        for kind, group in table.items()
+    }
 
 
 def main() -> None:
@@ -175,15 +284,25 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=Sampling().steps)
     parser.add_argument("--guidance", type=float, default=Sampling().guidance)
+    parser.add_argument("--prompts", nargs="+", default=[], help="names of prompts; default all")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--out", type=Path, default=None)
     asked = parser.parse_args()
     began = time.monotonic()
-    model = WorldModel(load_network(asked.weights or weights_path(asked.variant)))
     sampling = Sampling(steps=asked.steps, guidance=asked.guidance)
+    table = evaluate(
+        asked.weights or weights_path(asked.variant),
+        asked.kinds,
+        asked.scenes,
+        asked.seeds,
+        sampling,
+        only=asked.prompts,
+        jobs=asked.jobs,
+    )
     report = {
         "steps": asked.steps,
         "guidance": asked.guidance,
-        "table": evaluate(model, asked.kinds, asked.scenes, asked.seeds, sampling),
+        "table": table,
         "seconds": round(time.monotonic() - began),
     }
     text = json.dumps(report, indent=1)

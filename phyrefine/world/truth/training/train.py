@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, default=None)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--compiled", action="store_true")
+    parser.add_argument("--half", action="store_true", help="blocks in bfloat16")
     parser.add_argument("--clock", action="store_true")
     parser.add_argument("--save-every", type=float, default=240.0)
     parser.add_argument("--wait", type=float, default=0.0)

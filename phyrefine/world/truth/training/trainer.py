@@ -44,7 +44,7 @@ class Stage:
         seed: Of weights, data order, captions and noise.
         widths: Channels of the network's three levels.
         device: Where to train: ``"cpu"`` or ``"cuda"``.
-        compiled: Whether to compile the step (worth it on a GPU).
+        half: Whether the network's blocks compute in bfloat16 (worth it on a GPU).
         clock: Whether the learning rate follows ``minutes`` as well as ``steps``, whichever is
             further: for a stage that must end on time.
     """
@@ -58,7 +58,7 @@ class Stage:
     seed: int = 0
     widths: Sequence[int] = (48, 96, 152)
     device: str = "cpu"
-    compiled: bool = False
+    half: bool = False
     clock: bool = False
 
 
@@ -112,8 +112,6 @@ class Trainer:
         self.seconds = 0.0
         self.rng = torch.Generator().manual_seed(stage.seed)
         self.noise = torch.Generator(self.device).manual_seed(stage.seed)
-        self._terms = torch.compile(self._all_terms) if stage.compiled else self._all_terms
-        self._guess = torch.compile(self._one_guess) if stage.compiled else self._one_guess
 
     def learning_rate(self) -> float:
         """Linear warm-up, then half a cosine down to zero."""
@@ -129,32 +127,8 @@ class Trainer:
     def _normal(self, shape: torch.Size, noise: torch.Generator) -> Tensor:
         return torch.randn(shape, generator=noise, device=self.device)
 
-    def _one_guess(
-        self,
-        noisy: Tensor,
-        time: Tensor,
-        context: Tensor,
-        anchor: Tensor,
-        words: Tensor,
-        position: Tensor,
-    ) -> Tensor:
-        prompt = self.network.encode(words)
-        guess: Tensor = self.network(noisy, time, context, anchor, prompt, position)
-        return guess
-
-    def _all_terms(
-        self,
-        noisy: Tensor,
-        time: Tensor,
-        context: Tensor,
-        anchor: Tensor,
-        words: Tensor,
-        position: Tensor,
-        clean: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        prompt = self.network.encode(words)
-        guess = self.network(noisy, time, context, anchor, prompt, position)
-        return flow_loss(guess, clean, anchor, time), self.reader(prompt)
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.stage.half)
 
     def _worn_context(self, batch: Batch, words: Tensor, anchor: Tensor) -> Tensor:
         """The context as sampling would hand it on: guessed anew, or with a little noise."""
@@ -164,13 +138,13 @@ class Trainer:
         time = 0.25 + 0.7 * self._uniform(half, self.noise)
         mix = _wide(time)
         noisy = mix * context[:half] + (1 - mix) * self._normal(context[:half].shape, self.noise)
-        with torch.no_grad():
-            guess = self._guess(
+        with torch.no_grad(), self._autocast():
+            guess = self.network(
                 noisy,
                 time,
                 to_signal(batch.earlier[:half]),
                 anchor[:half],
-                words[:half],
+                self.network.encode(words[:half]),
                 (batch.position[:half] - 1).clamp(min=0),
             )
         later = _wide(batch.position[:half] > 0)
@@ -197,10 +171,13 @@ class Trainer:
         time = torch.where(self._uniform(size, self.noise) < 0.2, even, spread)
         mix = _wide(time)
         noisy = mix * clean + (1 - mix) * self._normal(clean.shape, self.noise)
-        flow, read = self._terms(noisy, time, context, anchor, words, batch.position, clean)
+        with self._autocast():
+            prompt = self.network.encode(words)
+            guess = self.network(noisy, time, context, anchor, prompt, batch.position)
+            read = self.reader(prompt).float()
         told = (words != 0).any(dim=1, keepdim=True).float()
         missed = functional.binary_cross_entropy_with_logits(read, batch.stated, reduction="none")
-        return flow.mean(), (told * missed).mean()
+        return flow_loss(guess, clean, anchor, time).mean(), (told * missed).mean()
 
     @torch.no_grad()
     def held_out(self, batch: Batch) -> float:
