@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from phyrefine.world.truth.physics.mechanics import FLOOR
 from phyrefine.world.truth.physics.trajectory import SEAM_SECONDS, FloatArray, Trajectory
 
+# A ball that arrives more slowly (world units per second) hops too little to be seen.
+_HARD = 0.9
+
 
 def first_from(trajectory: Trajectory, condition: NDArray[np.bool_], second: float) -> int:
     """First sample from ``second`` on at which the condition holds; ``len`` if there is none."""
@@ -33,10 +36,17 @@ def collision_sample(trajectory: Trajectory) -> int:
     return first_from(trajectory, np.abs(struck - struck[0]) > 0.003, 0.0)
 
 
+def arrival(trajectory: Trajectory, sample: int) -> float:
+    """Speed in world units per second with which the ball comes down at a sample."""
+    height = trajectory.body("ball").centre[:, 1]
+    before = np.gradient(height, trajectory.times)[max(sample - 4, 0) : max(sample, 1)]
+    return float(max(-before.min(), 0.0))
+
+
 def contact(trajectory: Trajectory, second: float) -> int:
     """The sample of the contact that a mistake asked for at ``second`` waits for.
 
-    The first contact from there on, or after the seam if ``second`` lies in the first second
+    The first contact worth the name from there on, or after the seam if ``second`` lies in the first second
     after it; if there is none, the last before; if there is none either, ``len``. A collision
     has one contact only: if it lies before the seam, the answer is the seam.
     """
@@ -44,6 +54,8 @@ def contact(trajectory: Trajectory, second: float) -> int:
         seam = int(np.searchsorted(trajectory.times, SEAM_SECONDS))
         return max(collision_sample(trajectory), seam)
     found = bounces(trajectory)
+    hard = np.array([arrival(trajectory, int(sample)) > _HARD for sample in found], dtype=bool)
+    found = found[hard] if hard.any() else found[:1]
     asked = SEAM_SECONDS if second < SEAM_SECONDS + 1.0 else second
     later = found[trajectory.times[found] >= asked]
     if len(later):

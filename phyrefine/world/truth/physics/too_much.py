@@ -7,7 +7,7 @@ import math
 import attrs
 import numpy as np
 
-from phyrefine.world.truth.physics.contacts import contact, move
+from phyrefine.world.truth.physics.contacts import arrival, contact, move
 from phyrefine.world.truth.physics.mechanics import FLOOR, GRAVITY
 from phyrefine.world.truth.physics.trajectory import (
     SEAM_SECONDS,
@@ -44,25 +44,17 @@ def _bouncing(trajectory: Trajectory, start: int, speed: float, kept: float) -> 
     return move(trajectory, "ball", centre)
 
 
-def _arrival(trajectory: Trajectory, start: int) -> float:
-    """Speed in world units per second with which the ball comes down at sample ``start``."""
-    height = trajectory.body("ball").centre[:, 1]
-    before = slice(max(start - 4, 0), max(start, 1))
-    top = np.gradient(height, trajectory.times)[before]
-    return float(max(-top.min(), 0.8)) if len(top) else 0.8
-
-
 def bounce_higher(trajectory: Trajectory, onset: float, rng: Rng) -> Trajectory:
     """The ball rebounds higher than it fell from, and hardly loses height afterwards."""
     start = contact(trajectory, onset)
     gain = float(rng.uniform(1.05, 1.35))
-    return _bouncing(trajectory, start, gain * _arrival(trajectory, start), 0.98)
+    return _bouncing(trajectory, start, gain * arrival(trajectory, start), 0.98)
 
 
 def bounce_forever(trajectory: Trajectory, onset: float, _: Rng) -> Trajectory:
     """Every bounce is as high as the one before, for ever."""
     start = contact(trajectory, onset)
-    return _bouncing(trajectory, start, 0.98 * _arrival(trajectory, start), 1.0)
+    return _bouncing(trajectory, start, 0.98 * arrival(trajectory, start), 1.0)
 
 
 def _along_floor(start: float, speed: FloatArray, times: FloatArray) -> FloatArray:
@@ -126,13 +118,16 @@ def roll_back(trajectory: Trajectory, onset: float, _: Rng) -> Trajectory:
 
 
 def _at_angles(trajectory: Trajectory, angles: FloatArray) -> Trajectory:
-    """The pendulum at other angles ``[T]``, radians from straight down."""
+    """The pendulum at other angles ``[T]``, radians from straight down; the same ones stay."""
     length = trajectory.scene.number("length")
     pivot = np.array((trajectory.scene.number("x"), 2.85))
     arm = np.stack([np.sin(angles), -np.cos(angles)], axis=1)
-    string = trajectory.body("string")
-    turned = attrs.evolve(string, centre=pivot + arm * length / 2, angle=angles)
-    return move(trajectory.with_body(turned), "ball", pivot + arm * length)
+    string, ball = trajectory.body("string"), trajectory.body("ball")
+    same = (np.abs(angles - string.angle) < 1e-9)[:, None]
+    middle = np.where(same, string.centre, pivot + arm * length / 2)
+    turned = attrs.evolve(string, centre=middle, angle=angles)
+    end = np.where(same, ball.centre, pivot + arm * length)
+    return move(trajectory.with_body(turned), "ball", end)
 
 
 def swing_higher(trajectory: Trajectory, onset: float, rng: Rng) -> Trajectory:
