@@ -24,7 +24,7 @@ from phyrefine.types import Scenario, Violation
 from phyrefine.video.clip import Clip
 from phyrefine.video.delivery import deliver
 from phyrefine.world.eye import WorldVLM
-from phyrefine.world.truth.physics.mistakes import MISTAKES, can_err
+from phyrefine.world.truth.physics.mistakes import MISTAKES, can_err, plant
 from phyrefine.world.truth.scenes import (
     KINDS,
     SEAM_SECONDS,
@@ -40,13 +40,17 @@ SIZE = (64, 48)
 
 # The law that each planted mistake breaks, in the critic's words.
 LAWS: dict[str, frozenset[str]] = {
-    "float_in_air": frozenset({"gravity"}),
+    "floats": frozenset({"gravity"}),
     # A ball that sticks in the first made frames leaves a clip without any motion.
-    "stick": frozenset({"elastic rebound", "momentum", "motion goes on"}),
-    "vanish": frozenset({"object permanence"}),
-    "pass_through": frozenset({"solidity"}),
-    "stop_rolling": frozenset({"gravity", "inertia"}),
-    "stop_swinging": frozenset({"gravity"}),
+    "sticks": frozenset({"elastic rebound", "momentum", "motion goes on"}),
+    "vanishes": frozenset({"object permanence"}),
+    "passes through": frozenset({"solidity"}),
+    "halts": frozenset({"gravity", "inertia", "motion goes on"}),
+    "too lively": frozenset({"elastic rebound", "energy", "momentum"}),
+    "never at rest": frozenset({"energy", "elastic rebound", "gravity", "inertia"}),
+    "too fast": frozenset({"gravity", "constant period", "momentum", "inertia"}),
+    "doubled": frozenset({"object permanence"}),
+    "jumps": frozenset({"motion is continuous", "object permanence", "inertia"}),
 }
 
 
@@ -80,13 +84,15 @@ def judge(kind: str, seed: int, vlm: WorldVLM) -> Iterator[Judged]:
     versions = [("", true)]
     if can_err(scene):
         rng = np.random.default_rng([seed, 11])
-        versions += [(m.edit.__name__, m.edit(true, rng)) for m in MISTAKES[kind]]
-    for mistake, trajectory in versions:
+        for mistake in MISTAKES[kind]:
+            right = simulate(scene, seconds=mistake.seconds, fps=FINE_FPS)
+            versions.append((mistake.name, plant(right, mistake, rng)[0]))
+    for name, trajectory in versions:
         prefix, clip = film(trajectory)
         said = critique(vlm, clip, Scenario(describe(scene), prefix), Method())
         if said is None:
-            raise RuntimeError(f"The critic said nothing usable about {kind} {seed} {mistake}.")
-        yield Judged(kind, seed, mistake, said.violations)
+            raise RuntimeError(f"The critic said nothing usable about {kind} {seed} {name}.")
+        yield Judged(kind, seed, name, said.violations)
 
 
 def summarise(judged: Sequence[Judged]) -> dict[str, float]:

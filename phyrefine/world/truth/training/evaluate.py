@@ -93,9 +93,7 @@ def coloured(frames: Frames, background: Frames, colour: NDArray[np.float64]) ->
     return float(found.sum(axis=(1, 2)).mean())
 
 
-def objects_kept(
-    trajectory: Trajectory, made: Frames, truth: Frames, background: Frames
-) -> float:
+def objects_kept(trajectory: Trajectory, made: Frames, truth: Frames, background: Frames) -> float:
     """Whether every ball that the truth shows at the end is there, once, in its own colour.
 
     Args:
@@ -131,9 +129,7 @@ def rebound_height(mask: Mask) -> float:
     return float(lowest - np.nanmin(after)) if np.isfinite(after).any() else 0.0
 
 
-def measure(
-    trajectory: Trajectory, made: Frames, truth: Frames, background: Frames
-) -> Figures:
+def measure(trajectory: Trajectory, made: Frames, truth: Frames, background: Frames) -> Figures:
     """Compare a continuation uint8 ``[T, H, W, 3]`` with the true one."""
     found, real = presence(made, background), presence(truth, background)
     frames = [overlap(one, other) for one, other in zip(found, real, strict=True) if other.any()]
@@ -255,7 +251,9 @@ def evaluate(
         jobs: Processes.
     """
     asked = [
-        sample_scene(kind, TEST_SEEDS[500_000 + number]) for kind in kinds for number in range(scenes)
+        sample_scene(kind, TEST_SEEDS[500_000 + number])
+        for kind in kinds
+        for number in range(scenes)
     ]
     work = functools.partial(_rows, weights, seeds, sampling, only)
     if jobs == 1:

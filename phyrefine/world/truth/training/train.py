@@ -63,9 +63,7 @@ class Source:
         counts: dict[Part, int] = {"right": self._stage.batch - wrong, "wrong": wrong}
         whole = self._mix(self._banks, counts, rng)
         order = torch.randperm(self._stage.batch, generator=rng).to(whole.position.device)
-        return Batch(
-            *(getattr(whole, field.name)[order] for field in attrs.fields(Batch))
-        )
+        return Batch(*(getattr(whole, field.name)[order] for field in attrs.fields(Batch)))
 
     def held_out(self) -> Batch:
         """The fixed batch of held-out chunks: the stage's own mix, always the same."""
@@ -73,9 +71,7 @@ class Source:
         counts = dict.fromkeys(self._held, count)
         return self._mix(self._held, counts, torch.Generator().manual_seed(3))
 
-    def _mix(
-        self, banks: dict[Part, Bank], counts: dict[Part, int], rng: torch.Generator
-    ) -> Batch:
+    def _mix(self, banks: dict[Part, Bank], counts: dict[Part, int], rng: torch.Generator) -> Batch:
         wrong = self._stage.wrong
         drawn = [
             bank.draw(counts[part], plain_share(part, wrong), rng)

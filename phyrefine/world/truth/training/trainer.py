@@ -134,7 +134,7 @@ class Trainer:
         """The context as sampling would hand it on: guessed anew, or with a little noise."""
         context = to_signal(batch.context)
         size = len(context)
-        half = round(size * _DRIFTING)
+        half = math.ceil(size * _DRIFTING)
         time = 0.25 + 0.7 * self._uniform(half, self.noise)
         mix = _wide(time)
         noisy = mix * context[:half] + (1 - mix) * self._normal(context[:half].shape, self.noise)
