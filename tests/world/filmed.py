@@ -104,12 +104,13 @@ def swinging(times, *, pivot=(64.0, 88.0), length=50.0, angle=0.5, period=1.5, d
 @functools.lru_cache(maxsize=64)
 def world_clip(kind, seed, mistake="", fps=24.0, size=(64, 48)):
     """A rendered scene: (scene, whole clip of 8 s whose made part begins at 3 s)."""
-    from phyrefine.world.truth.physics.mistakes import MISTAKES
+    from phyrefine.world.truth.physics.mistakes import MISTAKES, plant
     from phyrefine.world.truth.scenes import render, sample_scene, simulate
 
     scene = sample_scene(kind, seed)
     trajectory = simulate(scene, fps=48.0)
     if mistake:
-        edits = {item.edit.__name__: item.edit for item in MISTAKES[kind]}
-        trajectory = edits[mistake](trajectory, np.random.default_rng([seed, 11]))
+        planted = next(item for item in MISTAKES[kind] if item.name == mistake)
+        right = simulate(scene, seconds=planted.seconds, fps=48.0)
+        trajectory, _ = plant(right, planted, np.random.default_rng([seed, 11]), early=True)
     return scene, Clip(render(trajectory.every(round(48 / fps)), size), fps)

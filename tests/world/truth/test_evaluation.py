@@ -41,28 +41,28 @@ def test_presence_finds_the_ball(drop):
 def test_truth_scores_best_and_a_still_clip_poorly(drop):
     scene, trajectory, video = drop
     background, truth = backdrop(trajectory), video[24:]
-    best = measure(trajectory, truth, truth, background)
+    best = measure(scene, truth, truth, background)
     assert best.spatial_iou == best.spatiotemporal_iou == best.permanence == best.objects == 1.0
     assert best.rebound == best.rebound_truth
-    still = measure(trajectory, np.repeat(video[23:24], 40, axis=0), truth, background)
+    still = measure(scene, np.repeat(video[23:24], 40, axis=0), truth, background)
     assert still.spatial_iou < 0.4
     assert still.rebound < 2.0
-    gone = measure(trajectory, np.repeat(background, 40, axis=0), truth, background)
+    gone = measure(scene, np.repeat(background, 40, axis=0), truth, background)
     assert gone.spatial_iou == gone.permanence == gone.objects == 0.0
 
 
 def test_objects_must_be_there_once_and_in_their_colour(drop):
-    _, trajectory, video = drop
+    scene, trajectory, video = drop
     background, truth = backdrop(trajectory), video[24:]
-    assert objects_kept(trajectory, truth, truth, background) == 1.0
+    assert objects_kept(scene, truth, truth, background) == 1.0
     swapped = np.ascontiguousarray(truth[..., ::-1])
-    assert objects_kept(trajectory, swapped, truth, background[..., ::-1]) == 0.0
+    assert objects_kept(scene, swapped, truth, background[..., ::-1]) == 0.0
     ball = masks(trajectory, SIZE)["ball"][24:]
     doubled = truth.copy()
     for frame in range(len(truth)):
         there = np.roll(ball[frame], 24 if ball[frame][:, 32:].sum() == 0 else -24, axis=1)
         doubled[frame][there] = truth[frame][ball[frame]]
-    assert objects_kept(trajectory, doubled, truth, background) == 0.0
+    assert objects_kept(scene, doubled, truth, background) == 0.0
 
 
 def test_rebound_is_measured_in_pixels(drop):
@@ -93,7 +93,7 @@ def test_prompts_go_from_plain_to_wrong(drop):
 
 def test_summaries_leave_out_what_does_not_apply(drop):
     scene, trajectory, video = drop
-    figures = measure(trajectory, video[24:], video[24:], backdrop(trajectory))
+    figures = measure(scene, video[24:], video[24:], backdrop(trajectory))
     means = summarise([figures, figures])
     assert means["clips"] == 2
     assert means["rebound_error"] == 0.0

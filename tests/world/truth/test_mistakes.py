@@ -178,7 +178,7 @@ def test_too_fast_reaches_later_places_sooner():
 
 
 def test_doubled_ball_is_there_twice():
-    right, wrong, planted = _planted("drop", "doubled")
+    right, wrong, _ = _planted("drop", "doubled")
     copy = wrong.body("second ball")
     assert copy.opacity[right.times < 3.0].max() == 0.0
     assert copy.opacity[-1] == 1.0
@@ -187,7 +187,7 @@ def test_doubled_ball_is_there_twice():
 
 
 def test_jumping_ball_is_suddenly_elsewhere():
-    right, wrong, planted = _planted("incline", "jumps")
+    right, wrong, _ = _planted("incline", "jumps")
     steps = np.abs(np.diff(wrong.body("ball").centre[:, 0]))
     assert steps.max() > 0.5
     assert np.abs(np.diff(right.body("ball").centre[:, 0])).max() < 0.1

@@ -46,9 +46,9 @@ def arrival(trajectory: Trajectory, sample: int) -> float:
 def contact(trajectory: Trajectory, second: float) -> int:
     """The sample of the contact that a mistake asked for at ``second`` waits for.
 
-    The first contact worth the name from there on, or after the seam if ``second`` lies in the first second
-    after it; if there is none, the last before; if there is none either, ``len``. A collision
-    has one contact only: if it lies before the seam, the answer is the seam.
+    The first contact worth the name from there on, or after the seam if ``second`` lies in the
+    first second after it; if there is none, the last before; if there is none either, ``len``.
+    A collision has one contact only: if it lies before the seam, the answer is the seam.
     """
     if trajectory.scene.kind == "collision":
         seam = int(np.searchsorted(trajectory.times, SEAM_SECONDS))

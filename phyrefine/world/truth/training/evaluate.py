@@ -26,11 +26,12 @@ from phyrefine.world.generator.sampler import Sampling
 from phyrefine.world.truth.captions.captions import all_cues, describe, filler_only
 from phyrefine.world.truth.captions.moments import cues_by_second
 from phyrefine.world.truth.physics.rendering import Frames, render
-from phyrefine.world.truth.physics.scene import TEST_SEEDS, Scene, sample_scene
+from phyrefine.world.truth.physics.scene import COLOURS, TEST_SEEDS, Scene, sample_scene
 from phyrefine.world.truth.physics.trajectory import SEAM_SECONDS, Trajectory
 from phyrefine.world.truth.scenes import simulate
 
 KINDS_MEASURED = ("drop", "collision", "projectile", "incline", "pendulum")
+BALL_KINDS = (*KINDS_MEASURED, "magnet")
 SIZE = (WIDTH, HEIGHT)
 Mask = NDArray[np.bool_]
 Prompt = str | tuple[str, ...]
@@ -93,11 +94,19 @@ def coloured(frames: Frames, background: Frames, colour: NDArray[np.float64]) ->
     return float(found.sum(axis=(1, 2)).mean())
 
 
-def objects_kept(trajectory: Trajectory, made: Frames, truth: Frames, background: Frames) -> float:
+def ball_colours(scene: Scene) -> list[NDArray[np.float64]]:
+    """The colours of a scene's balls, RGB in [0, 1]; empty for a kind without one."""
+    if scene.kind not in BALL_KINDS:
+        return []
+    names = ("colour", "other_colour") if scene.kind == "collision" else ("colour",)
+    return [np.array(COLOURS[scene.word(name)]) for name in names]
+
+
+def objects_kept(scene: Scene, made: Frames, truth: Frames, background: Frames) -> float:
     """Whether every ball that the truth shows at the end is there, once, in its own colour.
 
     Args:
-        trajectory: The true motion, for the balls' colours.
+        scene: Whose balls.
         made: The continuation, uint8 ``[T, H, W, 3]``.
         truth: The true one.
         background: The scene without its moving objects, ``[1, H, W, 3]``.
@@ -106,12 +115,11 @@ def objects_kept(trajectory: Trajectory, made: Frames, truth: Frames, background
         1 or 0; NaN if the truth shows no ball in the last half second.
     """
     verdicts = []
-    for body in trajectory.bodies:
-        if body.moving and body.shape == "disc" and body.softness == 0.0:
-            wanted = coloured(truth[-_ENDING:], background, body.colour[-1])
-            if wanted >= _LEAST:
-                found = coloured(made[-_ENDING:], background, body.colour[-1])
-                verdicts.append(_SHARES[0] * wanted <= found <= _SHARES[1] * wanted)
+    for colour in ball_colours(scene):
+        wanted = coloured(truth[-_ENDING:], background, colour)
+        if wanted >= _LEAST:
+            found = coloured(made[-_ENDING:], background, colour)
+            verdicts.append(_SHARES[0] * wanted <= found <= _SHARES[1] * wanted)
     return float(all(verdicts)) if verdicts else float("nan")
 
 
@@ -129,19 +137,19 @@ def rebound_height(mask: Mask) -> float:
     return float(lowest - np.nanmin(after)) if np.isfinite(after).any() else 0.0
 
 
-def measure(trajectory: Trajectory, made: Frames, truth: Frames, background: Frames) -> Figures:
+def measure(scene: Scene, made: Frames, truth: Frames, background: Frames) -> Figures:
     """Compare a continuation uint8 ``[T, H, W, 3]`` with the true one."""
     found, real = presence(made, background), presence(truth, background)
     frames = [overlap(one, other) for one, other in zip(found, real, strict=True) if other.any()]
     ending_real, ending = real[-_ENDING:].mean(axis=0) > 0.5, found[-_ENDING:]
     wanted = int(ending_real.sum())
     kept = ending.sum(axis=(1, 2)).mean() >= 0.5 * wanted if wanted >= _LEAST else float("nan")
-    drop = trajectory.scene.kind == "drop"
+    drop = scene.kind == "drop"
     return Figures(
         spatial_iou=overlap(np.asarray(found.any(axis=0)), np.asarray(real.any(axis=0))),
         spatiotemporal_iou=float(np.mean(frames)),
         permanence=float(kept),
-        objects=objects_kept(trajectory, made, truth, background),
+        objects=objects_kept(scene, made, truth, background),
         rebound=rebound_height(found) if drop else float("nan"),
         rebound_truth=rebound_height(real) if drop else float("nan"),
     )
@@ -195,13 +203,13 @@ def measure_scene(
     seam = round(SEAM_SECONDS * FPS)
     background, truth = backdrop(trajectory), video[seam:]
     still = np.repeat(video[seam - 1 : seam], len(truth), axis=0)
-    yield "still clip", measure(trajectory, still, truth, background)
+    yield "still clip", measure(scene, still, truth, background)
     rng = np.random.default_rng([scene.seed, 3])
     for name, prompt in prompts_of(fine, rng).items():
         for seed in seeds if not only or name in only else ():
             chunks = model.stream(video[seam - FRAMES : seam], prompt, seed=seed, sampling=sampling)
             made = np.concatenate(list(chunks))
-            yield name, measure(trajectory, made, truth, background)
+            yield name, measure(scene, made, truth, background)
 
 
 def summarise(rows: Sequence[Figures]) -> dict[str, float]:

@@ -202,7 +202,8 @@ class Trainer:
         self.optimizer.step()
         decay = min(0.999, (self.step + 1) / (self.step + 20))
         with torch.no_grad():
-            kept, new = list(self.average.parameters()), list(self.network.parameters())
+            kept: list[Tensor] = list(self.average.parameters())
+            new: list[Tensor] = list(self.network.parameters())
             torch._foreach_lerp_(kept, new, 1.0 - decay)
         self.step += 1
 
