@@ -7,14 +7,18 @@ from pathlib import Path
 import torch
 from attrs import frozen
 
+from phyrefine.errors import InvalidInputError
 from phyrefine.magi.config import Variant
 from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.ranks.group import Member
+from phyrefine.magi.ranks.leader import Leader, follow_if_told
+from phyrefine.magi.ranks.messages import Load
 from phyrefine.magi.text.captions import SpecialTokens, TextOptions, load_special_tokens
 from phyrefine.magi.text.encoder import TextEncoder
 from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
-from phyrefine.magi.weights.checkpoint import load_transformer, load_vae
 from phyrefine.magi.weights.hub import DEFAULT_VARIANT, download, fetch_special_tokens
-from phyrefine.magi.weights.memory import Memory, stream_blocks
+from phyrefine.magi.weights.memory import Memory
+from phyrefine.magi.weights.models import load_autoencoder, load_network
 from phyrefine.magi.weights.parts import check_parts
 from phyrefine.magi.weights.places import Layout, find_layout
 
@@ -45,6 +49,21 @@ class Source:
 
 
 @frozen
+class Places:
+    """Which devices are used.
+
+    Attributes:
+        device: Where the network runs; the first of several.
+        devices: Over how many devices it is split.
+        vae: Where the autoencoder runs; by default with the network.
+    """
+
+    device: torch.device
+    devices: int = 1
+    vae: torch.device | None = None
+
+
+@frozen
 class TextPlan:
     """How prompts are read.
 
@@ -69,18 +88,20 @@ class Parts:
         models: The network, the autoencoder and the text encoder.
         variant: Shape and sampling defaults.
         special_tokens: Tokens of the release, if there are any.
+        leader: Leads the other devices, if there are any.
     """
 
     models: tuple[MagiTransformer3DModel, AutoencoderKLMagi, TextEncoder]
     variant: Variant
     special_tokens: SpecialTokens | None
+    leader: Leader | None = None
 
 
 def load_parts(
     source: Source,
     dtype: torch.dtype,
     plan: Memory,
-    device: str | torch.device,
+    places: Places,
     text: TextPlan,
 ) -> Parts:
     """All parts of a pipeline; every file is checked before the first weights are read.
@@ -89,11 +110,12 @@ def load_parts(
         source: Where they lie.
         dtype: Dtype of transformer and autoencoder.
         plan: How memory is spent.
-        device: Where transformer and autoencoder run.
+        places: Where transformer and autoencoder run.
         text: How prompts are read.
 
     Raises:
-        InvalidInputError: A part is missing or does not fit the configuration.
+        InvalidInputError: A part is missing or does not fit the configuration, or the number of
+            devices does not fit.
         ModelNotFoundError: The special tokens were to be fetched, and cannot be.
     """
     root, variant = Path(source.path), source.variant
@@ -105,7 +127,15 @@ def load_parts(
     layout = find_layout(root, variant, vae=source.vae, text_encoder=source.text_encoder)
     check_parts(layout)
     tokens = _tokens(source.special_tokens, layout, text.options, fetched=fetched)
-    transformer, vae = _models(layout, dtype, plan, device)
+    leader = None
+    if places.devices > 1:
+        # Followers load their network while this process loads the rest.
+        load = Load(layout, dtype, plan, torch.get_num_threads())
+        leader = Leader(places.devices, places.device, load)
+    transformer = load_network(layout, dtype, plan, places.device)
+    if leader is not None:
+        leader.lead(transformer)
+    vae = load_autoencoder(layout, dtype, places.vae or places.device)
     encoder = TextEncoder.from_pretrained(
         layout.text_encoder,
         dtype=text.dtype,
@@ -113,7 +143,7 @@ def load_parts(
         max_length=layout.variant.model.caption_max_length,
         cache=text.cache,
     )
-    return Parts((transformer, vae, encoder), layout.variant, tokens)
+    return Parts((transformer, vae, encoder), layout.variant, tokens, leader)
 
 
 def _tokens(
@@ -128,19 +158,22 @@ def _tokens(
     return load_special_tokens(found, options)
 
 
-def _models(
-    layout: Layout, dtype: torch.dtype, plan: Memory, device: str | torch.device
-) -> tuple[MagiTransformer3DModel, AutoencoderKLMagi]:
-    """The network, where the plan wants it, and the autoencoder on ``device``."""
-    home = "cpu" if plan.stream_blocks else device
-    if layout.original:
-        shape = layout.variant.model
-        transformer = load_transformer(layout.weights, shape, dtype=dtype, device=home)
-        vae = load_vae(layout.vae, dtype=dtype, device=device)
-    else:
-        saved = {"torch_dtype": dtype, "local_files_only": True}
-        transformer = MagiTransformer3DModel.from_pretrained(layout.weights, **saved).to(home)
-        vae = AutoencoderKLMagi.from_pretrained(layout.vae, **saved).to(device)
-    if plan.stream_blocks:
-        stream_blocks(transformer, device)
-    return transformer, vae
+def places_of(device: torch.device, devices: int | None, vae: str | torch.device | None) -> Places:
+    """The devices meant; in the further processes of ``torchrun`` this serves and never returns.
+
+    Raises:
+        InvalidInputError: Several devices, the first of which is not the first GPU.
+        SystemExit: This process followed to the end.
+    """
+    if follow_if_told():
+        raise SystemExit(0)
+    member = Member.of_environment()
+    count = devices or (1 if member is None else member.size)
+    if count > 1 and device.type == "cuda":
+        if device.index not in (None, 0):
+            raise InvalidInputError(
+                f"devices={count} are the first {count} GPUs, but device is {device}. Leave device "
+                "out, and choose GPUs by CUDA_VISIBLE_DEVICES."
+            )
+        device = torch.device("cuda", 0)
+    return Places(device, count, None if vae is None else torch.device(vae))

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.magi.config import SamplingConfig, Variant, check_passes, config_sections
-from phyrefine.magi.loading import Source, TextPlan, load_parts
+from phyrefine.magi.loading import Source, TextPlan, load_parts, places_of
 from phyrefine.magi.media import (
     Quirks,
     UInt8Array,
@@ -25,6 +25,7 @@ from phyrefine.magi.media import (
     prefix_frames,
 )
 from phyrefine.magi.model.transformer import MagiTransformer3DModel
+from phyrefine.magi.ranks.leader import Leader
 from phyrefine.magi.request import Request, VideoChunk
 from phyrefine.magi.sampling.noise import chunk_noise
 from phyrefine.magi.sampling.overlap import run_ahead
@@ -90,6 +91,7 @@ class MagiPipeline:
         self.memory = memory_named(memory)
         self.device = torch.device(device)
         self.prefixes = PrefixMemory()
+        self.leader: Leader | None = None
         transformer.max_tokens = self.memory.max_tokens
         if self.vae.tiling is None:
             self.vae.enable_tiling()
@@ -102,6 +104,8 @@ class MagiPipeline:
         variant: str | None = None,
         dtype: torch.dtype = torch.bfloat16,
         device: str | torch.device | None = None,
+        devices: int | None = None,
+        vae_device: str | torch.device | None = None,
         memory: Preset | Memory = "fast",
         vae: str | Path | None = None,
         text_encoder: str | Path | None = None,
@@ -123,6 +127,10 @@ class MagiPipeline:
             dtype: Dtype of transformer and autoencoder: bfloat16 as the release, float16 or
                 float32. What must stay float32 stays so.
             device: Where transformer and autoencoder run; by default the GPU if there is one.
+            devices: Over how many devices every chunk is split, from the first GPU on; a process
+                is started for each further one. By default one, or as many as ``torchrun``
+                started. In its further processes this call never returns.
+            vae_device: Where the autoencoder runs, if not with the transformer.
             memory: ``fast``, ``balanced``, ``low``, or a `Memory`.
             vae: Folder of the autoencoder, if it does not lie with the weights.
             text_encoder: Folder of the text encoder, likewise.
@@ -140,20 +148,28 @@ class MagiPipeline:
             InvalidInputError: A part is missing or does not fit the configuration.
             ModelNotFoundError: The special tokens were to be fetched, and cannot be.
         """
-        target = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        places = places_of(target, devices, vae_device)
         plan = memory_named(memory)
         source = Source(path, variant, vae, text_encoder, special_tokens, revision, token)
         reading = TextPlan(text, text_dtype, text_device, text_cache)
-        parts = load_parts(source, dtype, plan, target, reading)
-        return cls(
+        parts = load_parts(source, dtype, plan, places, reading)
+        made = cls(
             *parts.models,
             parts.variant,
             special_tokens=parts.special_tokens,
             text=text,
             quirks=quirks,
             memory=plan,
-            device=target,
+            device=places.device,
         )
+        made.leader = parts.leader
+        return made
+
+    def close(self) -> None:
+        """Let the processes of further devices go; without them this does nothing."""
+        if self.leader is not None:
+            self.leader.close()
 
     def save_pretrained(self, path: str | Path, special_tokens: str | Path | None = None) -> None:
         """Save in diffusers' layout: transformer, autoencoder, text encoder, configuration."""

@@ -119,6 +119,8 @@ class MagiGenerator:
         variant: str | None = None,
         dtype: Any = None,
         device: Any = None,
+        devices: int | None = None,
+        vae_device: Any = None,
         memory: Any = "fast",
         vae: str | Path | None = None,
         text_encoder: str | Path | None = None,
@@ -142,6 +144,8 @@ class MagiGenerator:
             dtype: ``"bfloat16"``, ``"float16"``, ``"float32"`` or a ``torch.dtype``; by default
                 bfloat16 on a GPU and float32 on the CPU.
             device: By default CUDA, else the CPU.
+            devices: Over how many GPUs every chunk is split; see `MagiPipeline.from_pretrained`.
+            vae_device: Where the autoencoder runs, if not with the transformer.
             memory: ``fast``, ``balanced``, ``low``, or a `phyrefine.magi.weights.memory.Memory`.
             vae: Folder of the autoencoder, if it does not lie with the weights.
             text_encoder: Folder of the text encoder, likewise.
@@ -166,6 +170,8 @@ class MagiGenerator:
             variant=variant,
             dtype=dtype,
             device=device,
+            devices=devices,
+            vae_device=vae_device,
             memory=memory,
             vae=vae,
             text_encoder=text_encoder,

@@ -22,6 +22,10 @@ class ChunkCache:
     Args:
         offload: Keep the tensors in (pinned) host memory, and fetch those of the next layer
             while the current one computes.
+
+    Attributes:
+        mirrored: Whether other processes keep the same cache for their share of the heads.
+        origin: The mirrored cache this is a copy of, until they have made the same copy.
     """
 
     def __init__(self, *, offload: bool = False) -> None:
@@ -29,11 +33,14 @@ class ChunkCache:
         self._chunks: dict[int, dict[int, Tensor]] = {}
         self._fetched: dict[tuple[int, int], Tensor] = {}
         self._stream: torch.cuda.Stream | None = None
+        self.mirrored = False
+        self.origin: ChunkCache | None = None
 
     def copy(self) -> ChunkCache:
         """An independent cache that shares the tensors stored so far."""
         twin = ChunkCache(offload=self.offload)
         twin._chunks = {chunk: dict(layers) for chunk, layers in self._chunks.items()}
+        twin.origin = self if self.mirrored else self.origin
         return twin
 
     def store(self, chunk: int, layer: int, keys_values: Tensor) -> None:
@@ -64,6 +71,11 @@ class ChunkCache:
         """Forget chunks that no later chunk can see."""
         for old in [index for index in self._chunks if index < chunk]:
             del self._chunks[old]
+
+    def keep_only(self, chunks: Iterable[int]) -> None:
+        """Forget all other chunks."""
+        kept = set(chunks)
+        self._chunks = {index: held for index, held in self._chunks.items() if index in kept}
 
     @property
     def chunks(self) -> list[int]:

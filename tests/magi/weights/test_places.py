@@ -174,7 +174,7 @@ def nothing_is_read(monkeypatch):
     def fail(*_, **__):
         raise AssertionError("weights were read before every part was checked")
 
-    for name in ("load_transformer", "load_vae"):
+    for name in ("load_network", "load_autoencoder"):
         monkeypatch.setattr(loading, name, fail)
     monkeypatch.setattr(loading.TextEncoder, "from_pretrained", fail)
 
