@@ -7,6 +7,7 @@ paraphrases. Two prompts count as one only when their cues agree *and* nothing i
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections import Counter
 
@@ -75,6 +76,7 @@ def stem(word: str) -> str:
     return word
 
 
+@functools.lru_cache(maxsize=4096)
 def cues(text: str) -> frozenset[str]:
     """Stems of the words that carry content; numbers as they stand."""
     return frozenset(stem(word) for word in normalize(text).split() if word not in _STOP)

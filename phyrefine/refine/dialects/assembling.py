@@ -148,8 +148,9 @@ def _environment() -> jinja2.Environment:
 def part_of(plan: Plan, start: float, end: float, *, seconds: float) -> Plan:
     """The plan of one chunk: the standing scene and what happens between two instants.
 
-    Times of the events are counted from the chunk's start; the end state belongs to the last
-    chunk, and motion at the seam to the first.
+    A chunk in which nothing is said to happen goes on with what happened last. Times of the events
+    are counted from the chunk's start; the end state belongs to the last chunk, and motion at the
+    seam to the first.
 
     Args:
         plan: The whole plan.
@@ -157,14 +158,16 @@ def part_of(plan: Plan, start: float, end: float, *, seconds: float) -> Plan:
         end: Seconds after the seam.
         seconds: Length of the whole continuation.
     """
+    timed = plan.timed(seconds).events
+    here = [e for e in timed if overlaps(e.start or 0.0, e.end or 0.0, start, end)]
+    here = here or [e for e in timed if (e.start or 0.0) < end][-1:]
     events = tuple(
         evolve(
             event,
             start=max(0.0, round((event.start or 0.0) - start, 2)),
-            end=min(end - start, round((event.end or 0.0) - start, 2)),
+            end=min(end - start, max(0.0, round((event.end or 0.0) - start, 2))),
         )
-        for event in plan.timed(seconds).events
-        if overlaps(event.start or 0.0, event.end or 0.0, start, end)
+        for event in here
     )
     last = end >= seconds - 1e-6
     objects = plan.objects if start <= 0 else ()

@@ -53,9 +53,9 @@ class Lexicon:
         plain = _NO_DIRECTION.sub(" ", text.lower())
         return frozenset(self.directions[word] for word in _words(plain) if word in self.directions)
 
-    def touches(self, text: str) -> bool:
-        """Whether a text tells of a contact."""
-        return any(word in self.contacts for word in _words(text))
+    def touches(self, text: str) -> frozenset[str]:
+        """The contacts that a text tells of, by meaning."""
+        return self.meanings(stem(word) for word in _words(text) if word in self.contacts)
 
     def meanings(self, words: Iterable[str]) -> frozenset[str]:
         """Stems, each by the one that stands for its group."""
