@@ -8,13 +8,19 @@ samples share one mistake.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from phyrefine.errors import InvalidInputError
 from phyrefine.select.agreement.utility import pairwise
-from phyrefine.select.agreement.views import look
+from phyrefine.select.agreement.views import PoolView, look, look_at
 from phyrefine.types import Pool, PoolScores
+from phyrefine.video.thumbnails import Thumbnails, read_thumbnails
 
 NOTHING_MOVES = "nothing moves in any clip, so that agreement is no evidence"
 _NAN = float("nan")
@@ -35,17 +41,51 @@ class Consensus:
 
     def score_pool(self, pool: Pool) -> PoolScores:
         """Expected agreement of every clip."""
-        views = look(pool.scenario, pool.clips).views
-        table = pairwise(views)
-        seen: set[str] = set()
-        for column, view in enumerate(views):
-            if view.digest in seen:
-                table[:, column] = _NAN
-            seen.add(view.digest)
-        means = [_mean(row) for row in table]
-        notes = _notes(len(seen), [bool(view.track.counts.any()) for view in views])
-        values = dict(zip(pool.keys, means, strict=True))
-        return PoolScores(values, notes, _noise(table))
+        return expected_agreement(pool.keys, look(pool.scenario, pool.clips))
+
+
+def expected_agreement(keys: Sequence[str], seen: PoolView) -> PoolScores:
+    """Mean agreement of every clip with those that differ from it.
+
+    Args:
+        keys: Of the clips.
+        seen: What was measured of them, in the same order.
+    """
+    table = pairwise(seen.views)
+    digests: set[str] = set()
+    for column, view in enumerate(seen.views):
+        if view.digest in digests:
+            table[:, column] = _NAN
+        digests.add(view.digest)
+    means = [_mean(row) for row in table]
+    notes = _notes(len(digests), [bool(view.track.counts.any()) for view in seen.views])
+    return PoolScores(dict(zip(keys, means, strict=True)), notes, _noise(table))
+
+
+def consensus_of_files(paths: Sequence[str | Path], prefix: str | Path | None = None) -> PoolScores:
+    """Expected agreement of video files, read frame by frame: no clip is ever whole in memory.
+
+    Args:
+        paths: Continuations of one prefix; their paths are the keys of the scores.
+        prefix: The video they continue, for its noise.
+
+    Raises:
+        InvalidInputError: There is no file.
+        VideoError: A file is missing or is not a video.
+    """
+    if not paths:
+        raise InvalidInputError("There is no video to choose from.")
+    first = read_thumbnails(paths[0])
+    size = (first.gray.shape[1], first.gray.shape[2])
+    small = [first, *(read_thumbnails(path, size) for path in paths[1:])]
+    before = read_thumbnails(prefix, size) if prefix is not None else None
+    named = [(_digest(one), one) for one in small]
+    seen = look_at(named, before if before is not None and len(before.gray) > 1 else None)
+    return expected_agreement([str(path) for path in paths], seen)
+
+
+def _digest(small: Thumbnails) -> str:
+    return hashlib.blake2b(small.gray.tobytes(), digest_size=16).hexdigest()
 
 
 def _mean(row: NDArray[np.float64]) -> float:

@@ -75,18 +75,29 @@ def look(scenario: Scenario, clips: Sequence[Clip]) -> PoolView:
         clips: At least one.
     """
     made = [clip.as_made for clip in clips]
-    size = min((small_size(clip.size) for clip in made), key=lambda size: size[0] * size[1])
-    small = [thumbnails(clip, size) for clip in made]
-    fps = min(one.fps for one in small)
-    seconds = min(len(one.gray) / one.fps for one in small)
+    size = common_size([clip.size for clip in made])
+    small = [(clip.digest, thumbnails(clip, size)) for clip in made]
+    return look_at(small, _prefix(scenario, size))
+
+
+def common_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The smallest (height, width) of the small videos of clips of these sizes."""
+    return min((small_size(size) for size in sizes), key=lambda size: size[0] * size[1])
+
+
+def look_at(clips: Sequence[tuple[str, Thumbnails]], prefix: Thumbnails | None) -> PoolView:
+    """Measure small videos that are at hand.
+
+    Args:
+        clips: Digest and small video of each clip, all of one size.
+        prefix: Of the same size; ``None`` with fewer than two frames of it.
+    """
+    fps = min(small.fps for _, small in clips)
+    seconds = min(len(small.gray) / small.fps for _, small in clips)
     count = max(1, round(seconds * fps))
-    prefix = _prefix(scenario, size)
-    noise = _noise([one.gray for one in small], prefix)
+    noise = _noise([small.gray for _, small in clips], prefix)
     threshold = threshold_for(noise)
-    views = tuple(
-        _view(clip.digest, one, fps, count, threshold)
-        for clip, one in zip(made, small, strict=True)
-    )
+    views = tuple(_view(digest, small, fps, count, threshold) for digest, small in clips)
     before = _masked(prefix.gray, threshold) if prefix is not None else None
     return PoolView(
         views, fps, threshold, noise,

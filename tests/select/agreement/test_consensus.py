@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from pools import SIZE, ball, pool, scene, still
 
+from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.metrics.measures import compare
 from phyrefine.select.agreement import views
-from phyrefine.select.agreement.consensus import NOTHING_MOVES, Consensus
+from phyrefine.select.agreement.consensus import NOTHING_MOVES, Consensus, consensus_of_files
 from phyrefine.select.agreement.utility import utility
 from phyrefine.select.agreement.views import look
 from phyrefine.types import Scenario
@@ -117,3 +118,18 @@ def test_masks_are_made_once_per_clip(monkeypatch):
     monkeypatch.setattr(views, "motion_amount", lambda gray: 0.0)
     again = look(scene(), [*clips, ball(row=25)]).views
     assert again[:2] == first
+
+
+def test_files_are_scored_as_clips_are(tmp_path):
+    clips = [ball(row=row, size=(180, 240)) for row in (12, 28, 30, 32)]
+    before = scene(size=(180, 240)).prefix
+    paths = [clip.write(tmp_path / f"{n}.mkv") for n, clip in enumerate(clips)]
+    read = consensus_of_files(paths, before.write(tmp_path / "prefix.mkv"))
+    held = Consensus().score_pool(pool(*clips, scenario=scene(size=(180, 240))))
+    assert list(read.values) == [str(path) for path in paths]
+    assert list(read.values.values()) == pytest.approx(list(held.values.values()), abs=0.02)
+    again = consensus_of_files([paths[0], paths[0], paths[1]])
+    values = list(again.values.values())
+    assert values[0] == values[1] == pytest.approx(values[2])
+    with pytest.raises(InvalidInputError, match="no video"):
+        consensus_of_files([])
