@@ -24,6 +24,7 @@ import numpy as np
 def write(folder: Path, clips: int, seconds: float, size: tuple[int, int]) -> list[Path]:
     """Moving squares over a textured, grainy ground; frames are made and encoded one by one."""
     rng = np.random.default_rng(0)
+    grain = rng.normal(0, 3, (size[0] + 64, size[1] + 64, 1))  # shifted from frame to frame
     ground = (
         rng.integers(40, 200, (size[0] // 16 + 1, size[1] // 16 + 1, 3)).repeat(16, 0).repeat(16, 1)
     )
@@ -36,7 +37,8 @@ def write(folder: Path, clips: int, seconds: float, size: tuple[int, int]) -> li
             stream.height, stream.width, stream.pix_fmt = *size, "yuv420p"
             stream.options = {"crf": "18", "preset": "veryfast"}
             for t in range(round(24 * seconds)):
-                frame = ground + rng.normal(0, 3, (*size, 1))
+                x, y = rng.integers(0, 64, 2)
+                frame = ground + grain[y : y + size[0], x : x + size[1]]
                 left, top = int(size[1] * t / 150), size[0] // 3 + 6 * number
                 frame[top : top + size[0] // 6, left : left + size[1] // 12] = (220, 40, 40)
                 picture = av.VideoFrame.from_ndarray(frame.clip(0, 255).astype(np.uint8), "rgb24")
