@@ -28,6 +28,7 @@ _PAIRS = (
 )
 _OPENS = re.compile("|".join(opens for opens, _ in _PAIRS), re.IGNORECASE)
 _CLOSES = re.compile("|".join(closes for _, closes in _PAIRS), re.IGNORECASE)
+_OPEN_AT_END = re.compile(rf"(?:{_OPENS.pattern})\s*\Z", re.IGNORECASE)
 # gpt-oss names a channel before each message; tokenizers may leave out the marks around the names.
 _CHANNEL = re.compile(
     r"<\|channel\|>\s*(\w+)[^<]*(?:<\|constrain\|>[^<]*)?<\|message\|>(.*?)"
@@ -68,6 +69,11 @@ def without_thoughts(text: str) -> str:
     if wrapped is not None:
         plain = (wrapped.group(2) or wrapped.group(4) or "").strip()
     return plain
+
+
+def opens_thoughts(prompt: str) -> bool:
+    """Whether a rendered prompt ends by opening thoughts, as some chat templates do."""
+    return _OPEN_AT_END.search(prompt) is not None
 
 
 def _final_channel(text: str) -> str:

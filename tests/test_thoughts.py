@@ -2,7 +2,7 @@
 
 import pytest
 
-from phyrefine._thoughts import without_thoughts
+from phyrefine._thoughts import opens_thoughts, without_thoughts
 from phyrefine.refine import replies
 
 ANSWER = "A ball falls and bounces twice."
@@ -71,3 +71,17 @@ def test_what_are_no_thoughts_stays(text):
 def test_long_thoughts_do_not_push_the_answer_out():
     text = f"<think>{'hm ' * 30_000}</think>{ANSWER}"
     assert replies.read_prompt(text) == (ANSWER, "")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "opens"),
+    [
+        ("<|im_start|>assistant\n<think>\n", True),
+        ("assistant [THINK]", True),
+        ("assistant ◁think▷", True),
+        ("<think>\n\n</think>\n\n", False),
+        ("Write <think> tags. Assistant:", False),
+    ],
+)
+def test_a_template_that_opens_thoughts(prompt, opens):
+    assert opens_thoughts(prompt) is opens

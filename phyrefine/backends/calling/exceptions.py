@@ -59,6 +59,8 @@ def _not_json(service: Service, error: json.JSONDecodeError) -> Fault:
     text = error.doc.lstrip("\ufeff \r\n\t")
     if not text:
         return empty_answer(service)
+    if "\ufffd" in text:
+        return cut_answer(service, "bytes that are no UTF-8")
     if text.startswith("<"):
         return not_an_answer(service, text)
     if not text.startswith(("{", "[")):

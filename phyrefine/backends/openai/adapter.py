@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import weakref
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -28,7 +29,7 @@ from phyrefine.backends.calling.media import Recent
 from phyrefine.backends.calling.models import Effort
 from phyrefine.backends.calling.policy import Fault, FaultSignalError
 from phyrefine.backends.openai import reply as openai_reply
-from phyrefine.backends.openai.connection import KEYS, Asked, connect
+from phyrefine.backends.openai.connection import KEYS, Asked, Connection, connect
 from phyrefine.backends.openai.request import Api, Clips, Draft, Looking
 from phyrefine.errors import BadOutputError, InvalidInputError, RefusedError
 from phyrefine.registry import Backend
@@ -123,6 +124,8 @@ class OpenAIVLM(Portable):
         self._encodings = Recent(most=KEPT_ENCODINGS)
         classify = functools.partial(openai_reply.classify, self.service)
         self._caller = waiting.caller(self.service, classify)
+        # No reference to self: connections end when the last reference to this object does.
+        self._end = weakref.finalize(self, _end, self._to)
         self._warn_of_the_rate()
 
     def _warn_of_the_rate(self) -> None:
@@ -172,9 +175,8 @@ class OpenAIVLM(Portable):
         return finished(done, clock.now() - began)
 
     def close(self) -> None:
-        """Close the connections, unless they were given."""
-        if self._to.owned:
-            self._to.client.close()
+        """Close the connections, unless they were given; also done with the last reference."""
+        self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -215,6 +217,11 @@ class OpenAIVLM(Portable):
             raise FaultSignalError(
                 Fault(error, retries=1, change="parameter", detail="json", usage=answer.usage)
             )
+
+
+def _end(connection: Connection) -> None:
+    if connection.owned:
+        connection.client.close()
 
 
 def _check(api: str, clips: str, thinking: object) -> None:

@@ -16,8 +16,8 @@ from typing import Any, Literal
 from attrs import evolve, field, frozen, validators
 
 from phyrefine._optional import require
-from phyrefine._thoughts import without_thoughts
-from phyrefine.backends.calling.asking import checked
+from phyrefine._thoughts import opens_thoughts, without_thoughts
+from phyrefine.backends.calling.asking import Portable, checked
 from phyrefine.backends.calling.excerpt import excerpt, tidy
 from phyrefine.backends.calling.media import frame_count, shown_frames
 from phyrefine.backends.calling.wording import (
@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 PROVIDER = "transformers"
 # Randomness of repeated looks, when none is asked for: the first look is always greedy.
 SECOND_LOOK_TEMPERATURE = 0.7
+# Enough of a prompt's end to see a tag that opens thoughts.
+TAIL_TOKENS = 24
 
 
 @frozen
@@ -78,8 +80,8 @@ class Answering:
     batch_size: int = field(default=4, validator=validators.ge(1))
 
 
-class TransformersVLM:
-    """A local vision-language model.
+class TransformersVLM(Portable):
+    """A local vision-language model. Another process loads it anew.
 
     Args:
         path: Hub id or folder.
@@ -272,11 +274,15 @@ class TransformersVLM:
             made = loaded.model.generate(**inputs, **options)[:, given:]
         seconds = (time.monotonic() - begun) / len(batch)
         counts = inputs["attention_mask"].sum(dim=1).tolist()
+        ends = loaded.tokenizer.batch_decode(inputs["input_ids"][:, -TAIL_TOKENS:])
         return [
-            self._answer(row, count, seconds, how) for row, count in zip(made, counts, strict=True)
+            self._answer(row, count, seconds, how, thinks=opens_thoughts(end))
+            for row, count, end in zip(made, counts, ends, strict=True)
         ]
 
-    def _answer(self, row: Any, given: int, seconds: float, how: Answering) -> Answer:
+    def _answer(
+        self, row: Any, given: int, seconds: float, how: Answering, *, thinks: bool
+    ) -> Answer:
         ends = _end_tokens(self._loaded)
         ids = row.tolist()
         stop = next((index for index, token in enumerate(ids) if token in ends), None)
@@ -285,6 +291,8 @@ class TransformersVLM:
         finish = "length" if stop is None and len(ids) >= how.max_tokens else "stop"
         tokens = {"input": int(given), "output": len(kept)}
         usage = Usage(calls=1, tokens=tokens, seconds=seconds, usd=0.0)
+        if thinks:  # the opening tag stands in the template, so the text begins inside
+            text = f"<think>{text}"
         return Answer(without_thoughts(tidy(text)), self.model, usage, finish)
 
     # -- inputs --------------------------------------------------------------------------------

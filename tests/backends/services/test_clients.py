@@ -76,6 +76,14 @@ class TestOpenAI:
         other.close()
         assert not client.is_closed()
 
+    def test_our_own_client_is_closed_with_the_last_reference(self, server):
+        vlm = OpenAIVLM("m", base_url=server.openai_url)
+        vlm.ask(WORDS)
+        client = vlm._to.client
+        del vlm
+        gc.collect()
+        assert client.is_closed()
+
     def test_a_clients_own_retries_are_off(self, sdk, server, clock):
         server.interfere = Script([openai_error(500, "no")], forever=True)
         with pytest.raises(errors.ServerFaultError):

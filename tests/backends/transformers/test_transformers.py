@@ -1,6 +1,7 @@
 """Local models through the true from_pretrained path, on tiny random weights, no torchvision."""
 
 import importlib.util
+import pickle
 import sys
 from pathlib import Path
 
@@ -131,6 +132,20 @@ def test_too_long_halves_the_frames_then_says_so(tiny):
     model._loaded.model.config.get_text_config().max_position_embeddings = 50
     with pytest.raises(errors.ContextTooLongError, match="exceed 50"):
         model.ask(critique(frames=16))
+
+
+def test_another_process_loads_it_anew(llm):
+    there = pickle.loads(pickle.dumps(llm))
+    assert there.identity == llm.identity
+    assert there.ask(critique()).text == llm.ask(critique()).text
+
+
+def test_thoughts_that_the_template_opens_never_come_out(llm, monkeypatch):
+    """Cut before the closing tag, everything made is thoughts."""
+    assert llm.ask(critique()).text
+    template = llm._loaded.tokenizer.chat_template
+    monkeypatch.setattr(llm._loaded.tokenizer, "chat_template", template + "<think>\n")
+    assert llm.ask(critique()).text == ""
 
 
 def test_a_template_without_a_system_role(tmp_path):
