@@ -24,6 +24,7 @@ from phyrefine.errors import InvalidInputError, UnknownBackendError
 from phyrefine.options import (
     Option,
     check_names,
+    join_options,
     options_of,
     read_options,
     split_options,
@@ -55,6 +56,8 @@ class Backend:
         options_from: By role, the functions and classes whose parameters are the options; each
             is an object, or ``"module:name"`` where importing it is dear. The first parameter of
             the first one is the model.
+        free_options: Options that change how long a run takes, never what comes out: patience and
+            the like. A run folder may be continued under other values.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Backend:
     llm: Factory | None = field(default=None, kw_only=True)
     generator: Factory | None = field(default=None, kw_only=True)
     options_from: Mapping[str, tuple[Factory | str, ...]] = field(factory=dict, kw_only=True)
+    free_options: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -233,6 +237,20 @@ def make(role: Role, spec: str, **options: Any) -> Any:
         MissingDependencyError: Its extra is not installed.
     """
     return maker(role, spec).make(options)
+
+
+def binding(spec: str) -> str:
+    """``spec`` without its free options: two that are equal then make the same.
+
+    A name that stands for nothing here is left as it is.
+    """
+    try:
+        bare, given = split_options(spec)
+        free = find(bare.partition(":")[0]).free_options if given else ()
+    except InvalidInputError:
+        return spec
+    kept = [f"{name}={value}" for name, value in sorted(given.items()) if name not in free]
+    return join_options(bare, kept)
 
 
 # -- one's own factories -----------------------------------------------------------------------

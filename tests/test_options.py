@@ -190,6 +190,20 @@ def test_no_secret_goes_into_a_name(option):
         assert secret not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("spec", "binding"),
+    [
+        ("gemini:m?fps=4&retry_budget=900", "gemini:m?fps=4"),
+        ("gemini:m?retry_budget=900&timeout=9", "gemini:m"),
+        ("openai:m?seed=1&fps=4", "openai:m?fps=4&seed=1"),
+        ("world", "world"),
+        ("no_such:m?x=1", "no_such:m?x=1"),
+    ],
+)
+def test_patience_does_not_bind_a_run_folder(spec, binding):
+    assert registry.binding(spec) == binding
+
+
 class TestOwnFactories:
     def test_a_class_with_options(self, own):
         made = as_llm("my_critics:Echo?prefix=so: &times=2")

@@ -41,6 +41,10 @@ class Sampling:
     thinking: str | int | None = None
 
 
+# Of Patience: these change when an answer comes, never what it says.
+FREE_OPTIONS = ("timeout", "max_retries", "retry_budget", "outage")
+
+
 class Portable:
     """Goes to another process by being made anew there, with the same arguments.
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 from attrs import asdict, evolve
 
 from phyrefine.backends.calling.asking import (
+    FREE_OPTIONS,
     Patience,
     Portable,
     Sampling,
@@ -381,4 +382,5 @@ BACKEND = Backend(
     vlm=GeminiVLM,
     llm=GeminiLLM,
     options_from={"vlm": (GeminiVLM, Patience), "llm": (GeminiVLM, Patience)},
+    free_options=(*FREE_OPTIONS, "processing_seconds"),
 )

@@ -16,6 +16,7 @@ from typing import Any, Self
 from attrs import asdict, evolve
 
 from phyrefine.backends.calling.asking import (
+    FREE_OPTIONS,
     Patience,
     Portable,
     Sampling,
@@ -275,4 +276,5 @@ BACKEND = Backend(
     vlm=OpenAIVLM,
     llm=OpenAILLM,
     options_from={"vlm": (OpenAIVLM, Patience), "llm": (OpenAIVLM, Patience)},
+    free_options=FREE_OPTIONS,
 )

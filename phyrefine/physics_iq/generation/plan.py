@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
+from phyrefine import registry
 from phyrefine.errors import InvalidInputError, RunMismatchError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
 from phyrefine.physics_iq.data.layout import PLAIN, RunKey
@@ -91,12 +92,18 @@ def require_same(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:
     asked = _entry(plan, dataset)
     old, new = ({"edition": item["edition"], **item["plan"]} for item in (there, asked))
     differing = [f"{k}: {old.get(k)!r} there, {v!r} asked" for k, v in new.items()
-                 if old.get(k) != v]  # fmt: skip
+                 if _binding(k, old.get(k)) != _binding(k, v)]  # fmt: skip
     if differing:
         raise RunMismatchError(
             f"{folder} belongs to another benchmark run ({'; '.join(differing)}): use a new folder."
         )
     _require_prompts(there, dataset, folder)
+
+
+def _binding(name: str, value: Any) -> Any:
+    """A setting without what may change from one start to the next."""
+    is_backend = name in ("vlm", "llm", "generator") and isinstance(value, str)
+    return registry.binding(value) if is_backend else value
 
 
 def claim(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:

@@ -81,3 +81,11 @@ def test_where_clips_come_from_outlives_the_run_folder(tiny: Path, tiny_bench: P
 def test_notes_of_nobodys_folder_are_not_kept(tmp_path: Path) -> None:
     note_origin(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_patience_may_change_and_what_the_critic_sees_may_not(tiny: Path, tmp_path: Path) -> None:
+    data = PhysicsIQ.open(tiny)
+    claim(evolve(PLAN, vlm="gemini:m?fps=4&retry_budget=1"), data, tmp_path)
+    require_same(evolve(PLAN, vlm="gemini:m?timeout=9&fps=4"), data, tmp_path)
+    with pytest.raises(RunMismatchError, match="fps=8"):
+        require_same(evolve(PLAN, vlm="gemini:m?fps=8"), data, tmp_path)
