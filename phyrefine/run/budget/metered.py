@@ -77,8 +77,9 @@ class MeteredAsker:
 class MeteredGenerator:
     """A video generator on a meter.
 
-    Its seconds count as GPU seconds. A generator behind a paid service says so with an attribute
-    ``billed = True``; its costs are then unknown unless an error or the meter knows them.
+    Its seconds count as GPU seconds, unless it says ``on_gpu = False``: waiting for a service is
+    none. A generator behind a paid service says so with an attribute ``billed = True``; what a
+    clip costs is then what its method ``price(shot)`` says, in US dollars, and unknown without.
 
     Attributes:
         backend: The one that generates.
@@ -108,7 +109,9 @@ class MeteredGenerator:
             BudgetExceededError: Before the call, when a limit is reached.
         """
         self.meter.check()
-        clip: Clip = self._counted(lambda: self.backend.generate(shot), lambda _: 1.0, calls=1)
+        clip: Clip = self._counted(
+            lambda: self.backend.generate(shot), lambda _: 1.0, calls=1, shot=shot
+        )
         return clip
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
@@ -128,7 +131,7 @@ class MeteredGenerator:
             # Once all seconds are there only the end of the stream is left: nothing to refuse.
             if made < shot.seconds - 1e-6:
                 self.meter.check()
-            chunk = self._counted(lambda: next(chunks, None), share, calls=calls)
+            chunk = self._counted(lambda: next(chunks, None), share, calls=calls, shot=shot)
             if chunk is None:
                 return
             made += chunk.clip.duration
@@ -140,7 +143,7 @@ class MeteredGenerator:
         clip: Clip = self.backend.deliver(shot, chunks)
         return clip
 
-    def _counted(self, work: Any, clips: Callable[[Any], float], *, calls: int) -> Any:
+    def _counted(self, work: Any, clips: Callable[[Any], float], *, calls: int, shot: Shot) -> Any:
         """Do ``work`` and count it; ``clips`` says how many clips its result is."""
         begun = self.meter.clock()
         failed: BaseException | None = None
@@ -155,10 +158,31 @@ class MeteredGenerator:
             return result
         finally:
             seconds = self.meter.clock() - begun
-            usd = None if getattr(self.backend, "billed", False) else 0.0
-            usage = Usage(calls=calls, seconds=seconds, gpu_seconds=seconds, usd=usd, clips=made)
+            usage = Usage(
+                calls=calls,
+                seconds=seconds,
+                gpu_seconds=seconds if getattr(self._own, "on_gpu", True) else 0.0,
+                usd=self._usd(shot, made),
+                clips=made,
+            )
             self.meter.add("generate", usage)
             notify(self.listeners, "call", _details("generate", self.identity, usage, failed))
+
+    @property
+    def _own(self) -> Any:
+        """The user's generator behind our wrappers."""
+        inner = self.backend
+        while hasattr(inner, "backend"):
+            inner = inner.backend
+        return inner
+
+    def _usd(self, shot: Shot, made: float) -> float | None:
+        """What a call cost; a failed one is not billed by services that say their price."""
+        if not getattr(self._own, "billed", False):
+            return 0.0
+        price = getattr(self._own, "price", None)
+        whole: float | None = price(shot) if callable(price) else None
+        return None if whole is None else whole * made
 
 
 def _failed(error: BaseException, seconds: float) -> Usage:

@@ -1,0 +1,1 @@
+"""The services, one file each; ``table`` names them. May import ``videos.api``."""
