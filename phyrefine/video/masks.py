@@ -122,5 +122,19 @@ def bit_iou(a: NDArray[np.uint8], b: NDArray[np.uint8], *, empty: float = 1.0) -
     return _ones(a & b) / union if union else empty
 
 
+def bit_ious(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], *, empty: float = 1.0
+) -> NDArray[np.float64]:
+    """:func:`bit_iou` of every frame: float64 [T], for uint8 [T, H, ceil(W / 8)]."""
+    union = _BITS[a | b].sum(axis=(1, 2), dtype=np.int64)
+    both = _BITS[a & b].sum(axis=(1, 2), dtype=np.int64)
+    ious = np.full(len(a), empty)
+    return np.asarray(np.divide(both, union, out=ious, where=union > 0))
+
+
+# How many bits are set in each byte; NumPy counts them itself only from version 2 on.
+_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
+
+
 def _ones(bits: NDArray[np.uint8]) -> int:
     return int.from_bytes(bits.tobytes(), "little").bit_count()

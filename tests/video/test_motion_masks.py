@@ -7,6 +7,7 @@ from phyrefine.video.masks import (
     MaskTrack,
     TrackBuilder,
     bit_iou,
+    bit_ious,
     motion_masks,
     noise_level,
     threshold_for,
@@ -64,6 +65,7 @@ def test_masks_as_bits_give_the_same_overlap():
     assert len(one) == 5
     for t in range(5):
         assert bit_iou(one.bits[t], other.bits[t]) == iou(a[t], b[t])
+    assert bit_ious(one.bits, other.bits).tolist() == spatiotemporal_iou(a, b).tolist()
     assert bit_iou(one.moved, other.moved) == iou(a.any(axis=0), b.any(axis=0))
     assert one.moving_share == a.any(axis=0).mean()
     built = TrackBuilder((7, 13))
@@ -81,6 +83,7 @@ def test_what_empty_masks_say_is_the_callers_choice():
     track = MaskTrack.of(nothing)
     assert np.isnan(bit_iou(track.moved, track.moved, empty=np.nan))
     assert bit_iou(track.moved, track.moved) == 1.0
+    assert bit_ious(track.bits, track.bits, empty=0.25).tolist() == [0.25, 0.25]
 
 
 def test_masks_of_other_shapes_are_refused():

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyrefine.select.agreement.views import MotionView
-from phyrefine.video.masks import bit_iou
+from phyrefine.video.masks import bit_iou, bit_ious
 from phyrefine.video.overlap import activity_overlap
+from phyrefine.video.recent import Recent
 
 _NAN = float("nan")
 
@@ -28,9 +29,7 @@ def utility(a: MotionView, b: MotionView) -> float:
     """
     if not (a.track.counts.any() or b.track.counts.any()):
         return _NAN
-    over_time = np.array(
-        [bit_iou(x, y, empty=_NAN) for x, y in zip(a.track.bits, b.track.bits, strict=True)]
-    )
+    over_time = bit_ious(a.track.bits, b.track.bits, empty=_NAN)
     where = bit_iou(a.track.moved, b.track.moved)
     how_much = activity_overlap(_activity(a), _activity(b))
     ious = (where, float(np.nanmean(over_time)), how_much)
@@ -44,8 +43,18 @@ def pairwise(views: tuple[MotionView, ...]) -> NDArray[np.float64]:
     for i, one in enumerate(views):
         for j in range(i):
             if views[j].digest != one.digest:
-                found[i, j] = found[j, i] = utility(one, views[j])
+                found[i, j] = found[j, i] = _remembered_utility(one, views[j])
     return found
+
+
+_remembered: Recent[float] = Recent(4096)
+
+
+def _remembered_utility(a: MotionView, b: MotionView) -> float:
+    """Pools that grow clip by clip, and pools of the same clips, compare each pair once."""
+    first, second = sorted((a, b), key=lambda view: view.digest)
+    key = (first.digest, second.digest, a.gray.shape, a.threshold)
+    return _remembered.get(key, lambda: utility(first, second))
 
 
 def _activity(view: MotionView) -> NDArray[np.float64]:

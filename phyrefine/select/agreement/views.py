@@ -30,6 +30,7 @@ class MotionView:
 
     Attributes:
         digest: Of the clip; equal clips have equal digests.
+        threshold: Gray levels from which a pixel counted as moving.
         gray: float32 [T, h, w], 0..255.
         track: Motion masks of ``gray``.
         amount: Mean distance of a pixel from its own median over time, in gray levels.
@@ -37,6 +38,7 @@ class MotionView:
     """
 
     digest: str
+    threshold: float
     gray: NDArray[np.float32]
     track: MaskTrack
     amount: float
@@ -131,7 +133,7 @@ def _view(digest: str, small: Thumbnails, fps: float, count: int, threshold: flo
     def measure() -> MotionView:
         track = _masked(gray, threshold)
         still = track.moving_share < STILL_SHARE
-        return MotionView(digest, gray, track, motion_amount(gray), still)
+        return MotionView(digest, threshold, gray, track, motion_amount(gray), still)
 
     return _remembered.get((digest, gray.shape, fps, threshold), measure)
 
