@@ -7,6 +7,7 @@ not the delivered ones: frames held for a higher rate look like stutter.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -97,7 +98,7 @@ def look_at(clips: Sequence[tuple[str, Thumbnails]], prefix: Thumbnails | None) 
     fps = min(small.fps for _, small in clips)
     seconds = min(len(small.gray) / small.fps for _, small in clips)
     count = max(1, round(seconds * fps))
-    noise = _noise([small.gray for _, small in clips], prefix)
+    noise = _noise(clips, prefix)
     threshold = threshold_for(noise)
     views = tuple(_view(digest, small, fps, count, threshold) for digest, small in clips)
     before = _masked(prefix.gray, threshold) if prefix is not None else None
@@ -119,9 +120,16 @@ def _prefix(scenario: Scenario, size: tuple[int, int]) -> Thumbnails | None:
     return thumbnails(scenario.prefix, size)
 
 
-def _noise(clips: list[NDArray[np.float32]], prefix: Thumbnails | None) -> float:
+_levels: Recent[float] = Recent(256)
+
+
+def _noise(clips: Sequence[tuple[str, Thumbnails]], prefix: Thumbnails | None) -> float:
     """The prefix's noise, or the clips' own where generated frames are noisier."""
-    made = float(np.median([noise_level(gray) for gray in clips]))
+    levels = [
+        _levels.get((digest, small.gray.shape), functools.partial(noise_level, small.gray))
+        for digest, small in clips
+    ]
+    made = float(np.median(levels))
     return made if prefix is None else max(made, noise_level(prefix.gray))
 
 
