@@ -261,6 +261,16 @@ class TestCommandLine:
         assert main(["doctor", "--vlm", "openai:m", "--vlm-option", "fsp=4"]) == FAILED
         assert "Did you mean" in " ".join(capsys.readouterr().out.split())
 
+    def test_doctor_asks_for_the_key_of_the_server_at_hand(self, capsys, monkeypatch):
+        for name in ("OPENAI_API_KEY", "GROQ_API_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        from phyrefine.cli.doctor import check_backend
+
+        assert check_backend("llm", "openai:gpt-6-luna")[1] is None
+        assert check_backend("llm", "openai:ollama/llama3.2")[1] is True
+        assert check_backend("llm", "openai:m?base_url=http://h/v1")[1] is True
+        assert "GROQ_API_KEY" in check_backend("llm", "openai:groq/m")[2]
+
     def test_run_takes_them_into_the_run_and_its_records(self, capsys, tmp_path):
         pytest.importorskip("torch")
         from phyrefine.testing import moving_clip

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from rich.text import Text
@@ -167,19 +167,33 @@ def _models() -> Check:
     return "models", True, f"as of {models.CHECKED}: {defaults}; {told}"
 
 
-def _ready(backend: Backend) -> tuple[bool | None, str]:
+def _ready(backend: Backend, keys: tuple[str, ...] | None = None) -> tuple[bool | None, str]:
     """Whether a backend's packages and key are here."""
     from phyrefine._optional import installed
+
+    keys = backend.keys if keys is None else keys
 
     missing = [module for module in backend.needs if not installed(module)]
     if missing:
         hint = f'pip install "phyrefine[{backend.extra}]"' if backend.extra else ""
         return None, f"needs {', '.join(missing)}: {hint}"
-    present = [key for key in backend.keys if os.environ.get(key)]
-    if backend.keys and not present:
-        return None, f"installed; no key in {' or '.join(backend.keys)}"
+    present = [key for key in keys if os.environ.get(key)]
+    if keys and not present:
+        return None, f"installed; no key in {' or '.join(keys)}"
     key = f", key in {present[0]}" if present else ""
     return True, f"{', '.join(backend.roles)}{key}"
+
+
+def _keys_needed(model: str, options: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Variables of a named server's key; none for an address of one's own, ``None`` as usual."""
+    from phyrefine.backends.calling.models import SERVERS
+
+    server, slash, _ = model.partition("/")
+    if slash and server in SERVERS:
+        key = SERVERS[server].key
+        return (key,) if key is not None else ()
+    own = options.get("base_url") is not None or options.get("vertexai")
+    return () if own else None
 
 
 def check_backend(role: Role, spec: str) -> Check:
@@ -198,7 +212,7 @@ def check_backend(role: Role, spec: str) -> Check:
     told = f"options: {told}. " if told else ""
     if maker.backend is None:
         return title, True, f"{told}{maker.factory.__module__}.{maker.factory.__qualname__}"
-    ok, detail = _ready(maker.backend)
+    ok, detail = _ready(maker.backend, _keys_needed(maker.model or "", options))
     end = retirement_of(maker.backend.name, maker.model) if maker.model else None
     if end is not None:
         over = end.on <= dt.datetime.now(dt.UTC).date() and not end.renamed

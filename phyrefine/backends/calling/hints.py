@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+# Larger numbers are moments, smaller ones lengths of time.
+FIRST_MOMENT = 1e9
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _WORDS = re.compile(
@@ -81,7 +83,7 @@ def wait_hint(
         _scaled(headers.get("retry-after"), 1.0),
         _until(headers.get("retry-after"), now),
         _retry_info(body),
-        _reset(headers),
+        _reset(headers, now),
         _words(body),
     )
     return next((hint for hint in hints if hint is not None), None)
@@ -112,14 +114,25 @@ def _retry_info(body: Any) -> float | None:
     return None
 
 
-def _reset(headers: Mapping[str, str]) -> float | None:
+def _reset(headers: Mapping[str, str], now: Callable[[], dt.datetime]) -> float | None:
     waits = (
         _duration(headers.get(f"x-ratelimit-reset-{kind}", ""))
         for kind in ("requests", "tokens")
         if headers.get(f"x-ratelimit-remaining-{kind}") == "0"
     )
     known = [wait for wait in waits if wait is not None]
-    return max(known) if known else None
+    return max(known) if known else _moment(headers, now)
+
+
+def _moment(headers: Mapping[str, str], now: Callable[[], dt.datetime]) -> float | None:
+    """``x-ratelimit-reset`` as a moment since 1970 in seconds or milliseconds (OpenRouter)."""
+    if headers.get("x-ratelimit-remaining") != "0":
+        return None
+    at = _scaled(headers.get("x-ratelimit-reset"), 1.0)
+    if at is None or at < FIRST_MOMENT:
+        return at
+    seconds = at / 1000 if at > FIRST_MOMENT * 1000 else at
+    return max(0.0, seconds - now().timestamp())
 
 
 def _words(body: Any) -> float | None:

@@ -78,6 +78,11 @@ def connect(asked: Asked) -> Connection:
         MissingDependencyError: google-genai is not installed.
     """
     hide_headers(asked.headers)
+    if callable(asked.api_key):
+        raise InvalidInputError(
+            "google-genai takes no function for api_key=. Use Vertex AI, whose credentials renew "
+            "themselves (vertexai=True), or pass a client= of yours."
+        )
     if asked.client is not None:
         return _given(asked)
     endpoint = asked.base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL")

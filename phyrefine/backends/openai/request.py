@@ -38,11 +38,12 @@ PARAMETERS = {
     "max_completion_tokens": r"max_completion_tokens",
     "max_tokens": r"\bmax_tokens",
     "detail": r"\bdetail\b",
-    "json": r"json.?mode|json_validate_failed|structured.?output",
+    "json": r"json.?mode|json_validate_failed|structured.?output|too many states|schema is too"
+    r"|(invalid|unsupported|complex) schema",
     "json_schema": r"response_format|json_schema|text\.format|schema",
     "json_object": r"response_format|json_object|text\.format",
     "system": r"(system|developer)( |_)(role|message|prompt|instruction)"
-    r"|role\W+(system|developer)\b|roles must alternate|only user and assistant roles",
+    r"|\brole\W.{0,40}\b(system|developer)\b|roles must alternate|only user and assistant roles",
 }
 
 # The model's fault, not the request's: next time it may do better.

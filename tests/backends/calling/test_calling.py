@@ -190,6 +190,15 @@ class TestBudgets:
             caller(clock=clock, retry_budget=120, timeout=60).call(send)
         assert limits == [60, 60, 20]
 
+    def test_a_try_that_the_budget_cut_short_says_so(self):
+        hold = threading.Event()
+        client = caller(clock=None, retry_budget=0.05, max_retries=0)
+        try:
+            with pytest.raises(errors.BackendTimeoutError, match=r"0\.05 s\. Raise retry_budget="):
+                client.call(lambda limit: hold.wait(10))
+        finally:
+            hold.set()
+
     def test_waits_double_up_to_the_longest(self):
         clock = FakeClock()
         with pytest.raises(errors.OverloadedError):

@@ -216,6 +216,10 @@ class TestGemini:
         assert len(asks(server)) == 2
         client.close()
 
+    def test_a_function_for_a_key_is_refused(self, server):
+        with pytest.raises(errors.InvalidInputError, match="takes no function for api_key="):
+            GeminiVLM("m", api_key=lambda: KEY, base_url=server.url)
+
     def test_extra_body_arrives(self, gemini, server):
         gemini(extra_body={"labels": {"team": "physics"}}).ask(WORDS)
         assert asks(server)[0].json["labels"] == {"team": "physics"}
