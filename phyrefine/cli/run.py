@@ -16,6 +16,11 @@ Options = Annotated[
     Parameter(help="key=value; repeatable. See: phyrefine backends NAME.", negative=""),
 ]
 
+INSTEAD = (
+    "These are the defaults. For videos of your own pass models: --vlm, --llm and --generator, for "
+    "example --vlm gemini --llm openai --generator diffusers:THUDM/CogVideoX-5b-I2V."
+)
+
 
 def run(
     video: Annotated[Path | None, Parameter(help="Prefix video or image folder.")] = None,
@@ -84,7 +89,12 @@ def run(
     """
     from phyrefine import report
     from phyrefine.cli import INTERRUPTED, STOPPED_EARLY
-    from phyrefine.cli.tables import console, refinement_table, verdict_line
+    from phyrefine.cli.tables import (
+        console,
+        disclaimer_lines,
+        refinement_table,
+        verdict_line,
+    )
     from phyrefine.options import join_options
     from phyrefine.refine.convergence import default_policy
     from phyrefine.refiner import SelfRefiner
@@ -131,6 +141,10 @@ def run(
     refinement = refiner.refine(scenario)
     screen.print(refinement_table(refinement))
     screen.print(verdict_line(refinement))
+    for line in disclaimer_lines(refinement):
+        screen.print(line)
+    if refinement.disclaimers and {vlm, llm, generator} == {"world"}:
+        screen.print(INSTEAD)
     result = refinement.video.write(out / "result.mp4")
     page = report.write(refinement, out / "report.html")
     screen.print(f"Wrote {result} and {page}.")

@@ -79,3 +79,8 @@ def verdict_line(refinement: Refinement) -> str:
     beside = "".join(f" {name}: {key}," for name, key in choice.controls.items()).rstrip(",")
     controls = f" Controls would take{beside}." if beside else ""
     return f"{said} Chosen by {choice.selector}: {choice.reason}.{stamp}{controls}"
+
+
+def disclaimer_lines(refinement: Refinement) -> list[str]:
+    """What a reader must know before believing the result, a line each."""
+    return [f"NOTE: {said}" for said in refinement.disclaimers]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, evolve, field, frozen
 
 from phyrefine.protocols import VLM, Selector, identity
+from phyrefine.refine.stages import UNUSABLE
 from phyrefine.select.agreement.utility import utility
 from phyrefine.select.agreement.views import look
 from phyrefine.select.combining.controls import (
@@ -109,10 +110,14 @@ def judge_pool(
     found: dict[str, Judged] = {}
     for name, rule in rules.items():
         before, begun = vlm.asked, time.perf_counter()
-        choice = rule.choose(scenario, attempts)
+        try:
+            choice = rule.choose(scenario, attempts)
+        except UNUSABLE:  # a rule without an opinion picks as chance does
+            picks, scores = pool.keys, {}
+        else:
+            picks, scores = (pick_key(choice.pick),), dict(choice.scores)
         seconds = time.perf_counter() - begun
-        key = pick_key(choice.pick)
-        found[name] = Judged((key,), choice.scores, seconds, vlm.asked - before)
+        found[name] = Judged(picks, scores, seconds, vlm.asked - before)
     taken = controls(pool)
     found |= {name: Judged((taken[name],)) for name in (MOST_MOTION, LEAST_MOTION)}
     found[RANDOM] = Judged(pool.keys)

@@ -148,6 +148,8 @@ class Refinement:
         reason: In words.
         prediction: P0; ``None`` if the prediction failed.
         usage: What it all took.
+        disclaimers: What a reader must know before believing any of it, such as that a backend
+            has random weights or was not made for such a scene.
     """
 
     scenario: Scenario
@@ -157,6 +159,7 @@ class Refinement:
     reason: str = ""
     prediction: Prediction | None = None
     usage: Usage = field(factory=Usage)
+    disclaimers: tuple[str, ...] = ()
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:

@@ -11,12 +11,15 @@ from phyrefine.world.eye import WorldVLM
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    scenario = Scenario("A bright dot moves.", moving_clip(8), seconds=1.0, name="dot")
+    pytest.importorskip("torch")
+    pytest.importorskip("pymunk")
+    from phyrefine.cli.demo_scenes import make_sample
     from phyrefine.refine.convergence import MaxLoops
-    from phyrefine.testing import MovingDot
 
+    drop = make_sample("drop", 1_000_000).scenario  # which the embedded judge can follow
+    scenario = Scenario(drop.description, drop.prefix, seconds=1.0, name="dot")
     SelfRefiner(
-        "world", "world", MovingDot(), run_dir=folder, convergence=MaxLoops(1),
+        "world", "world", "world", run_dir=folder, convergence=MaxLoops(1),
         candidates=Candidates(seeds=(0, 1)), ensemble="judge",
     ).refine(scenario)  # fmt: skip
     return folder

@@ -137,7 +137,7 @@ def _moves_only(hook: Any) -> bool:
 
 def _processor(processor: Any, where: str) -> str:
     kind = type(processor)
-    if kind.__module__.startswith(("diffusers.", "transformers.")):
+    if kind.__module__.startswith(("diffusers.", "transformers.", "phyrefine.")):
         plain = {key: value for key, value in sorted(vars(processor).items()) if _is_plain(value)}
         return f"{kind.__qualname__} {plain}"
     return _described(processor, f"The attention processor of {where}")

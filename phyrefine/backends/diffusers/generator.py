@@ -17,6 +17,7 @@ from attrs import define, evolve, field
 
 from phyrefine.backends.continuing import fitting
 from phyrefine.backends.continuing.fingerprint import fingerprint
+from phyrefine.backends.continuing.rehearsal import random_weights
 from phyrefine.backends.diffusers import continuation, memory, passes, pipelines
 from phyrefine.backends.diffusers.estimates import estimate_memory
 from phyrefine.backends.diffusers.families import table as families
@@ -25,7 +26,7 @@ from phyrefine.backends.diffusers.families.table import list_families
 from phyrefine.backends.diffusers.memory import choose_device
 from phyrefine.errors import InvalidInputError
 from phyrefine.registry import Backend
-from phyrefine.types import JSON, Chunk, GeneratorProfile, Shot
+from phyrefine.types import JSON, Chunk, GeneratorProfile, Scenario, Shot
 from phyrefine.video.clip import Clip
 
 __all__ = [
@@ -227,6 +228,11 @@ class DiffusersVideoGenerator:
             "options": dict(self.options),
         }
         return f"diffusers:{spec.name}:{self._looked}:{json.dumps(settings, sort_keys=True)}"
+
+    def disclaimer(self, scenario: Scenario) -> str | None:
+        """That the weights are random, where they are; for reports."""
+        denoiser = getattr(self.pipe, "transformer", None) or getattr(self.pipe, "unet", None)
+        return None if denoiser is None else random_weights(self.profile.name, denoiser)
 
     def refresh_identity(self) -> None:
         """Look at the pipeline again; runs do so when they begin and before each clip.

@@ -8,6 +8,7 @@ On the command line ``--generator magi:PATH`` or ``magi:PATH#VARIANT``; in Pytho
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
@@ -25,6 +26,7 @@ from phyrefine.backends.continuing import fitting
 from phyrefine.backends.continuing.chunking import frames_needed
 from phyrefine.backends.continuing.fingerprint import fingerprint
 from phyrefine.backends.continuing.memory_faults import is_out_of_memory
+from phyrefine.backends.continuing.rehearsal import random_weights
 from phyrefine.backends.magi.accepted import check_accepted
 from phyrefine.backends.magi.loading import NEEDS, load_pipeline
 from phyrefine.errors import (
@@ -34,7 +36,7 @@ from phyrefine.errors import (
     PhyrefineError,
 )
 from phyrefine.registry import Backend
-from phyrefine.types import JSON, Chunk, FrameGrid, GeneratorProfile, Shot
+from phyrefine.types import JSON, Chunk, FrameGrid, GeneratorProfile, Scenario, Shot
 from phyrefine.video.clip import Clip
 
 if TYPE_CHECKING:
@@ -236,6 +238,15 @@ class MagiGenerator:
             "options": dict(self.options),
         }
         return f"magi:{pipe.variant.name}:{weights}:{json.dumps(settings, sort_keys=True)}"
+
+    def refresh_identity(self) -> None:
+        """Look at the weights again; runs do so when they begin and before each clip."""
+        with contextlib.suppress(AttributeError):
+            del self.identity
+
+    def disclaimer(self, scenario: Scenario) -> str | None:
+        """That the weights are random, where they are; for reports."""
+        return random_weights(self.profile.name, self.pipeline.transformer)
 
     @property
     def _sampling(self) -> SamplingConfig:

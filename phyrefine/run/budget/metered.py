@@ -7,7 +7,8 @@ from typing import Any
 
 from attrs import define, evolve, field
 
-from phyrefine.errors import BackendError
+from phyrefine.errors import BackendError, WrongReplyError
+from phyrefine.identities import name_of
 from phyrefine.protocols import LLM, VLM, Listener, identity
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.journal import notify
@@ -46,11 +47,16 @@ class MeteredAsker:
         self.meter.check()
         begun = self.meter.clock()
         try:
-            answer = self.backend.ask(question)
+            answer: Any = self.backend.ask(question)
         except BaseException as error:
             usage = _failed(error, self.meter.clock() - begun)
             self._count(question.stage, self._priced(usage), error)
             raise
+        if not isinstance(answer, Answer):  # a backend of the user's own
+            self._count(question.stage, Usage(calls=1), None)
+            raise WrongReplyError.of(
+                f"{name_of(self.backend)}.ask", question, f"{answer!r} and no Answer"
+            )
         usage = evolve(
             answer.usage,
             calls=max(1, answer.usage.calls),
@@ -58,7 +64,8 @@ class MeteredAsker:
         )
         answer = evolve(answer, usage=self._priced(usage, answer.model))
         self._count(question.stage, answer.usage, None, answer.model)
-        return answer
+        counted: Answer = answer
+        return counted
 
     def _priced(self, usage: Usage, answered: str | None = None) -> Usage:
         asked = getattr(self.backend, "model", None)

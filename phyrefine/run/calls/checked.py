@@ -8,7 +8,6 @@ part, and a run with it would change nothing.
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from attrs import define, field
 
@@ -81,10 +80,9 @@ class CheckedAsker:
             self.record.usable(kind)
         return answer
 
-    def _read(self, question: Question, answer: Any) -> None:
-        if not isinstance(answer, Answer) or not isinstance(answer.text, str):
-            shown = answer.text if isinstance(answer, Answer) else answer
-            raise WrongReplyError.of(self.name, question, f"{shown!r} ({type(shown).__name__})")
+    def _read(self, question: Question, answer: Answer) -> None:
+        if not isinstance(answer.text, str):
+            raise WrongReplyError.of(self.name, question, f"an Answer with {answer.text!r}")
         replies.check(question, answer.text, json_prompts=self.json_prompts)
 
 

@@ -33,6 +33,8 @@ class EventLog:
         elif event == "refined":
             ended = details["refinement"]
             log.info("%s: ended by %s (%s)", of, ended.stopped_by, ended.reason)
+            for said in ended.disclaimers:
+                log.info("%s: %s", of, said)
 
 
 def _attempt(attempt: Any) -> str:

@@ -24,6 +24,7 @@ from phyrefine.run.journal import notify, placed
 from phyrefine.run.many import Outcome
 from phyrefine.run.results import folder_name
 from phyrefine.run.runner import Run
+from phyrefine.run.sessions.disclaimers import disclaimers_of
 from phyrefine.run.sessions.log_events import EventLog
 from phyrefine.run.sessions.preflight import preflight
 from phyrefine.run.sessions.setup import Setup
@@ -226,6 +227,10 @@ class Session:
             reason(made, failure),
             next((attempt.prediction for attempt in made if attempt.prediction), None),
             usage,
+            disclaimers_of(
+                (self.setup.generators[0], self.setup.vlm, self.setup.llm, self.setup.ensemble),
+                scenario,
+            ),
         )
         if not self.closed:
             self.run.save_refinement(refinement)

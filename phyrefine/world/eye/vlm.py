@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from attrs import evolve, frozen
 
-from phyrefine.types import Answer, Question, Usage
+from phyrefine.errors import RefusedError
+from phyrefine.types import Answer, Question, Scenario, Usage
 from phyrefine.video.clip import Clip
 from phyrefine.world.eye import answering
 from phyrefine.world.eye.checking.laws import check, unevenness
@@ -23,7 +24,9 @@ from phyrefine.world.eye.checking.permanence import moves
 from phyrefine.world.eye.describing import planning
 from phyrefine.world.eye.describing import sentences as storytelling
 from phyrefine.world.eye.measuring.case import Case, Finding, open_case
+from phyrefine.world.eye.measuring.following import unfollowable
 from phyrefine.world.eye.measuring.tracking import Sight, look
+from phyrefine.world.own_scenes import disclaimer
 from phyrefine.world.wordings import Cues, part, part_seconds, read_cues
 
 # Longer side of the measured picture and most frames measured: enough for tenths of a pixel.
@@ -53,6 +56,9 @@ class WorldVLM:
         """Answer a question of any stage; in JSON, or as a sentence if it has no schema.
 
         A ``sample`` above 0 is an independent look: other frames, another threshold.
+
+        Raises:
+            RefusedError: Asked for a grade of a clip that it cannot follow.
         """
         begin = time.perf_counter()
         cues = read_cues(part(question.text, "description"))
@@ -60,6 +66,10 @@ class WorldVLM:
         text = json.dumps(reply) if question.schema is not None else _prose(reply)
         usage = Usage(calls=1, seconds=time.perf_counter() - begin, usd=0.0)
         return Answer(text, _NAME, usage)
+
+    def disclaimer(self, scenario: Scenario) -> str | None:
+        """What a reader of a result must know; ``None`` for a scene of its own kind."""
+        return disclaimer(scenario.prefix)
 
     def measure(self, clip: Clip, description: str = "", seam: float = 0.0) -> Case:
         """Everything that is measured in a clip, as the answers are made from it.
@@ -87,6 +97,8 @@ class WorldVLM:
                 part(question.text, "questions"), *self._examine(question.clips[0], question, cues)
             )
         case, found = self._examine(question.clips[0], question, cues)
+        if why := unfollowable(case, question.clips[0], question.seam):
+            raise RefusedError(f"The embedded judge gives no grade to this clip: {why}.")
         score = _score(case, found)
         return {"score": round(score, 2), "reason": _reason(found)}
 
@@ -120,6 +132,10 @@ class WorldVLM:
         return reply
 
     def _compare(self, question: Question, cues: Cues) -> Mapping[str, Any]:
+        for clip in question.clips[:2]:
+            case, _ = self._examine(clip, question, cues)
+            if why := unfollowable(case, clip, question.seam):
+                raise RefusedError(f"The embedded judge cannot compare these clips: {why}.")
         scores = [_score(*self._examine(clip, question, cues)) for clip in question.clips[:2]]
         if len(scores) < 2 or abs(scores[0] - scores[1]) < _TIE:
             return {"winner": "tie", "reason": "Both move equally well."}

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.types import Chunk, GeneratorProfile, Shot
+from phyrefine.types import Chunk, GeneratorProfile, Scenario, Shot
 from phyrefine.video.clip import Clip
 from phyrefine.video.delivery import deliver
 from phyrefine.video.prefix import context as prefix_context
 from phyrefine.world.generator.checkpoint import file_digest, load_network, weights_path
 from phyrefine.world.generator.network import FPS, FRAMES, HEIGHT, WIDTH, Tokenizer, VideoNetwork
 from phyrefine.world.generator.sampler import Sampling, chunk_seed, stream_chunks
+from phyrefine.world.own_scenes import disclaimer
 
 UInt8Array = NDArray[np.uint8]
 
@@ -159,6 +160,10 @@ class WorldGenerator:
         """Weights and settings that change the output."""
         digest = _digest(self.variant)[:16]
         return f"world:{self.variant}:{digest}:steps={self.steps}:guidance={self.guidance:g}"
+
+    def disclaimer(self, scenario: Scenario) -> str | None:
+        """What a reader of a result must know; ``None`` for a scene of its own kind."""
+        return disclaimer(scenario.prefix)
 
     def generate(self, shot: Shot) -> Clip:
         """Continue ``shot.prefix``; exactly the asked frames, size and rate, native ones kept.
