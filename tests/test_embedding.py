@@ -10,9 +10,15 @@ import pytest
 from test_refiner import SCENE, Watcher, Writer
 
 from phyrefine import Scenario, SelfRefiner
-from phyrefine.errors import BackendTimeoutError, InvalidInputError, WrongReplyError
+from phyrefine.errors import (
+    BackendTimeoutError,
+    InvalidInputError,
+    RefusedError,
+    WrongReplyError,
+)
 from phyrefine.refine.convergence import MaxLoops
-from phyrefine.testing import MovingDot
+from phyrefine.refine.stages import Method
+from phyrefine.testing import MovingDot, ScriptedAsker
 
 SCENES = [Scenario(f"Dot {number}.", SCENE.prefix, seconds=0.5) for number in range(4)]
 
@@ -334,9 +340,13 @@ class TestWrongReplies:
                 return "The dot keeps moving to the right at the same speed."
             return whole.ask(question)
 
-        refined = build(vlm, lambda question: "A white dot glides to the right.").refine(SCENE)
+        said = "A white dot glides to the right."
+        plain = Method(plan=False)
+        refined = build(vlm, lambda question: said, method=plain).refine(SCENE)
         assert refined.prediction.text.startswith("The dot keeps moving")
-        assert refined.attempts[1].prompt.text == "A white dot glides to the right."
+        assert refined.attempts[1].prompt.text == said
+        planned = build(vlm, lambda question: said).refine(SCENE)
+        assert planned.prediction.text.startswith("The dot keeps moving")
 
     def test_a_good_model_may_slip_later(self):
         whole, calls = Watcher(), []
@@ -350,16 +360,11 @@ class TestWrongReplies:
         assert refined.attempts[1].critique is None
 
     def test_a_rewriter_that_gives_nothing_has_not_converged(self):
-        from phyrefine.errors import RefusedError
-        from phyrefine.testing import ScriptedAsker
-
-        writer = ScriptedAsker([Writer_reply(), RefusedError("no")])
-        refined = SelfRefiner(Watcher(), writer, MovingDot(), ensemble="last").refine(SCENE)
+        writer = ScriptedAsker(['{"prompt": "It glides on.", "negative": ""}', RefusedError("no")])
+        refined = SelfRefiner(
+            Watcher(), writer, MovingDot(), ensemble="last", method=Method(plan=False)
+        ).refine(SCENE)
         assert refined.stopped_by == "unusable_replies"
-
-
-def Writer_reply():
-    return '{"prompt": "The dot glides on.", "negative": ""}'
 
 
 class TestListenersAndLogs:

@@ -208,7 +208,9 @@ def check(question: Question, text: str, *, json_prompts: bool = False) -> None:
         BadOutputError: The stage will not be able to use it.
     """
     wanted = (question.schema or {}).get("properties", {})
-    if "prediction" in wanted:
+    if "prediction" in wanted and "objects" in wanted:
+        read_planned(text, seam=question.seam or 0.0, description="")
+    elif "prediction" in wanted:
         read_prediction(text)
     elif "violations" in wanted:
         read_critique(text, seam=question.seam or 0.0)

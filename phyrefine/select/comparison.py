@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from attrs import define, evolve, field, frozen
 
 from phyrefine.protocols import VLM, Selector, identity
-from phyrefine.refine.stages import UNUSABLE
+from phyrefine.refine.asking import UNUSABLE
 from phyrefine.select.agreement.utility import utility
 from phyrefine.select.agreement.views import look
 from phyrefine.select.combining.controls import (

@@ -87,6 +87,6 @@ class CheckedAsker:
 
 
 def _kind(question: Question) -> str:
-    """Stage, and for a judge what it was asked for: a score or a comparison."""
+    """Stage, and for a judge what it was asked for: a score, a comparison, answers."""
     wanted = sorted((question.schema or {}).get("properties", {}))
-    return f"{question.stage} {' '.join(wanted)}"
+    return f"judge {' '.join(wanted)}" if question.stage == "judge" else question.stage
