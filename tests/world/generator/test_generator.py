@@ -41,6 +41,16 @@ def test_delivery_is_exact_and_native_is_kept():
     assert clip.native.size == (48, 88)
 
 
+def test_a_prompt_per_chunk_acts_from_its_own_second_on():
+    falls, lies = Prompt("The ball falls."), Prompt("The ball lies still on the floor.")
+    shot = _shot(seconds=3.0, options={"guidance": 3.0})
+    same = QUICK.generate(evolve(shot, chunk_prompts=(falls,) * 3)).native.frames
+    late = QUICK.generate(evolve(shot, chunk_prompts=(falls, lies, falls))).native.frames
+    assert np.array_equal(same, QUICK.generate(evolve(shot, prompt=falls)).native.frames)
+    assert np.array_equal(late[:8], same[:8])
+    assert not np.array_equal(late[8:16], same[8:16])
+
+
 def test_only_the_last_second_of_the_prefix_counts():
     long = moving_clip(72, (48, 64), 24.0)
     changed = long.frames.copy()

@@ -11,6 +11,7 @@ from phyrefine.world.truth.scenes import sample_scene, simulate
 from phyrefine.world.truth.training.evaluate import (
     SIZE,
     backdrop,
+    ball_colours,
     measure,
     objects_kept,
     overlap,
@@ -63,6 +64,19 @@ def test_objects_must_be_there_once_and_in_their_colour(drop):
         there = np.roll(ball[frame], 24 if ball[frame][:, 32:].sum() == 0 else -24, axis=1)
         doubled[frame][there] = truth[frame][ball[frame]]
     assert objects_kept(scene, doubled, truth, background) == 0.0
+
+
+def test_what_rolls_out_of_the_frame_is_not_lost(drop):
+    scene, trajectory, video = drop
+    background, truth = backdrop(trajectory), video[24:]
+    rolling, vanishing = (np.repeat(background, 40, axis=0) for _ in range(2))
+    colour = np.rint(255 * ball_colours(scene)[0]).astype(np.uint8)
+    for frame in range(40):
+        rolling[frame, 34:42, min(2 * frame, 64) : 2 * frame + 8] = colour
+    vanishing[:20] = rolling[:20]
+    assert objects_kept(scene, rolling, truth, background) == 0.0
+    assert objects_kept(scene, rolling, truth, background, may_leave=True) == 1.0
+    assert objects_kept(scene, vanishing, truth, background, may_leave=True) == 0.0
 
 
 def test_rebound_is_measured_in_pixels(drop):

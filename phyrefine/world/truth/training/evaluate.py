@@ -39,6 +39,8 @@ Prompt = str | tuple[str, ...]
 # Smaller than this in the truth (px), a thing counts as not there.
 _LEAST = 12
 _ENDING = 4
+# Fewer pixels than this are noise; so near the edge (px) a thing is leaving.
+_SPECK, _EDGE = 3, 2
 _SAME_COLOUR = 80
 # An object is there in its colour from half to 1.6 times its true size: two are one too many.
 _SHARES = (0.5, 1.6)
@@ -56,6 +58,8 @@ class Figures:
         permanence: 1 if what the truth shows in the last half second is still there, else 0.
         objects: 1 if every object that the truth shows in the last half second is there then in
             its own colour, and not twice; else 0. NaN if the truth shows none.
+        not_lost: The same, but a ball that was last seen at the frame's edge counts as there: it
+            rolled out, and did not vanish.
         rebound: Highest point after the first contact, px above rest (drop scenes, else NaN).
         rebound_truth: The same of the truth.
     """
@@ -64,6 +68,7 @@ class Figures:
     spatiotemporal_iou: float
     permanence: float
     objects: float
+    not_lost: float
     rebound: float
     rebound_truth: float
 
@@ -87,11 +92,19 @@ def overlap(first: Mask, second: Mask) -> float:
     return int((first & second).sum()) / union if union else float("nan")
 
 
-def coloured(frames: Frames, background: Frames, colour: NDArray[np.float64]) -> float:
-    """Pixels per frame that stand out of the background in a colour (RGB in [0, 1])."""
+def coloured(frames: Frames, background: Frames, colour: NDArray[np.float64]) -> Mask:
+    """Where something stands out of the background in a colour (RGB in [0, 1]), ``[T, H, W]``."""
     apart = np.abs(frames.astype(int) - np.rint(255.0 * colour).astype(int)).max(axis=-1)
-    found = presence(frames, background) & (apart < _SAME_COLOUR)
-    return float(found.sum(axis=(1, 2)).mean())
+    return presence(frames, background) & (apart < _SAME_COLOUR)
+
+
+def left_the_frame(found: Mask) -> bool:
+    """Whether what was found was last seen at the left or right edge, bool ``[T, H, W]``."""
+    seen = np.flatnonzero(found.sum(axis=(1, 2)) >= _SPECK)
+    if not len(seen) or seen[-1] == len(found) - 1:
+        return False
+    last = found[seen[-1]].any(axis=0)
+    return bool(last[:_EDGE].any() or last[-_EDGE:].any())
 
 
 def ball_colours(scene: Scene) -> list[NDArray[np.float64]]:
@@ -102,7 +115,9 @@ def ball_colours(scene: Scene) -> list[NDArray[np.float64]]:
     return [np.array(COLOURS[scene.word(name)]) for name in names]
 
 
-def objects_kept(scene: Scene, made: Frames, truth: Frames, background: Frames) -> float:
+def objects_kept(
+    scene: Scene, made: Frames, truth: Frames, background: Frames, *, may_leave: bool = False
+) -> float:
     """Whether every ball that the truth shows at the end is there, once, in its own colour.
 
     Args:
@@ -110,17 +125,30 @@ def objects_kept(scene: Scene, made: Frames, truth: Frames, background: Frames) 
         made: The continuation, uint8 ``[T, H, W, 3]``.
         truth: The true one.
         background: The scene without its moving objects, ``[1, H, W, 3]``.
+        may_leave: Whether a ball counts as there if it left through the frame's edge.
 
     Returns:
         1 or 0; NaN if the truth shows no ball in the last half second.
     """
     verdicts = []
     for colour in ball_colours(scene):
-        wanted = coloured(truth[-_ENDING:], background, colour)
+        wanted = _pixels(coloured(truth[-_ENDING:], background, colour))
         if wanted >= _LEAST:
-            found = coloured(made[-_ENDING:], background, colour)
-            verdicts.append(_SHARES[0] * wanted <= found <= _SHARES[1] * wanted)
+            found = coloured(made, background, colour)
+            there = _SHARES[0] * wanted <= _pixels(found[-_ENDING:]) <= _SHARES[1] * wanted
+            verdicts.append(there or (may_leave and _leaves(found, wanted)))
     return float(all(verdicts)) if verdicts else float("nan")
+
+
+def _pixels(mask: Mask) -> float:
+    return float(mask.sum(axis=(1, 2)).mean())
+
+
+def _leaves(found: Mask, wanted: float) -> bool:
+    """Gone through the edge, or on its way out: cut by the edge at the end."""
+    ending = found[-_ENDING:]
+    edge = bool(ending[..., :_EDGE].any() or ending[..., -_EDGE:].any())
+    return left_the_frame(found) or (edge and _pixels(ending) <= _SHARES[1] * wanted)
 
 
 def rebound_height(mask: Mask) -> float:
@@ -150,6 +178,7 @@ def measure(scene: Scene, made: Frames, truth: Frames, background: Frames) -> Fi
         spatiotemporal_iou=float(np.mean(frames)),
         permanence=float(kept),
         objects=objects_kept(scene, made, truth, background),
+        not_lost=objects_kept(scene, made, truth, background, may_leave=True),
         rebound=rebound_height(found) if drop else float("nan"),
         rebound_truth=rebound_height(real) if drop else float("nan"),
     )
