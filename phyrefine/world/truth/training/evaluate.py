@@ -95,7 +95,8 @@ def overlap(first: Mask, second: Mask) -> float:
 def coloured(frames: Frames, background: Frames, colour: NDArray[np.float64]) -> Mask:
     """Where something stands out of the background in a colour (RGB in [0, 1]), ``[T, H, W]``."""
     apart = np.abs(frames.astype(int) - np.rint(255.0 * colour).astype(int)).max(axis=-1)
-    return presence(frames, background) & (apart < _SAME_COLOUR)
+    found: Mask = presence(frames, background) & (apart < _SAME_COLOUR)
+    return found
 
 
 def left_the_frame(found: Mask) -> bool:
