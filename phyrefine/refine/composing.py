@@ -189,7 +189,8 @@ def _question(task: Task, must: Plan, *, insist: bool) -> str:
     words, tokens = task.dialect.limits(task.profile)
     if tokens is not None:
         words = min(words, int(tokens / wording.TOKENS_PER_WORD))
-    style = f"{task.dialect.name}, with spans" if task.stamps else task.dialect.name
+    spans = task.stamps or task.dialect.kind == "timed"
+    style = f"{task.dialect.name}, with spans" if spans else task.dialect.name
     return prompts.render(
         "compose_plan_question",
         seconds=task.scenario.seconds,

@@ -12,6 +12,7 @@ import numpy as np
 from phyrefine.world.eye.describing.sentences import Cast
 from phyrefine.world.eye.measuring.case import Case, Motion
 from phyrefine.world.eye.measuring.motion import Stretch
+from phyrefine.world.wordings import COLOURS
 
 Span = tuple[float, float | None]
 
@@ -19,6 +20,8 @@ Span = tuple[float, float | None]
 _BOUNCE = {"lively": 0.8, "middling": 0.57, "soft": 0.0, "": 0.7}
 # Kinds that go on in one way from the seam to the end.
 _STEADY = frozenset({"swing", "spread", "shadow", "warm", "roll", ""})
+# A pixel this near to a color has it, as ``colour_distance`` counts.
+_LIKE = 110.0
 # What is told of a contact lasts this long around it, in seconds.
 _CONTACT = 0.15
 
@@ -93,25 +96,35 @@ def _bouncing(roles: Cast, case: Case, seconds: float) -> dict[str, Span]:
 
 
 def _colliding(roles: Cast, case: Case, seconds: float) -> dict[str, Span]:
-    by_name = {motion.name: motion for motion in case.motions}
-    striker, struck = by_name.get(roles.a), by_name.get(roles.b)
-    if striker is None:
-        return {}
-    piece = _at_seam(striker)
-    if piece is None or struck is None:
+    striker = next((motion for motion in case.motions if motion.name == roles.a), None)
+    piece = None if striker is None else _at_seam(striker)
+    edges = _resting(case, roles.b)
+    if striker is None or piece is None or edges is None:
         return {}
     now = case.times[-1]
-    other = _at_seam(struck)
-    place = float(struck.track.x[np.flatnonzero(struck.track.seen)[-1]]) if other is None else \
-        float(other.at(now)[0])  # fmt: skip
-    gap = abs(place - float(piece.at(now)[0]))
-    size = float(np.nanmedian(striker.track.up - striker.track.bottom))
-    size += float(np.nanmedian(struck.track.up - struck.track.bottom))
-    speed = abs(float(piece.velocity(now)[0]))
-    if speed < 2.0 * case.unit:
+    place, speed = float(piece.at(now)[0]), float(piece.velocity(now)[0])
+    radius = float(np.nanmedian(striker.track.up - striker.track.bottom))
+    gap = edges[0] - place if speed > 0 else place - edges[1]
+    if abs(speed) < 2.0 * case.unit or gap < 0:
         return {}
-    hit = max(0.0, gap - size) / speed
-    return _after_contact(hit, seconds)
+    return _after_contact(max(0.0, gap - radius) / abs(speed), seconds)
+
+
+def _resting(case: Case, name: str) -> tuple[float, float] | None:
+    """Left and right edge in pixels of a thing that stands still, by the color in its name."""
+    color = next((word for word in name.split() if word in COLOURS), None)
+    if color is None:
+        return None
+    image = case.sight.background.image
+    light, wanted = image.mean(axis=2, keepdims=True), np.asarray(COLOURS[color])
+    chroma = ((image - light - (wanted - wanted.mean())) ** 2).sum(axis=2)
+    like = np.sqrt(4.0 * chroma + (light[..., 0] - wanted.mean()) ** 2) < _LIKE
+    columns = np.flatnonzero(like.sum(axis=0) >= 2)
+    if len(columns) < 3:
+        return None
+    low, high = np.percentile(columns, [2, 98])
+    # What is spread over half of the picture is no thing but its ground.
+    return (float(low), float(high)) if high - low < 0.5 * like.shape[1] else None
 
 
 def _after_contact(hit: float, seconds: float) -> dict[str, Span]:
