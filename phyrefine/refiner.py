@@ -42,7 +42,7 @@ from phyrefine.run.wrappers import MAX_CONCURRENCY
 from phyrefine.select.adaptive import stop_early
 from phyrefine.select.named import DEFAULT_ENSEMBLE, expected_questions
 from phyrefine.select.named import ensemble as named_ensemble
-from phyrefine.types import Attempt, Budget, Candidates, Refinement, Scenario
+from phyrefine.types import Attempt, Budget, Candidates, Prompt, Refinement, Scenario
 
 
 class SelfRefiner:
@@ -287,6 +287,24 @@ class SelfRefiner:
             except (Exception, KeyboardInterrupt):
                 if not meter.cancelled:
                     raise
+
+    def render(
+        self, scenario: Scenario, prompt: Prompt, *, candidates: Candidates | None = None
+    ) -> Attempt:
+        """Clips of a prompt of one's own: no VLM or LLM is asked.
+
+        They come from the same store as the loops' clips and count against the same budget.
+
+        Args:
+            scenario: What to continue.
+            prompt: What the generator reads; chunks' texts go to their chunks.
+            candidates: Seeds and step counts; by default the refiner's.
+
+        Raises:
+            PhyrefineError: The generator failed, or the budget is spent.
+        """
+        with self._session(self._meter()) as session:
+            return session.render(scenario, prompt, candidates)
 
     def refine_many(
         self, scenarios: Iterable[Scenario], *, workers: int | None = None

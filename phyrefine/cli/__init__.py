@@ -18,6 +18,8 @@ FAILED, USAGE, STOPPED_EARLY, INTERRUPTED = 1, 2, 3, 130
 COMMANDS = {
     "demo": ("phyrefine.cli.demo:demo", "The whole method on a small world: no GPU, no keys."),
     "run": ("phyrefine.cli.run:run", "Continue a video so that it obeys physics."),
+    "prompt": ("phyrefine.cli.prompt:prompt", "Print the prompt in any dialect, no video."),
+    "ablate": ("phyrefine.cli.ablate:ablate", "What each statement of a prompt does."),
     "replay": ("phyrefine.cli.replay:replay", "Decide a finished run again by other rules."),
     "scorers": ("phyrefine.cli.scorers:scorers", "Compare rules on the clips of a finished run."),
     "report": ("phyrefine.cli.report:report", "Write the HTML page of a finished run."),

@@ -104,7 +104,7 @@ def run(
 
     vlm, llm = join_options(vlm, vlm_option), join_options(llm, llm_option)
     generator = join_options(generator, generator_option)
-    scenario = _scenario(video, description, prefix_seconds, seconds, fps, size)
+    scenario = scenario_of(video, description, prefix_seconds, seconds, fps, size)
     shared: dict[str, Any] = {
         "run_dir": out,
         "budget": Budget(
@@ -161,7 +161,7 @@ def _refuse_beside_best_of(seeds: list[int] | None, steps: list[int] | None) -> 
         )
 
 
-def _scenario(
+def scenario_of(
     video: Path | None,
     description: str,
     prefix_seconds: float,
@@ -169,6 +169,11 @@ def _scenario(
     fps: float | None,
     size: tuple[int, int] | None,
 ) -> Scenario:
+    """The scene that the command line asks for.
+
+    Raises:
+        VideoError: The video is shorter than the prefix, or cannot be read.
+    """
     from phyrefine.errors import VideoError
     from phyrefine.video.clip import Clip
 

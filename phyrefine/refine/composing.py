@@ -114,11 +114,7 @@ def compose(llm: LLM, task: Task, *, insist: bool = False) -> Prompt:
         task: What is to be written.
         insist: A rewrite that leaves the prompt as it was despite violations is asked for anew.
     """
-    must, dropped = dialects.fit(
-        task.said,
-        ranking(task.said, task.dialect, needs_motion=task.needs_motion),
-        lambda left: not task.too_long(task.assembled(left)),
-    )
+    must, dropped = fitted(task)
     notes = (*_one_for_all(task), *_dropped(dropped))
     try:
         prompt = _written(llm, task, must)
@@ -130,6 +126,15 @@ def compose(llm: LLM, task: Task, *, insist: bool = False) -> Prompt:
         notes = (f"assembled from the plan: the rewrite failed ({error})", *notes)
     negative = _negative(prompt, task)
     return evolve(prompt, negative=negative, notes=(*prompt.notes, *notes), plan=task.plan)
+
+
+def fitted(task: Task) -> tuple[Plan, tuple[Statement, ...]]:
+    """What of the plan fits the generator's limits, and what was dropped for it."""
+    return dialects.fit(
+        task.said,
+        ranking(task.said, task.dialect, needs_motion=task.needs_motion),
+        lambda left: not task.too_long(task.assembled(left)),
+    )
 
 
 def _by_template(task: Task, must: Plan) -> Prompt:

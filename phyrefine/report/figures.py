@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from attrs import frozen
 
 from phyrefine.report.axis import Tick, marks
-from phyrefine.types import Attempt, Refinement, Violation
+from phyrefine.types import Attempt, Plan, Refinement, Violation
 
 TIMELINE_WIDTH = 1000.0
 GUTTER = 116.0
 ROW = 15.0
+PLAN_ROW = 7.0
 LANE_GAP = 9.0
 AXIS = 24.0
 
@@ -36,14 +37,40 @@ class Bar:
 
 
 @frozen
+class PlanBar:
+    """An event of the plan on the time line.
+
+    Attributes:
+        x: Left edge.
+        y: Top edge.
+        width: Width.
+        what: The statement.
+        span: Its time in words.
+        timed: The plan gives a start; others share the time between their neighbors.
+        changed: It is not in the plan before, or has another time there.
+        broken: How many loops showed it broken.
+    """
+
+    x: float
+    y: float
+    width: float
+    what: str
+    span: str
+    timed: bool
+    changed: bool
+    broken: int
+
+
+@frozen
 class Lane:
-    """One attempt's violations."""
+    """One attempt's violations, and below them the plan its prompt was made from."""
 
     position: int
     title: str
     y: float
     height: float
     bars: tuple[Bar, ...]
+    plan: tuple[PlanBar, ...] = ()
 
 
 @frozen
@@ -89,16 +116,44 @@ def timeline(refinement: Refinement) -> Timeline:
         return GUTTER + (min(max(seconds, -lead), end) + lead) * scale
 
     lanes, y = [], AXIS
+    before: Plan | None = None
     names = titles(refinement.attempts)
     for position, attempt in enumerate(refinement.attempts):
         critique = attempt.critique
         found = (*critique.violations, *critique.fixed) if critique is not None else ()
         bars, rows = _pack(found, y, across, end)
-        lanes.append(Lane(position, names[position], y, rows * ROW, bars))
-        y += rows * ROW + LANE_GAP
+        plan = attempt.prompt.plan
+        told = _plan_bars(plan, before, y + rows * ROW, across, end) if plan is not None else ()
+        height = rows * ROW + len(told) * PLAN_ROW
+        lanes.append(Lane(position, names[position], y, height, bars, told))
+        y += height + LANE_GAP
+        before = plan
     shown = marks(-lead, end, 10)
     ticks = tuple(Tick(across(mark), f"{mark:g}".replace("-", "−")) for mark in shown)
     return Timeline(TIMELINE_WIDTH, y, GUTTER, across(0.0), lead, end, ticks, tuple(lanes))
+
+
+def _plan_bars(
+    plan: Plan, before: Plan | None, top: float, across: Callable[[float], float], end: float
+) -> tuple[PlanBar, ...]:
+    """A row for each event, in order of time."""
+    known = {(event.what, event.start, event.end) for event in before.events} if before else None
+    bars = []
+    for row, (event, timed) in enumerate(zip(plan.events, plan.timed(end).events, strict=True)):
+        x = across(timed.start or 0.0)
+        bars.append(
+            PlanBar(
+                x,
+                top + row * PLAN_ROW,
+                max(across(timed.end or 0.0) - x, 3.0),
+                event.what,
+                f"{timed.start:g} to {timed.end:g} s",
+                event.start is not None,
+                known is not None and (event.what, event.start, event.end) not in known,
+                event.broken,
+            )
+        )
+    return tuple(bars)
 
 
 def _pack(

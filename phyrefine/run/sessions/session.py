@@ -33,7 +33,7 @@ from phyrefine.run.wrappers import wrap_asker, wrap_generator
 from phyrefine.select.combining.controls import with_controls
 from phyrefine.select.models import with_models
 from phyrefine.select.simple import CriticsPick
-from phyrefine.types import Attempt, Choice, Prompt, Refinement, Scenario, Usage
+from phyrefine.types import Attempt, Candidates, Choice, Prompt, Refinement, Scenario, Usage
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +152,20 @@ class Session:
                     opening.usage = Usage()
                 made += 1
                 yield attempt
+
+    def render(
+        self, scenario: Scenario, prompt: Prompt, candidates: Candidates | None = None
+    ) -> Attempt:
+        """Clips of a prompt that is given, through store and budget; no VLM or LLM is asked.
+
+        Raises:
+            PhyrefineError: The generator failed, or the budget is spent.
+        """
+        takes = candidates or self.setup.candidates
+        loop = evolve(self.loops()[0], candidates=takes, enough=None)
+        with self.run.meter.tally() as tally:
+            made = loop.generate(prompt, scenario)
+        return Attempt(0, prompt, made, usage=tally.usage)
 
     def _baseline(self, loop: Loop, scenario: Scenario) -> Iterator[Attempt]:
         prompt = Prompt(scenario.description)
