@@ -92,7 +92,7 @@ def _show(sample: Sample, refinement: Refinement, folder: Path) -> dict[str, flo
     from phyrefine import report
     from phyrefine.cli.demo_scenes import contact_sheet, true_scores
     from phyrefine.cli.tables import console, refinement_table, verdict_line
-    from phyrefine.video.files import encode_png
+    from phyrefine.video.writing.files import encode_png
 
     scores = true_scores(sample, refinement)
     cells = {key: f"{score:.1f}" for key, score in scores.items()}

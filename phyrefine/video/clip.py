@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,15 +15,18 @@ from numpy.typing import NDArray
 
 from phyrefine import _display
 from phyrefine.errors import VideoError
+from phyrefine.video.footage import MAX_BYTES
+from phyrefine.video.numbers import as_array, number, whole
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 UInt8Array = NDArray[np.uint8]
+MAX_FPS = 10_000.0
 
 
 def _as_frames(value: Any) -> UInt8Array:
-    frames = np.asarray(value)
+    frames = as_array(value)
     if frames.dtype != np.uint8:
         raise VideoError(
             f"A clip holds uint8 frames in 0..255, not {frames.dtype}. Scale and round first, "
@@ -38,10 +42,28 @@ def _as_frames(value: Any) -> UInt8Array:
 
 
 def _as_fps(value: Any) -> float:
-    fps = float(value)
-    if not 0 < fps < 10_000:
-        raise VideoError(f"A clip needs a frame rate above 0 frames per second, not {value!r}.")
-    return fps
+    return number(value, "A frame rate", above=0, below=MAX_FPS, unit="frames per second")
+
+
+def _as_size(*sides: Any) -> tuple[int, int]:
+    if len(sides) != 2:
+        raise VideoError(f"A size is (height, width), not {sides!r}.")
+    height, width = (whole(side, "Height and width", at_least=-(2**31)) for side in sides)
+    if height < 1 or width < 1:
+        raise VideoError(f"A size must be at least 1x1 pixels, not {width}x{height}.")
+    return height, width
+
+
+def _as_path(value: Any) -> Path:
+    if not isinstance(value, str | os.PathLike):
+        raise VideoError(f"A path is text or a Path, not {type(value).__name__}.")
+    return Path(value)
+
+
+def _each(values: Any, what: str) -> Iterable[Any]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise VideoError(f"Several {what} are needed, not {type(values).__name__}.")
+    return values
 
 
 @frozen(eq=False, repr=False)
@@ -67,30 +89,51 @@ class Clip:
     # -- reading -------------------------------------------------------------------------------
 
     @classmethod
-    def read(cls, path: str | Path, *, fps: float | None = None) -> Clip:
-        """Read a video file, an animated GIF or a folder of images.
+    def read(
+        cls,
+        path: str | Path,
+        *,
+        fps: float | None = None,
+        start: float = 0.0,
+        seconds: float | None = None,
+        size: tuple[int, int] | None = None,
+        max_bytes: int = MAX_BYTES,
+    ) -> Clip:
+        """Read a video, an animation, a picture, or a folder of images, as a player shows it.
+
+        Pictures come upright, in square pixels and BT.709 colors; what had to be done for that is
+        said in ``source``. Varying rates become even without losing a frame.
 
         Args:
-            path: Any container and codec PyAV reads, or a folder of images in name order.
+            path: Anything PyAV or Pillow reads, or a folder of images in name order.
             fps: Rate of a folder of images, or the rate a file is resampled to (by time).
+            start: Where to begin, in seconds; counted from the end when negative. Only what is
+                needed is decoded.
+            seconds: How much to read; to the end by default.
+            size: (height, width) the frames are fitted to, as :meth:`resize`, while they are read.
+            max_bytes: What the frames may take in memory; 4 GiB by default.
 
         Raises:
-            VideoError: Missing, empty, truncated, audio only, or not a video.
+            VideoError: Missing, empty, truncated, audio only, too large, or not a video.
         """
-        from phyrefine.video.files import read_footage
+        from phyrefine.video.reading.files import read_footage
+        from phyrefine.video.reading.request import Part
 
-        path = Path(path)
-        read = read_footage(path, fps=fps)
-        clip = cls(read.frames, read.fps, source=read.source)
+        path = _as_path(path)
+        fps = None if fps is None else _as_fps(fps)
+        size = None if size is None else _as_size(*_each(size, "sides"))
+        part = Part(start, seconds, size, max_bytes)
+        read = read_footage(path, fps=fps, part=part)
+        clip = cls(read.frames, read.fps, source=read.described)
         return clip if fps is None or path.is_dir() else clip.resample(fps)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, source: str = "bytes") -> Clip:
         """Read an encoded video held in memory; errors as :meth:`read`."""
-        from phyrefine.video.files import decode_footage
+        from phyrefine.video.reading.files import decode_footage
 
         read = decode_footage(data, source=source)
-        return cls(read.frames, read.fps, source=read.source)
+        return cls(read.frames, read.fps, source=read.described)
 
     @classmethod
     def from_array(cls, frames: Any, fps: float, *, source: str | None = None) -> Clip:
@@ -112,10 +155,16 @@ class Clip:
 
     @classmethod
     def from_images(cls, images: Iterable[Image], fps: float, *, source: str | None = None) -> Clip:
-        """A clip from PIL images of one size."""
-        from phyrefine.video.frames import as_rgb
+        """A clip from PIL images of one size; alpha lies over black, 16 bits become 8.
 
-        arrays = [as_rgb(np.asarray(image.convert("RGBA"))[None])[0] for image in images]
+        Raises:
+            VideoError: No images, of several sizes, not PIL images, or of an unknown range.
+        """
+        from phyrefine.video.frames import from_pil
+
+        if hasattr(images, "convert"):
+            raise VideoError("from_images takes a list of PIL images: pass [image] for one.")
+        arrays = [from_pil(image) for image in _each(images, "PIL images")]
         if not arrays:
             raise VideoError("No images: a clip needs at least one frame.")
         sizes = {array.shape[:2] for array in arrays}
@@ -188,7 +237,8 @@ class Clip:
         Raises:
             VideoError: The part holds no frame.
         """
-        last = self.duration if end is None else end
+        start = number(start, "start", unit="seconds")
+        last = self.duration if end is None else number(end, "end", unit="seconds")
         start = start + self.duration if start < 0 else start
         last = last + self.duration if last < 0 else last
         first, stop = round(start * self.fps), round(last * self.fps)
@@ -208,6 +258,8 @@ class Clip:
         """
         from phyrefine.video.frames import resample
 
+        fps = _as_fps(fps)
+        count = None if count is None else whole(count, "The number of frames", at_least=1)
         return evolve(self, frames=resample(self.frames, self.fps, fps, count), fps=fps)
 
     def resize(self, height: int, width: int, *, mode: str = "fit", keep: bool = False) -> Clip:
@@ -222,6 +274,7 @@ class Clip:
         """
         from phyrefine.video.frames import resize
 
+        height, width = _as_size(height, width)
         kept = self._kept.get((height, width, mode))
         if kept is not None:
             return kept
@@ -250,29 +303,32 @@ class Clip:
         Args:
             path: Target; written aside and renamed, so that a reader never sees half of it.
             lossless: Keep every pixel value (``.mkv`` and ``.mp4``; browsers may not play it).
-            quality: H.264 or VP9 constant rate factor; lower is better.
+            quality: H.264 (0 to 51) or VP9 (0 to 63) constant rate factor; lower is better.
 
         Raises:
-            VideoError: Unknown suffix.
+            VideoError: Unknown suffix, or a quality or rate the format does not have. A GIF holds
+                50 frames per second at most: faster clips are resampled, with a warning.
+            OSError: The place cannot be written.
         """
-        from phyrefine.video.files import Footage, write_footage
+        from phyrefine.video.footage import Footage
+        from phyrefine.video.writing.files import write_footage
 
         footage = Footage(self.frames, self.fps, self.source)
-        return write_footage(footage, Path(path), lossless=lossless, quality=quality)
+        return write_footage(footage, _as_path(path), lossless=lossless, quality=quality)
 
     def to_bytes(self, format: str = "mp4", *, lossless: bool = False, quality: int = 18) -> bytes:  # noqa: A002 - PyAV's and PIL's word
         """Encode in memory; see :meth:`write`."""
-        from phyrefine.video.files import Footage, encode_footage
+        from phyrefine.video.footage import Footage
+        from phyrefine.video.writing.files import encode_footage
 
         footage = Footage(self.frames, self.fps, self.source)
         return encode_footage(footage, format, lossless=lossless, quality=quality)
 
     def to_images(self) -> list[Image]:
         """PIL images, one per frame."""
-        from phyrefine._optional import require
+        from PIL import Image
 
-        pil = require("PIL.Image", extra="diffusers", feature="Clip.to_images")
-        return [pil.fromarray(frame) for frame in self.frames]
+        return [Image.fromarray(frame) for frame in self.frames]
 
 
 def join(clips: Sequence[Clip]) -> Clip:

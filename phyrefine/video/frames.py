@@ -8,19 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyrefine.errors import VideoError
+from phyrefine.video.footage import refuse_too_large
+from phyrefine.video.numbers import as_array
 
 UInt8Array = NDArray[np.uint8]
+_SMALLER = "Ask for a smaller size or a lower rate."
 
 
 def as_rgb(value: Any) -> UInt8Array:
     """uint8 [T, H, W, 3] from the usual arrays and tensors; see ``Clip.from_array``."""
-    if hasattr(value, "detach"):  # a torch tensor, without importing torch
-        value = (
-            value.detach().float().cpu().numpy()
-            if value.dtype.is_floating_point
-            else (value.detach().cpu().numpy())
-        )
-    frames = np.asarray(value)
+    frames = as_array(value)
     if frames.ndim != 4:
         raise VideoError(
             f"Frames must have four axes, [T, H, W, C] or [T, C, H, W], not shape "
@@ -34,6 +31,37 @@ def as_rgb(value: Any) -> UInt8Array:
             f"{list(frames.shape)}."
         )
     return _over_black(_as_uint8(frames))
+
+
+def from_pil(image: Any) -> UInt8Array:
+    """uint8 [H, W, 3] of a PIL image; alpha lies over black, 16 bits become 8.
+
+    Raises:
+        VideoError: It is no PIL image, or of a mode whose range nobody knows.
+    """
+    mode = getattr(image, "mode", None)
+    if not isinstance(mode, str) or not hasattr(image, "convert"):
+        raise VideoError(
+            f"Not a PIL image: {type(image).__name__}. Arrays and tensors go through "
+            "Clip.from_array, files through Clip.read."
+        )
+    if mode.startswith("I;16"):
+        wide = np.asarray(image).astype(np.uint32)
+        return _one(((wide * 255 + 32767) // 65535).astype(np.uint8)[..., None])
+    if mode == "F":
+        return _one(np.asarray(image)[..., None])
+    if mode == "I":
+        raise VideoError(
+            "A PIL image of mode I has no stated range: convert it to I;16 (0..65535) or L first."
+        )
+    alpha = mode in ("RGBA", "LA", "La", "PA", "RGBa") or "transparency" in image.info
+    return _one(np.asarray(image.convert("RGBA" if alpha else "RGB")))
+
+
+def _one(picture: NDArray[Any]) -> UInt8Array:
+    frames: UInt8Array = as_rgb(picture[None])
+    pixels: UInt8Array = frames[0]
+    return pixels
 
 
 def _as_uint8(frames: NDArray[Any]) -> UInt8Array:
@@ -85,6 +113,8 @@ def resample(
         raise VideoError(f"A frame rate must be above 0, not {new_fps!r}.")
     if fps == new_fps and (count is None or count == len(frames)):
         return frames
+    wanted = count if count is not None else len(frames) * new_fps / fps
+    refuse_too_large(wanted, frames.shape[1:3], f"A clip at {new_fps:g} fps", _SMALLER)
     taken: UInt8Array = frames[resample_indices(len(frames), fps, new_fps, count)]
     return taken
 
@@ -115,6 +145,7 @@ def resize(frames: UInt8Array, height: int, width: int, *, mode: str = "fit") ->
         raise VideoError(f"Unknown resize mode {mode!r}: use 'fit', 'pad' or 'stretch'.")
     if frames.shape[1:3] == (height, width):
         return frames
+    refuse_too_large(len(frames), (height, width), f"A clip of {width}x{height}", _SMALLER)
     if mode == "pad":
         return _letterbox(frames, height, width)
     if mode == "fit":

@@ -1,0 +1,1 @@
+"""Frames into files that players, browsers and other programs show alike."""

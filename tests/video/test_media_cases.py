@@ -1,0 +1,123 @@
+"""Small files as people have them, made with ffmpeg, and what players show of them."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phyrefine.errors import VideoError
+from phyrefine.video import Clip
+
+MEDIA = Path(__file__).parents[1] / "data" / "media"
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "fps", "size"),
+    [
+        ("b-frames.avi", 50, 25, (64, 96)),
+        ("anamorphic.mp4", 50, 25, (64, 137)),
+        ("trimmed-without-reencoding.mp4", 37, 25, (64, 96)),
+        ("latin1-title.mp4", 50, 25, (64, 96)),
+    ],
+)
+def test_files_read_as_a_player_shows_them(name, frames, fps, size):
+    clip = Clip.read(MEDIA / name)
+    assert (len(clip), clip.fps, clip.size) == (frames, fps, size)
+
+
+def test_b_frames_without_time_stamps_come_in_order():
+    """The box of the test picture moves on in every frame; a shuffled order would go back."""
+    clip = Clip.read(MEDIA / "b-frames.avi")
+    reference = Clip.read(MEDIA / "latin1-title.mp4")  # the same picture with time stamps
+    for frame, right in zip(clip.frames, reference.frames, strict=True):
+        errors = np.abs(reference.frames.astype(int) - frame).mean(axis=(1, 2, 3))
+        assert np.abs(right.astype(int) - frame).mean() == errors.min()
+
+
+def test_missing_frames_are_held_and_none_is_lost():
+    clip = Clip.read(MEDIA / "every-third-missing.mp4")
+    assert clip.fps == 30
+    changes = np.abs(np.diff(clip.frames.astype(int), axis=0)).max(axis=(1, 2, 3)) > 0
+    assert len(clip) == 89
+    assert changes.sum() + 1 == 60
+
+
+def test_square_pixels_are_said_in_the_source():
+    clip = Clip.read(MEDIA / "anamorphic.mp4")
+    assert clip.source == "anamorphic.mp4 (96x64 scaled to 137x64 square pixels, bilinear)"
+
+
+def test_a_cover_picture_is_no_video():
+    with pytest.raises(VideoError, match="holds only sound"):
+        Clip.read(MEDIA / "cover.mp3")
+
+
+def test_untagged_hd_is_taken_as_bt709():
+    green = Clip.read(MEDIA / "untagged-720p-green.mp4").frames.mean(axis=(0, 1, 2))
+    # BT.709's matrix on what BT.601's made of pure green, as browsers compute it.
+    np.testing.assert_allclose(green, (0, 215, 0), atol=2)
+
+
+@pytest.mark.parametrize(("name", "exact"), [("b-frames.avi", True), ("latin1-title.mp4", True)])
+@pytest.mark.parametrize(("start", "seconds"), [(-1, None), (0.48, 0.4), (1.2, None), (-0.8, 0.4)])
+def test_parts_equal_the_same_part_of_the_whole(name, exact, start, seconds):
+    whole = Clip.read(MEDIA / name)
+    begin = start if start >= 0 else whole.duration + start
+    end = None if seconds is None else begin + seconds
+    assert Clip.read(MEDIA / name, start=start, seconds=seconds) == whole.seconds(begin, end)
+
+
+def test_the_end_of_a_trimmed_file_is_the_end_a_player_shows():
+    name = MEDIA / "trimmed-without-reencoding.mp4"
+    assert Clip.read(name, start=-0.6) == Clip.read(name).seconds(-0.6)
+
+
+def test_frames_can_be_fitted_while_they_are_read():
+    whole = Clip.read(MEDIA / "latin1-title.mp4")
+    assert Clip.read(MEDIA / "latin1-title.mp4", size=(32, 40)) == whole.resize(32, 40)
+
+
+def test_parts_that_are_not_there():
+    for start in (2.5, 100):
+        with pytest.raises(VideoError, match="No frames from"):
+            Clip.read(MEDIA / "latin1-title.mp4", start=start)
+    for wrong in ({"start": float("nan")}, {"seconds": 0}, {"seconds": "x"}, {"size": (0, 4)},
+                  {"size": 7}, {"fps": "x"}):  # fmt: skip
+        with pytest.raises(VideoError):
+            Clip.read(MEDIA / "latin1-title.mp4", **wrong)
+
+
+def test_what_would_fill_the_memory_is_refused_before_it_does():
+    with pytest.raises(VideoError, match=r"GiB of memory .* Read a part"):
+        Clip.read(MEDIA / "latin1-title.mp4", max_bytes=400_000)
+    assert len(Clip.read(MEDIA / "latin1-title.mp4", max_bytes=400_000, start=-0.08)) == 2
+    clip = Clip.read(MEDIA / "latin1-title.mp4")
+    for call in (lambda: clip.resample(9_999), lambda: clip.resize(100_000, 100_000),
+                 lambda: clip.resize(100_000, 100_000, mode="pad")):  # fmt: skip
+        with pytest.raises(VideoError, match="GiB of memory"):
+            call()
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7, 0.9])
+@pytest.mark.parametrize("kind", ["mkv", "webm", "gif", "fragmented"])
+def test_a_cut_file_is_told_from_a_trimmed_one(kind, share):
+    clip = Clip.read(MEDIA / "latin1-title.mp4")
+    data = fragmented(clip) if kind == "fragmented" else clip.to_bytes(kind)
+    assert len(Clip.from_bytes(data)) == len(clip)
+    with pytest.raises(VideoError, match=r"cut off|damaged"):
+        Clip.from_bytes(data[: int(len(data) * share)])
+
+
+def fragmented(clip):
+    import av
+
+    buffer = io.BytesIO()
+    flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with av.open(buffer, "w", format="mp4", container_options=flags) as container:
+        stream = container.add_stream("libx264", rate=25, options={"g": "5"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for frame in clip.frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    return buffer.getvalue()
