@@ -302,6 +302,6 @@ class HttpVideoGenerator:
 
 
 def _png(frame: Any) -> bytes:
-    from phyrefine.video.files import encode_png
+    from phyrefine.video.writing.files import encode_png
 
     return encode_png(np.ascontiguousarray(frame))
