@@ -11,6 +11,8 @@ STEP = 4  # pixels between the places of blocks
 REACH = 6  # largest displacement searched, in pixels of the small video
 # A displacement must lower the difference by this share to be preferred to standing still.
 STILL_BONUS = 0.9
+# Blocks that differ by less than this many gray levels on average show noise, not motion.
+LEAST_DIFFERENCE = 2.0
 
 
 @frozen(eq=False)
@@ -36,12 +38,13 @@ def block_flow(first: NDArray[np.float32], second: NDArray[np.float32]) -> Flow:
     height, width = first.shape[1:]
     padded = np.pad(second, ((0, 0), (REACH, REACH), (REACH, REACH)), mode="edge")
     error = _block_means(np.abs(first - second))
+    moving = error >= LEAST_DIFFERENCE
     best = error * np.float32(STILL_BONUS)
     vectors = np.zeros((*error.shape, 2), np.float32)
     for dy, dx in _shifts():
         top, left = REACH + dy, REACH + dx
         cost = _block_means(np.abs(first - padded[:, top : top + height, left : left + width]))
-        better = cost < best
+        better = (cost < best) & moving
         best[better] = error[better] = cost[better]
         vectors[better] = (dy, dx)
     return Flow(vectors, error)

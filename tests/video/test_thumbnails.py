@@ -79,4 +79,6 @@ def test_block_flow_finds_where_things_went():
     assert flow.vectors[0, 3, 3].tolist() == [3.0, 5.0]  # the block at row 12, column 12
     assert flow.error[0, 3, 3] == pytest.approx(0.0, abs=1e-3)
     assert not flow.vectors[0, 8, 9].any()
+    noise = (100 + rng.normal(0, 1, (2, 1, 40, 48))).astype(np.float32)
+    assert not block_flow(*noise).vectors.any()
     assert not block_flow(first[None], first[None]).vectors.any()
