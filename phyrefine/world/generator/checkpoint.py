@@ -19,11 +19,16 @@ WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
 def weights_path(variant: str) -> Path:
-    """Where the shipped weights of ``variant`` lie.
+    """Where the weights of ``variant`` lie: a shipped variant, or the path of a weights file.
 
     Raises:
-        InvalidInputError: No such variant is shipped.
+        InvalidInputError: No such variant is shipped, or there is no such file.
     """
+    if variant.endswith(".safetensors"):
+        given = Path(variant)
+        if not given.is_file():
+            raise InvalidInputError(f"There are no weights at {variant}.")
+        return given
     path = WEIGHTS / f"{variant}.safetensors"
     if not path.is_file():
         shipped = sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))

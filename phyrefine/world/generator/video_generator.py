@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import attrs
 import numpy as np
@@ -128,7 +129,8 @@ class WorldGenerator:
     """The embedded default as a streaming ``VideoGenerator``.
 
     Args:
-        variant: Which weights; see ``WorldModel.load``.
+        variant: Which weights; see ``WorldModel.load``. The path of a ``.safetensors`` file takes
+            weights of your own.
         steps: Sampling steps when a shot asks for none.
         guidance: Weight of the prompt; a shot's ``options["guidance"]`` goes before it.
         dtype: Floating-point type to compute in.
@@ -143,7 +145,7 @@ class WorldGenerator:
     def profile(self) -> GeneratorProfile:
         """8 fps, 64x48 px, one second of context, a prompt for each second."""
         return GeneratorProfile(
-            name=f"world-{self.variant}",
+            name=f"world-{Path(self.variant).stem}",
             fps=FPS,
             size=(HEIGHT, WIDTH),
             size_multiple=8,
