@@ -13,7 +13,6 @@ import numpy as np
 from attrs import define, field
 
 from phyrefine.backends.calling.caller import Caller
-from phyrefine.backends.calling.exceptions import from_exception
 from phyrefine.backends.calling.pacing import pacer_of
 from phyrefine.backends.calling.policy import Clock, Policy, SystemClock
 from phyrefine.backends.calling.service import Key, Service, check_key, find_key
@@ -21,7 +20,7 @@ from phyrefine.backends.continuing.fitting import Fit, FitMode, model_size
 from phyrefine.backends.videos.api import Job, Order, VideoApi
 from phyrefine.backends.videos.cutting import cut_continuation
 from phyrefine.backends.videos.http import Http, Limits
-from phyrefine.backends.videos.jobs import Jobs, Waiting
+from phyrefine.backends.videos.jobs import Jobs, Waiting, fault_of
 from phyrefine.backends.videos.journal import JobJournal, key_of
 from phyrefine.errors import GenerationError, InvalidInputError, VideoError
 from phyrefine.types import JSON, GeneratorProfile, Shot
@@ -113,7 +112,7 @@ class HttpVideoGenerator:
         self.http = Http(self.service, self.base_url, headers, hosts, self.limits, self.client)
         caller = Caller(
             pacer_of(api.name, self.base_url, self.model or ""),
-            lambda raised: from_exception(self.service, raised),
+            lambda raised: fault_of(self.service, raised),
             self.policy,
             self.clock,
         )

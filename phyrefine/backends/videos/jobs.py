@@ -182,7 +182,7 @@ class Jobs:
         return job
 
     def _submit_fault(self, raised: Exception) -> Fault:
-        fault = from_exception(self.service, raised)
+        fault = fault_of(self.service, raised)
         return fault if type(raised).__name__ in NOT_SENT else _unsure(fault)
 
     # -- polling -------------------------------------------------------------------------------
@@ -276,6 +276,9 @@ class Jobs:
                 )
             raise FaultSignalError(fault)
         kind = answer.headers.get("content-type", "")
+        told = self._maybe(answer.status, answer.json) if "json" in kind else None
+        if told is not None and "result" in told.urls:  # the answer says where the video is
+            return self._downloaded(job, Call("GET", told.urls["result"]), seconds)
         if not answer.data or kind.startswith(("text/", "application/json")):
             raise FaultSignalError(
                 Fault(
@@ -302,6 +305,13 @@ class Jobs:
 
     def _error(self, kind: type[BackendError], what: str, **details: Any) -> BackendError:
         return self.service.error(kind, f"{self.service.title}: {what}.", **details)
+
+
+def fault_of(service: Service, raised: Exception) -> Fault:
+    """The fault behind an exception of a try; errors of ours are final."""
+    if isinstance(raised, BackendError):
+        return Fault(raised, retries=0)
+    return from_exception(service, raised)
 
 
 def _unsure(fault: Fault) -> Fault:
