@@ -37,3 +37,25 @@ def test_a_frozen_ending_is_told():
 
 def test_a_clip_that_stands_still_throughout_is_the_critics_matter():
     assert noted(Clip(np.full((16, 16, 16, 3), 90, np.uint8), 16.0)) == ()
+
+
+def test_a_cut_to_another_shot_is_told():
+    rng = np.random.default_rng(0)
+    one = np.repeat(rng.integers(0, 90, (1, 36, 64, 3)), 24, axis=0)
+    two = np.repeat(rng.integers(150, 255, (1, 36, 64, 3)), 24, axis=0)
+    noise = rng.integers(0, 4, (48, 36, 64, 3))
+    clip = Clip((np.concatenate([one, two]) + noise).clip(0, 255).astype(np.uint8), 24.0)
+    assert noted(clip, seconds=2.0) == ("a cut to another shot at 1.00 s",)
+
+
+def test_fast_motion_and_a_change_of_light_are_no_cut():
+    frames = np.full((48, 36, 64, 3), 60, np.uint8)
+    for index in range(48):
+        column = 12 * index % 40
+        frames[index, 8:30, column : column + 24] = 220
+    assert not any("cut" in note for note in noted(Clip(frames, 24.0), seconds=2.0))
+    light = moving_clip(48, (36, 64), 24.0).frames.astype(float)
+    light += np.linspace(0, 120, 48)[:, None, None, None]
+    assert not any(
+        "cut" in note for note in noted(Clip(light.clip(0, 255).astype(np.uint8), 24.0), 2.0)
+    )

@@ -27,6 +27,7 @@ from phyrefine.run.runner import Run
 from phyrefine.run.sessions.disclaimers import disclaimers_of
 from phyrefine.run.sessions.log_events import EventLog
 from phyrefine.run.sessions.preflight import preflight
+from phyrefine.run.sessions.rewording import RewordingGenerator, as_rendered
 from phyrefine.run.sessions.setup import Setup
 from phyrefine.run.store.store import MemoryStore
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
@@ -96,7 +97,8 @@ class Session:
             listeners=self.listeners,
             timeout=setup.clip_timeout,
         )
-        generator = ErrorTranslatingGenerator(wrapped, f"video generator {name_of(first)}")
+        told = ErrorTranslatingGenerator(wrapped, f"video generator {name_of(first)}")
+        generator = RewordingGenerator(told, llm)
         scorers = tuple(with_models(scorer, self.wrap) for scorer in setup.scorers)
         enough = with_models(setup.enough, self.wrap)
         count = wording.token_counter(first)
@@ -147,6 +149,7 @@ class Session:
             parts.insert(0, self._baseline(whole, scenario))
         for part in parts:
             for attempt in self._metered(part, scenario, place, made):
+                attempt = as_rendered(first.generator, attempt)
                 if attempt.index == 1 and opening.usage.calls + opening.usage.saved_calls:
                     attempt = evolve(attempt, usage=attempt.usage + opening.usage)
                     opening.usage = Usage()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from phyrefine.video.checks.cuts import cuts
 from phyrefine.video.clip import Clip
 
 # Mean gray level (0..255) up to which a frame counts as black.
@@ -36,6 +37,10 @@ def symptoms(clip: Clip, *, frames: int, fps: float) -> tuple[str, ...]:
     frozen = _still_end(made)
     if frozen >= FROZEN_SECONDS and frozen < made.duration - 1 / made.fps:
         notes.append(f"the last {frozen:.2f} s are one picture, repeated")
+    found = cuts(made)
+    if found:
+        times = ", ".join(f"{at:.2f}" for at in found)
+        notes.append(f"a cut to another shot at {times} s")
     return tuple(notes)
 
 

@@ -252,7 +252,9 @@ def test_veo_adds_seven_seconds_of_which_five_are_kept(tmp_path: Path) -> None:
         return Response({"name": "operations/o1", "done": True, "response": {"videos": videos}})
 
     with Imitation(veo) as server:
-        assert len(generator(small(google.veo(project="p")), server, tmp_path).generate(SHOT)) == 120
+        assert (
+            len(generator(small(google.veo(project="p")), server, tmp_path).generate(SHOT)) == 120
+        )
 
 
 def test_names_that_need_more_say_so() -> None:
