@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from attrs import frozen
+from attrs import evolve, frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
@@ -14,6 +14,7 @@ from phyrefine.physics_iq.commands.scores import numbers, say
 if TYPE_CHECKING:
     from phyrefine.physics_iq.data.dataset import PhysicsIQ
     from phyrefine.physics_iq.generation.allowance import Allowance
+    from phyrefine.physics_iq.generation.given import GivenPrompts
     from phyrefine.physics_iq.generation.plan import Plan
 
 
@@ -135,6 +136,9 @@ def bench(
     limits: BudgetFlags = BudgetFlags(),
     out: Annotated[Path, Parameter(help="Folder of this run.")] = Path("runs/physics-iq"),
     subsets: Annotated[str | None, Parameter(help="Rows of ensembles: 1,2,5;1,2,3.")] = None,
+    prompts: Annotated[
+        Path | None, Parameter(help="Prompts of others, one a sample: .csv or .json.")
+    ] = None,
     shard: Annotated[str | None, Parameter(help="This machine's share: i/n.")] = None,
     score_only: Annotated[bool, Parameter(help="Never generate; score what is there.")] = False,
     cache: Annotated[Path | None, Parameter(help="Folder of the real side.")] = None,
@@ -149,6 +153,7 @@ def bench(
     the table when all shards are done.
     """
     from phyrefine.errors import InvalidInputError
+    from phyrefine.physics_iq.generation.given import read_given
     from phyrefine.physics_iq.tables.scoring import check_subsets, score_bench
 
     plan = made.plan()
@@ -156,11 +161,14 @@ def bench(
     if score_only and shard is not None:
         raise InvalidInputError("--score-only scores all samples: leave out --shard.")
     dataset = against.dataset(made.fps)
+    given = None if prompts is None else read_given(prompts, dataset)
+    if given is not None:
+        plan = evolve(plan, given=given.digest)
     if not score_only:
         check_subsets(rows or (), plan)
         if shard is None:  # a shard's machine may lack what is needed to score
             _require_truth(dataset, made.fps, allow_made_masks=against.allow_made_masks)
-        code = _generate(plan, dataset, out, shard, limits.allowance())
+        code = _generate(plan, dataset, out, shard, limits.allowance(), given)
         if code is not None:
             return code
     table = score_bench(
@@ -191,12 +199,25 @@ def _require_truth(dataset: PhysicsIQ, fps: int, *, allow_made_masks: bool) -> N
 
 
 def _generate(
-    plan: Plan, dataset: PhysicsIQ, out: Path, shard: str | None, allowance: Allowance | None
+    plan: Plan,
+    dataset: PhysicsIQ,
+    out: Path,
+    shard: str | None,
+    allowance: Allowance | None,
+    given: GivenPrompts | None,
 ) -> int | None:
     """Make the clips; an exit code if the table has to wait."""
     from phyrefine.physics_iq.generation.generating import generate
 
-    failures = generate(plan, dataset, out, shard=shard, allowance=allowance, progress=True)
+    failures = generate(
+        plan,
+        dataset,
+        out,
+        shard=shard,
+        allowance=allowance,
+        given=given.prompts if given is not None else None,
+        progress=True,
+    )
     for failure in failures:
         say(failure)
     if failures:

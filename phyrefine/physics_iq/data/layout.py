@@ -17,9 +17,10 @@ BASE_FPS = 30  # rate of the footage; other rates are made from it
 TEST_SECONDS = 5
 CONDITIONING_SECONDS = 3
 PLAIN = 0  # the loop number of the plain description's clip
+GIVEN = -1  # the loop number of clips from prompts of others
 
 _ROW = re.compile(r"(\d{4})_([^_]+)_(take-[12])_([^_]+)\.mp4")
-_RUN = re.compile(r"(?:plain|loop(\d+))(?:-steps(\d+))?-seed(\d+)")
+_RUN = re.compile(r"(plain|given|loop\d+)(?:-steps(\d+))?-seed(\d+)")
 
 
 class Edition(enum.StrEnum):
@@ -101,7 +102,7 @@ class RunKey:
     """One generated clip per sample.
 
     Attributes:
-        loop: 0 for the plain description, loops count from 1.
+        loop: 0 for the plain description, -1 for prompts of others; loops count from 1.
         steps: Denoising steps; 0 for the generator's default.
         seed: Seed.
     """
@@ -118,7 +119,7 @@ class RunKey:
     @property
     def name(self) -> str:
         """Folder name: ``plain-steps16-seed0``, ``loop2-seed1``."""
-        start = "plain" if self.loop == PLAIN else f"loop{self.loop}"
+        start = {PLAIN: "plain", GIVEN: "given"}.get(self.loop, f"loop{self.loop}")
         return f"{start}{f'-steps{self.steps}' if self.steps else ''}-seed{self.seed}"
 
     @classmethod
@@ -131,4 +132,6 @@ class RunKey:
         match = _RUN.fullmatch(name)
         if match is None:
             raise InvalidInputError(f"{name!r} is not like 'loop2-steps16-seed0'.")
-        return cls(int(match[1] or PLAIN), int(match[2] or 0), int(match[3]))
+        start = {"plain": PLAIN, "given": GIVEN}.get(match[1])
+        loop = int(match[1].removeprefix("loop")) if start is None else start
+        return cls(loop, int(match[2] or 0), int(match[3]))

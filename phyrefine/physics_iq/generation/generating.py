@@ -7,7 +7,7 @@ another step, in another module, that nothing here imports.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError, PhyrefineError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
-from phyrefine.physics_iq.data.layout import PLAIN, RunKey, Sample
+from phyrefine.physics_iq.data.layout import GIVEN, PLAIN, RunKey, Sample
 from phyrefine.physics_iq.generation.allowance import Allowance
 from phyrefine.physics_iq.generation.plan import (
     Plan,
@@ -29,7 +29,16 @@ from phyrefine.physics_iq.generation.plan import (
 from phyrefine.run.endings import INTERRUPTED
 from phyrefine.run.many import shard as take_shard
 from phyrefine.run.store.disk import read_json
-from phyrefine.types import Budget, Candidates, Pick, Refinement, Scenario, pick_key
+from phyrefine.types import (
+    Attempt,
+    Budget,
+    Candidates,
+    Pick,
+    Prompt,
+    Refinement,
+    Scenario,
+    pick_key,
+)
 
 SAMPLES, VIDEOS = "samples", "videos"
 CRITIC = "critic"
@@ -40,6 +49,12 @@ class Refiner(Protocol):
     """What generation needs of a :class:`phyrefine.refiner.SelfRefiner`."""
 
     budget: Budget | None
+
+    def render(
+        self, scenario: Scenario, prompt: Prompt, /, *, candidates: Candidates | None = None
+    ) -> Attempt:
+        """Clips of a prompt."""
+        ...
 
     def refine(self, scenario: Scenario, /) -> Refinement:
         """Refine one scenario."""
@@ -80,6 +95,7 @@ def generate(
     shard: str | None = None,
     refiner: Callable[[Path], Refiner] | None = None,
     allowance: Allowance | None = None,
+    given: Mapping[str, Prompt] | None = None,
     progress: bool = False,
 ) -> list[str]:
     """Make every clip that is not there yet.
@@ -95,6 +111,7 @@ def generate(
         allowance: Budget of this call's samples together. A sample that fails before its first
             clip is not counted. When it is spent the samples that are left are not begun; finished
             ones are kept.
+        given: Prompts of others by sample, for a plan that has them.
         progress: Show a bar.
 
     Returns:
@@ -126,11 +143,27 @@ def generate(
                 raise KeyboardInterrupt
             if allowance is not None:
                 allowance.spend(refinement.usage)
+            if plan.given:
+                refinement = _with_given(made, refinement, (given or {})[sample.name], allowance)
             keep(plan, sample, refinement, folder)
         except PhyrefineError as error:
             failures.append(f"{sample.name}: {type(error).__name__}: {error}")
     note_origin(folder)
     return failures
+
+
+def _with_given(
+    refiner: Refiner, refinement: Refinement, prompt: Prompt, allowance: Allowance | None
+) -> Refinement:
+    """The refinement with clips of a prompt of others behind its own."""
+    if allowance is not None:
+        refiner.budget = allowance.left()
+    attempt = refiner.render(refinement.scenario, prompt)
+    if allowance is not None:
+        allowance.spend(attempt.usage)
+    return attrs.evolve(
+        refinement, attempts=(*refinement.attempts, attrs.evolve(attempt, index=GIVEN))
+    )
 
 
 def keep(plan: Plan, sample: Sample, refinement: Refinement, folder: Path) -> None:
@@ -188,7 +221,7 @@ def _clips(refinement: Refinement) -> dict[RunKey, Pick]:
 
 def _standing_for(key: RunKey, clips: dict[RunKey, Pick], plan: Plan) -> RunKey | None:
     """The clip of a row; of the last loop before it where the paper's rule ended the loop."""
-    if key in clips or not plan.paper or key.loop == PLAIN:
+    if key in clips or not plan.paper or key.loop <= PLAIN:
         return key if key in clips else None
     earlier = [RunKey(loop, key.steps, key.seed) for loop in range(key.loop - 1, PLAIN, -1)]
     return next((other for other in earlier if other in clips), None)

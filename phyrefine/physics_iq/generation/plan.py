@@ -12,7 +12,7 @@ import attrs
 from phyrefine import registry
 from phyrefine.errors import InvalidInputError, RunMismatchError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
-from phyrefine.physics_iq.data.layout import PLAIN, RunKey
+from phyrefine.physics_iq.data.layout import GIVEN, PLAIN, RunKey
 from phyrefine.run.store.disk import read_json, write_json
 from phyrefine.types import Mode
 
@@ -36,6 +36,7 @@ class Plan:
         mode: ``v2v`` or ``i2v``.
         fps: Frames per second of the clips.
         size: (height, width) of the clips, even numbers.
+        given: Digest of prompts of others, which get a row of their own; empty without.
 
     Raises:
         InvalidInputError: A value no run can have.
@@ -53,6 +54,7 @@ class Plan:
     mode: str = Mode.VIDEO.value
     fps: int = 24
     size: tuple[int, int] = (720, 1280)
+    given: str = ""
 
     def __attrs_post_init__(self) -> None:
         wanted = {
@@ -71,11 +73,14 @@ class Plan:
 
 
 def expected_keys(plan: Plan) -> tuple[RunKey, ...]:
-    """Every run a finished plan has: the plain description and each loop, by steps and seed."""
+    """Every run a finished plan has, by steps and seed.
+
+    The plain description and each loop; before them prompts of others, if there are any.
+    """
     return tuple(
         RunKey(loop, steps, seed)
         for steps in plan.steps
-        for loop in range(PLAIN, plan.loops + 1)
+        for loop in range(GIVEN if plan.given else PLAIN, plan.loops + 1)
         for seed in plan.seeds
     )
 
@@ -91,6 +96,7 @@ def require_same(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:
         return
     asked = _entry(plan, dataset)
     old, new = ({"edition": item["edition"], **item["plan"]} for item in (there, asked))
+    old.setdefault("given", "")  # folders from before there were any
     differing = [f"{k}: {old.get(k)!r} there, {v!r} asked" for k, v in new.items()
                  if _binding(k, old.get(k)) != _binding(k, v)]  # fmt: skip
     if differing:

@@ -51,7 +51,7 @@ class Attempts:
     @property
     def rows(self) -> tuple[tuple[int, int], ...]:
         """(loop, steps) of every refined row: by steps, then by loop, as Table 1 counts them."""
-        rows = {key.row for key in self.results if key.loop != PLAIN}
+        rows = {key.row for key in self.results if key.loop > PLAIN}
         return tuple(sorted(rows, key=lambda row: (row[1], row[0])))
 
     @property
@@ -138,7 +138,7 @@ def require_table(keys: Iterable[RunKey]) -> None:
     by_row: dict[tuple[int, int], list[RunKey]] = {}
     for key in sorted(keys):
         by_row.setdefault(key.row, []).append(key)
-    if all(loop == PLAIN for loop, _ in by_row):
+    if all(loop <= PLAIN for loop, _ in by_row):
         names = ", ".join(key.name for row in by_row.values() for key in row)
         raise InvalidInputError(
             f"There is no refined row to make ensembles of, only the plain description: {names}. "

@@ -16,6 +16,7 @@ _PANEL, _ACROSS = 190, 3
 _COLORS = ("#3b6ea8", "#c46a2b", "#3a8f5c", "#8c4a8f")
 _FILLS: dict[Kind, str] = {
     "plain": "#8a8f98",
+    "given": "#b8860b",
     "loop": "#3b6ea8",
     "random": "#b9bec7",
     "reference-free": "#3a8f5c",

@@ -159,7 +159,7 @@ def complete_selectors(
     Scores of plain clips are kept too.
     """
     places = {key.name: key for key in keys}
-    wanted = {name for name, key in places.items() if key.loop != PLAIN}
+    wanted = {name for name, key in places.items() if key.loop > PLAIN}
     names = {name for record in records.values() for name in record["selectors"]}
     selectors: dict[str, SelectorScores] = {}
     for name in sorted(names):

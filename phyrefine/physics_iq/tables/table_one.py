@@ -16,7 +16,7 @@ import attrs
 import numpy as np
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.physics_iq.data.layout import CATEGORIES, PLAIN, Edition, RunKey
+from phyrefine.physics_iq.data.layout import CATEGORIES, GIVEN, PLAIN, Edition, RunKey
 from phyrefine.physics_iq.scoring.aggregate import Spread, headline
 from phyrefine.physics_iq.tables.attempts import (
     Attempts,
@@ -28,10 +28,10 @@ from phyrefine.physics_iq.tables.attempts import (
 from phyrefine.select.diagnostics import diagnose
 from phyrefine.table import Table
 
-Kind = Literal["plain", "loop", "random", "reference-free", "oracle"]
+Kind = Literal["plain", "given", "loop", "random", "reference-free", "oracle"]
 SelectorScores = Mapping[str, Mapping[RunKey, float]]
 _NOTHING = 1e-9
-_ORDER: tuple[Kind, ...] = ("plain", "loop", "random", "reference-free", "oracle")
+_ORDER: tuple[Kind, ...] = ("plain", "given", "loop", "random", "reference-free", "oracle")
 
 
 @attrs.frozen
@@ -42,7 +42,8 @@ class Row:
         label: In words.
         kind: What sort of number it is; ``oracle`` rows looked at ground truth.
         number: Number of a loop row, from 1; ensembles name rows by it.
-        place: (loop, steps) of a row that is no ensemble; loop 0 is the plain description.
+        place: (loop, steps) of a row that is no ensemble; loop 0 is the plain description, -1
+            prompts of others.
         score: Mean and deviation over seeds, in percent.
         categories: The same for each category that has samples.
     """
@@ -131,7 +132,7 @@ def table_one(
     maker = _Maker(attempts)
     wanted = dict.fromkeys(tuple(sorted(set(subset))) for subset in subsets)
     wanted[tuple(range(1, len(attempts.rows) + 1))] = None
-    rows = [*maker.plain(), *maker.loops()]
+    rows = [*maker.plain(), *maker.given(), *maker.loops()]
     for subset in wanted:
         rows += maker.ensembles(subset, selectors or {})
     rows.sort(key=lambda row: _ORDER.index(row.kind))
@@ -175,6 +176,10 @@ class _Maker:
             self._single(row, f"plain description{_at(row[1])}", "plain", None)
             for row in self._plain_rows()
         ]
+
+    def given(self) -> list[Row]:
+        rows = sorted({key.row for key in self.attempts.results if key.loop == GIVEN})
+        return [self._single(row, f"given prompts{_at(row[1])}", "given", None) for row in rows]
 
     def loops(self) -> list[Row]:
         return [
