@@ -22,6 +22,8 @@ FIRST_COOL = 15.0
 LONGEST_COOL = 240.0
 # Of the learned distance between two requests: how much each answer shortens it.
 RECOVERY = 0.97
+# How much a limit met at our own pace lengthens it.
+STEP = 1.5
 SHORTEST_GAP, LONGEST_GAP = 0.001, 60.0
 # A rate is learned from requests in a row; after so many idle seconds a new row begins.
 IDLE = 30.0
@@ -138,17 +140,23 @@ class _Limit:
             del self.queue[worker]
 
     def _learn(self, now: float) -> None:
-        """From one pause's end to the next, so many requests were answered."""
-        if self.answers:
-            self.gap = min(LONGEST_GAP, (now - self.row_began) / self.answers)
+        """From one pause's end to the next, so many requests were answered.
+
+        A row that was paced by us shows our own pace, so that it may only grow step by step; and
+        a service that says "come back in a second" takes a request a second.
+        """
+        if not self.answers:
+            gap = max(2 * self.gap, min(1.0, self.pause / 4))
         else:
-            self.gap = min(LONGEST_GAP, max(2 * self.gap, min(1.0, self.pause / 4)))
+            gap = (now - self.row_began) / self.answers
+            gap = min(gap, STEP * self.gap) if self.gap else gap
+        self.gap = min(LONGEST_GAP, self.pause, gap)
         self.row_began = self.last_sent = self.open_at = now
         self.answers, self.unlearned = 0, False
 
     def limited(self, report: Report) -> None:
         self.paused_until = max(self.paused_until, report.now + report.seconds)
-        self.pause = report.seconds
+        self.pause = max(report.seconds, self.pause / 2)
         self.error, self.unlearned = report.error, True
         if self.limited_since is None:
             self.limited_since = report.now
