@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.world import parallel, records, table
 from benchmarks.world.arms import ARMS
 from benchmarks.world.critic import critic_lines, critic_row
-from benchmarks.world.evaluating import Setup, evaluate
+from benchmarks.world.evaluating import Setup, evaluate, render_job
 from benchmarks.world.measuring import figures
 from benchmarks.world.pool import PoolFile, pack, unpack
 from benchmarks.world.prompts import PROMPTS
@@ -25,16 +25,6 @@ from benchmarks.world.rendering import Renderer
 from benchmarks.world.scenes import SPLITS, SceneId, choose_scenes, split_of
 
 OWN_BUDGETS = (4,)
-
-
-def render_job(setup: Setup, scene: SceneId, renderer: Renderer, measure: bool) -> int:
-    """The pool of one scene; the number of its clips."""
-    for name in setup.prompts:
-        file = PoolFile.of(setup.root, scene, name, renderer)
-        file.clips(setup.seeds)
-        if measure:
-            figures(file, setup.seeds)
-    return len(setup.prompts) * setup.size
 
 
 def render(asked: argparse.Namespace) -> None:

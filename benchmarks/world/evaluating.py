@@ -71,6 +71,16 @@ class Scored:
                 "motion": self.motion}  # fmt: skip
 
 
+def render_job(setup: Setup, scene: SceneId, renderer: Renderer, look: bool) -> int:
+    """The pool of one scene; the number of its clips."""
+    for name in setup.prompts:
+        file = PoolFile.of(setup.root, scene, name, renderer)
+        file.clips(setup.seeds)
+        if look:
+            figures(file, setup.seeds)
+    return len(setup.prompts) * setup.size
+
+
 def load_pool(setup: Setup, scene: SceneId, renderer: Renderer) -> PoolView:
     """The whole pool of a scene, with the truth; rendered and measured where it is missing."""
     said, rows = {}, {}

@@ -1,6 +1,18 @@
 """The arms, by subject. Importing a module registers its arms."""
 
-from benchmarks.world.arms import controls, loops, rules
+from benchmarks.world.arms import controls, loops, rules, selectors
 from benchmarks.world.arms.registry import ARMS, Arm, Case, Cost, Made, Picked, arm
 
-__all__ = ["ARMS", "Arm", "Case", "Cost", "Made", "Picked", "arm", "controls", "loops", "rules"]
+__all__ = [
+    "ARMS",
+    "Arm",
+    "Case",
+    "Cost",
+    "Made",
+    "Picked",
+    "arm",
+    "controls",
+    "loops",
+    "rules",
+    "selectors",
+]

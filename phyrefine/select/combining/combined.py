@@ -89,7 +89,7 @@ def decide(
         an opinion.
     """
     keys = within.keys
-    opinions = [known(scores.values) for _, scores in said]
+    opinions = [_within(known(scores.values), keys) for _, scores in said]
     winner = first_by_ranks(opinions, weights, keys)
     scores = _totals(opinions, weights, keys)
     notes = [f"{who}: {note}" for who, scored in said for note in scored.notes]
@@ -107,6 +107,10 @@ def decide(
         noise=said[0][1].noise if len(said) == 1 else None,
         parts={who: told for (who, _), told in zip(said, opinions, strict=True)},
     )
+
+
+def _within(opinions: Mapping[str, float], keys: Sequence[str]) -> dict[str, float]:
+    return {key: opinions[key] for key in keys if key in opinions}
 
 
 def _totals(

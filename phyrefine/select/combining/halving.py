@@ -18,6 +18,8 @@ from phyrefine.types import Attempt, Choice, Pool, PoolScores, Scenario
 class Halving:
     """Each scorer but the last halves what is left of the pool; the last one chooses.
 
+    Where the last has no opinion of any clip, the one before it decides.
+
     Attributes:
         scorers: From cheap to dear, at least two.
         guard: Which clips compete; ``None`` for all.
@@ -42,11 +44,19 @@ class Halving:
             rounds.append((scorer.name, said))
             within = within.only(better_half(within.keys, said))
         last = self.scorers[-1]
-        choice = decide(
-            pool, within, self.name, [(last.name, last.score_pool(within))], (1.0,), left
-        )
+        rounds.append((last.name, last.score_pool(within)))
+        spoke = [round_ for round_ in rounds if _speaks(round_[1], within)] or rounds
+        choice = decide(pool, within, self.name, spoke[-1:], (1.0,), left)
+        notes = [
+            f"{name}: {n}" for name, said in rounds if said is not spoke[-1][1] for n in said.notes
+        ]
         parts = {name: known(said.values) for name, said in rounds}
-        return evolve(choice, parts={**parts, **choice.parts})
+        return evolve(choice, reason="; ".join([choice.reason, *notes]), parts=parts)
+
+
+def _speaks(said: PoolScores, within: Pool) -> bool:
+    """Whether a scorer has an opinion of any clip that is left."""
+    return any(key in known(said.values) for key in within.keys)
 
 
 def better_half(keys: Sequence[str], said: PoolScores) -> tuple[str, ...]:

@@ -10,10 +10,10 @@ def mean_ranks(scores: Mapping[str, float], keys: Sequence[str]) -> dict[str, fl
     """Rank of each key, 1 for the highest score; ties share the mean of their ranks.
 
     A key without a score, or with NaN, has no opinion and takes the middle rank of those that
-    have one. Where nobody has one, all ranks are equal.
+    have one. Where nobody has one, all take the middle rank of all keys.
     """
     told = {key: scores[key] for key in keys if math.isfinite(scores.get(key, math.nan))}
-    ranks = {key: (len(told) + 1) / 2 for key in keys}
+    ranks = {key: ((len(told) or len(keys)) + 1) / 2 for key in keys}
     for key, score in told.items():
         above = sum(other > score for other in told.values())
         equal = sum(other == score for other in told.values())

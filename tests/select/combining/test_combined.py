@@ -47,7 +47,7 @@ def test_ranks_share_ties_and_give_no_opinion_the_middle():
         "d": 4,
     }
     assert mean_ranks({"a": 5, "b": NAN, "d": 1}, keys) == {"a": 1, "b": 1.5, "c": 1.5, "d": 2}
-    assert set(mean_ranks({}, keys).values()) == {0.5}
+    assert set(mean_ranks({}, keys).values()) == {2.5}
 
 
 def test_rank_sums_are_free_of_units_and_weighted():
@@ -165,6 +165,16 @@ def test_each_round_keeps_the_better_half():
     assert choice.selector == "cheap>dear"
     assert choice.parts["dear"] == {"0.0": 1, "0.1": 2}
     assert choice.scores["0.2"] < choice.scores["0.0"] < choice.scores["0.1"]
+
+
+def test_where_the_last_scorer_has_no_opinion_the_one_before_decides():
+    silent = Says("silent", (NAN, NAN, NAN, NAN), notes=("nobody answered",))
+    choice = choose(Halving((Says("cheap", (1, 2, 4, 3)), silent)))
+    assert choice.pick == Pick(0, 2)
+    assert choice.selector == "cheap>silent"
+    assert "silent: nobody answered" in choice.reason
+    assert choice.scores["0.2"] == max(choice.scores.values())
+    assert choose(Halving((silent, silent))).pick == Pick(0, 0)
 
 
 # -- controls ------------------------------------------------------------------------------------
