@@ -18,7 +18,7 @@ from phyrefine.magi.model.cache import ChunkCache
 from phyrefine.magi.model.linears import Fp8Linear
 from phyrefine.magi.sampling.sampler import Savings
 from phyrefine.magi.vae.tiling import Tiling
-from phyrefine.magi.weights.checkpoint import load_vae
+from phyrefine.magi.weights.autoencoder import load_vae
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Largest difference over the largest value. Below float32 they say what rounding may cost these

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 
+import attrs
 import numpy as np
 import torch
 from attrs import frozen
@@ -36,17 +37,20 @@ class Quirks:
             the image itself.
         stretch: Pixels are scaled to the size without keeping their aspect ratio, instead of
             being cropped to it.
+        half_second_tiles: The autoencoder works in pieces of ``fps // 2`` frames at any rate,
+            instead of 12; the same at 24 fps. Where that is no multiple of four, frames are lost.
     """
 
     first_frames: bool = False
     short_tail: bool = False
     drifted_image: bool = False
     stretch: bool = False
+    half_second_tiles: bool = False
 
     @classmethod
     def original(cls) -> Quirks:
         """Everything as the original does it."""
-        return cls(first_frames=True, short_tail=True, drifted_image=True, stretch=True)
+        return cls(*[True] * len(attrs.fields(cls)))
 
 
 def fps_indices(count: int, rate: Fraction | float, fps: float) -> NDArray[np.intp]:

@@ -95,6 +95,9 @@ class MagiPipeline:
         transformer.max_tokens = self.memory.max_tokens
         if self.vae.tiling is None:
             self.vae.enable_tiling()
+        if quirks.half_second_tiles and self.vae.tiling is not None:
+            frames = variant.sampling.fps // 2
+            self.vae.enable_tiling(attrs.evolve(self.vae.tiling, frames=frames))
 
     @classmethod
     def from_pretrained(

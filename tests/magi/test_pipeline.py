@@ -3,6 +3,7 @@
 import functools
 import warnings
 
+import attrs
 import numpy as np
 import pytest
 import torch
@@ -213,6 +214,24 @@ def test_decoding_never_holds_more_tiles_for_a_longer_video(load):
     hook.remove()
     assert largest[0] == largest[1]
     assert calls[1] == 4 * calls[0]
+
+
+@pytest.mark.parametrize(("quirks", "count"), [(Quirks.original(), 34), (Quirks(), 40)])
+def test_pieces_of_the_autoencoder_at_another_rate(load, quirks, count):
+    """Two chunks of five latents at 20 fps: the original decodes each in pieces of 2, 2 and 1."""
+    pipe = load()
+    sampling = attrs.evolve(pipe.variant.sampling, fps=20, chunk_width=5)
+    variant = attrs.evolve(pipe.variant, sampling=sampling)
+    pipe.vae.tiling = None
+    made = MagiPipeline(
+        pipe.transformer,
+        pipe.vae,
+        pipe.text_encoder,
+        variant,
+        special_tokens=pipe.special_tokens,
+        quirks=quirks,
+    )
+    assert len(made(request(frames=40))) == count
 
 
 def test_a_distilled_model(distilled):

@@ -397,7 +397,8 @@ class MagiGenerator:
         if is_out_of_memory(error):
             return GeneratorMemoryError(
                 f"MAGI-1 {self.pipeline.variant.name} ran out of device memory. Load it with "
-                "memory='balanced' or 'low', or pass a smaller size.",
+                "memory='balanced' or 'low' or a smaller size=(height, width); on the command "
+                "line --generator-option memory=balanced, or magi:PATH?memory=balanced.",
                 provider="magi",
             )
         line = (str(error).strip().splitlines() or [type(error).__name__])[0]

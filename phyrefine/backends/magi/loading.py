@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from attrs import fields
 
 from phyrefine._optional import require
 from phyrefine.errors import InvalidInputError, ModelNotFoundError, PhyrefineError
@@ -19,6 +22,7 @@ def load_pipeline(
     *,
     dtype: Any = None,
     device: Any = None,
+    memory: Any = "fast",
     text: Any = None,
     quirks: Any = None,
     text_dtype: Any = "float32",
@@ -32,6 +36,7 @@ def load_pipeline(
     from phyrefine.magi.media import Quirks
     from phyrefine.magi.pipeline import MagiPipeline
     from phyrefine.magi.text.captions import TextOptions
+    from phyrefine.magi.weights.memory import Memory
 
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     default = torch.float32 if where.type == "cpu" else torch.bfloat16
@@ -40,8 +45,11 @@ def load_pipeline(
             path,
             dtype=default if dtype is None else dtype_of(dtype),
             device=where,
-            text=text or TextOptions(),
-            quirks=Quirks.original() if quirks == "original" else quirks or Quirks(),
+            memory=_value(Memory, "memory", memory),
+            text=_value(TextOptions, "text", text) or TextOptions(),
+            quirks=Quirks.original()
+            if quirks == "original"
+            else _value(Quirks, "quirks", quirks) or Quirks(),
             text_dtype=dtype_of(text_dtype),
             **options,
         )
@@ -71,3 +79,18 @@ def dtype_of(name: Any) -> Any:
     if found not in (torch.bfloat16, torch.float16, torch.float32):
         raise InvalidInputError(f"dtype must be bfloat16, float16 or float32, not {name!r}.")
     return found
+
+
+def _value(kind: Any, name: str, given: Any) -> Any:
+    """The value itself, or one made of the JSON object that a command line gives.
+
+    Raises:
+        InvalidInputError: A field it does not have.
+    """
+    if not isinstance(given, Mapping):
+        return given
+    unknown = sorted(set(given) - {field.name for field in fields(kind)})
+    if unknown:
+        known = ", ".join(field.name for field in fields(kind))
+        raise InvalidInputError(f"{name} takes no {unknown[0]!r}. It takes: {known}.")
+    return kind(**given)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from phyrefine._optional import require
 from phyrefine.errors import InvalidInputError
 from phyrefine.magi.text.cleaning import clean_caption
 from phyrefine.magi.weights.fingerprint import fingerprint
+
+log = logging.getLogger(__name__)
 
 _KEPT_PROMPTS = 64
 _PLAIN_WORDS = "a ball falls"
@@ -56,6 +59,7 @@ class TextEncoder:
         self.identity = fingerprint(model) if identity is None else identity
         self.encoded = self.loaded = 0
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
+        self._emptied: set[str] = set()
         # Streams of several threads share one encoder; tokenizers are not safe to share, and a
         # prompt that two of them need is encoded once.
         self._lock = threading.RLock()
@@ -118,6 +122,13 @@ class TextEncoder:
             Positions beyond the prompt never reach the network, so they are not kept.
         """
         text = clean_caption(prompt)
+        if not text and prompt not in self._emptied:
+            self._emptied.add(prompt)
+            log.warning(
+                "MAGI-1's caption cleaning leaves nothing of the prompt %r: the clip is made "
+                "without text. It keeps Latin letters and words; write the prompt in English.",
+                prompt,
+            )
         with self._lock:
             if text not in self._kept:
                 self._kept[text] = self._from_disk(text)

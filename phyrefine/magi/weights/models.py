@@ -6,7 +6,8 @@ import torch
 
 from phyrefine.magi.model.transformer import MagiTransformer3DModel
 from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
-from phyrefine.magi.weights.checkpoint import load_transformer, load_vae
+from phyrefine.magi.weights.autoencoder import load_vae
+from phyrefine.magi.weights.checkpoint import load_transformer
 from phyrefine.magi.weights.memory import Memory, stream_blocks
 from phyrefine.magi.weights.places import Layout
 

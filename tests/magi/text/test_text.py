@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import gc
+import logging
 import shutil
 import threading
 import time
@@ -148,3 +149,12 @@ def test_a_model_of_ones_own_is_kept():
     own.release()
     assert own.model is made.model
     assert own.identity == made.identity
+
+
+def test_a_prompt_that_cleaning_empties_is_told_once(encoder, caplog):
+    with caplog.at_level(logging.WARNING):
+        encoder.encode("一个红球落下")
+        encoder.encode("一个红球落下")
+        encoder.encode("A red ball falls.")
+    assert caplog.text.count("leaves nothing of the prompt '一个红球落下'") == 1
+    assert len(caplog.records) == 1

@@ -12,7 +12,7 @@ from phyrefine.magi.media import decode_frames, encode_prefix, to_frames, to_pix
 from phyrefine.magi.vae.autoencoder import AutoencoderKLMagi
 from phyrefine.magi.vae.blocks import VaeShape
 from phyrefine.magi.vae.tiling import Tiling
-from phyrefine.magi.weights.checkpoint import load_vae
+from phyrefine.magi.weights.autoencoder import load_vae
 
 LIMIT = 1e-5  # on max |a - g| / max |g|
 WHOLE = ("exact", "interp", "image", "image_interp", "short")

@@ -22,7 +22,8 @@ from phyrefine.magi.config import (
     variant_named,
 )
 from phyrefine.magi.model.transformer import MagiTransformer3DModel
-from phyrefine.magi.weights.checkpoint import load_transformer, load_vae, parse_vae_config
+from phyrefine.magi.weights.autoencoder import load_vae, parse_vae_config
+from phyrefine.magi.weights.checkpoint import load_transformer
 from phyrefine.magi.weights.names import kept_in_float32, original_name, parameter_shapes
 from phyrefine.magi.weights.places import PIPELINE_FILE, find_layout
 from phyrefine.magi.weights.tensors import read_tensors, tensor_shapes, weight_files
