@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from phyrefine import _display
+from phyrefine import _display, _upward
 from phyrefine.errors import InvalidInputError
 
 
@@ -72,6 +72,14 @@ class Table:
             cell.rjust(width) if right else cell.ljust(width)
             for cell, width, right in zip(line, widths, self.numeric, strict=True)
         ]
+
+    def to_frame(self) -> Any:
+        """A ``pandas.DataFrame`` of the same columns.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return _upward.frame(self.rows, self.columns)
 
     def _repr_html_(self) -> str:
         return _display.html(self)

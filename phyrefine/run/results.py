@@ -23,6 +23,7 @@ REFINEMENT = "refinement.json"
 USAGE = "usage.json"
 VIDEOS = "videos"
 SHOWN = "shown.json"
+OWN_STORE = "store"
 NAME_CHARS = 40
 
 
@@ -85,6 +86,28 @@ def read_refinement(folder: Path, store: Store | None = None) -> Refinement:
             f"{path} is damaged or from another version: {error} Run the same command again to "
             "write it anew; nothing stored is paid for twice."
         ) from error
+
+
+def save(refinement: Refinement, folder: str | Path) -> Path:
+    """Write a refinement into a folder of its own, with a store of its clips.
+
+    Raises:
+        StoreError: The folder cannot be written.
+    """
+    folder = Path(folder)
+    write_refinement(folder, refinement, FolderStore(folder / OWN_STORE))
+    return folder
+
+
+def load(folder: str | Path) -> Refinement:
+    """Read what :func:`save` wrote, or a scenario's folder in a run folder.
+
+    Raises:
+        StoreError: A file or a clip is missing or damaged.
+    """
+    folder = Path(folder)
+    own = folder / OWN_STORE
+    return read_refinement(folder, FolderStore(own) if own.is_dir() else None)
 
 
 def refinement_folders(run_dir: str | Path) -> Iterator[Path]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from attrs import field, frozen
 
-from phyrefine import _display
+from phyrefine import _display, _upward
 from phyrefine.errors import InvalidInputError
 from phyrefine.types.scenario import Scenario
 from phyrefine.types.talk import Usage
@@ -51,7 +53,7 @@ class Verdict:
     parts: tuple[Verdict, ...] = ()
 
 
-@frozen
+@frozen(repr=False)
 class Attempt:
     """One loop of the method (paper, Fig. 1).
 
@@ -86,8 +88,19 @@ class Attempt:
         """The clip the critic saw."""
         return self.candidates[0].clip
 
+    def __repr__(self) -> str:
+        judged = "not judged" if self.critique is None else f"{len(self.critique.violations)} found"
+        what = "baseline" if self.baseline else f"loop {self.index}"
+        return (
+            f"Attempt({what}, {_short(self.prompt.text)!r}, {len(self.candidates)} clips, {judged})"
+        )
+
     def _repr_html_(self) -> str:
         return _display.html(self)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 @frozen
@@ -130,7 +143,7 @@ class Choice:
     controls: Mapping[str, str] = field(factory=dict)
 
 
-@frozen
+@frozen(repr=False)
 class Refinement:
     """What a refine() gives back; always whole, whatever stopped it.
 
@@ -189,6 +202,44 @@ class Refinement:
     def prompt(self) -> Prompt:
         """The prompt behind the chosen continuation."""
         return self.best.prompt
+
+    def save(self, folder: str | Path) -> Path:
+        """Write everything into a folder of its own: JSON, videos, and every clip lossless.
+
+        Returns:
+            The folder; :meth:`load` reads it.
+
+        Raises:
+            StoreError: The folder cannot be written.
+        """
+        return _upward.save(self, folder)
+
+    @staticmethod
+    def load(folder: str | Path) -> Refinement:
+        """Read what :meth:`save` wrote, or a scenario's folder in a run folder.
+
+        Raises:
+            StoreError: A file or a clip is missing or damaged.
+        """
+        loaded: Refinement = _upward.load(folder)
+        return loaded
+
+    def to_frame(self) -> Any:
+        """A ``pandas.DataFrame`` with one row per clip.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        rows = _upward.rows(self)
+        return _upward.frame(rows, list(rows[0]) if rows else ())
+
+    def __repr__(self) -> str:
+        of = self.scenario.name or self.scenario.description
+        chosen = None if self.choice is None else pick_key(self.choice.pick)
+        return (
+            f"Refinement({_short(of)!r}, {len(self.attempts)} attempts, chosen={chosen!r}, "
+            f"stopped_by={self.stopped_by!r})"
+        )
 
     def _repr_html_(self) -> str:
         return _display.html(self)
