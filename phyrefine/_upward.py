@@ -13,7 +13,7 @@ from typing import Any
 from phyrefine._optional import require
 
 RESULTS = "phyrefine.run.results"
-ROWS = "phyrefine.run.rows"
+ROWS = "phyrefine.run.comparing.rows"
 
 
 def save(refinement: Any, folder: str | Path) -> Path:

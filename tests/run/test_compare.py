@@ -8,7 +8,7 @@ from phyrefine import Refinement, Scenario, SelfRefiner, compare
 from phyrefine._optional import installed
 from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.refine.convergence import MaxLoops
-from phyrefine.run.rows import rows
+from phyrefine.run.comparing.rows import rows
 from phyrefine.table import Table
 from phyrefine.testing import MovingDot
 from phyrefine.types import Candidates, Choice, Pick, Usage
@@ -107,7 +107,7 @@ def test_paired_differences_with_intervals(tmp_path):
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     import numpy as np
 
-    from phyrefine.run.compare import _difference
+    from phyrefine.run.comparing.compare import _difference
 
     random, inside = np.random.default_rng(3), 0
     for trial in range(60):
