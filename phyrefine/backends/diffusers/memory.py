@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from phyrefine.backends.diffusers.families.spec import FamilySpec
+from phyrefine.backends.diffusers.modular import check_mode
 from phyrefine.errors import InvalidInputError
 
 MemoryMode = Literal["fast", "balanced", "tight"]
@@ -44,7 +45,9 @@ def apply_mode(
     """
     if mode not in MODES:
         raise InvalidInputError(f"memory must be one of {', '.join(MODES)}, not {mode!r}.")
-    pipe.remove_all_hooks()
+    check_mode(mode, pipe)
+    if hasattr(pipe, "remove_all_hooks"):
+        pipe.remove_all_hooks()
     if fp8:
         _cast_to_fp8(pipe)
     _tile(pipe, on=mode != "fast", size=size)

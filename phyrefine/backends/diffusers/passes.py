@@ -14,7 +14,7 @@ from attrs import define, field
 
 from phyrefine.backends.continuing.chunking import FloatArray
 from phyrefine.backends.continuing.memory_faults import is_out_of_memory
-from phyrefine.backends.diffusers import memory, pipelines
+from phyrefine.backends.diffusers import memory, modular, pipelines
 from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.backends.diffusers.tokens import Tokens, quiet
 from phyrefine.errors import (
@@ -66,6 +66,7 @@ class Runner:
         step_down: Go on in the next memory mode when memory runs out.
         guidance: Guidance scale, for pipelines whose guidance is a component (a guider).
         steps_done: Denoising steps since the beginning, by the pipeline's callbacks.
+        modular: It is a modular pipeline.
         takes: Names of the arguments the pipeline takes.
         tokens: Measures prompts with the pipeline's tokenizer.
     """
@@ -83,11 +84,14 @@ class Runner:
     twin: Any = field(init=False)
     encode: pipelines.Remembered | None = field(init=False)
     takes: frozenset[str] = field(init=False)
+    modular: bool = field(init=False)
     tokens: Tokens = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.tokens = Tokens(self.pipe, self.spec.name)
-        self.takes = frozenset(inspect.signature(type(self.pipe).__call__).parameters)
+        self.modular = modular.is_modular(self.pipe)
+        own = inspect.signature(type(self.pipe).__call__).parameters
+        self.takes = modular.inputs_of(self.pipe) if self.modular else frozenset(own)
         guided_by_call = "guidance_scale" in self.takes
         self.twin = pipelines.shadow(self.pipe, guidance=None if guided_by_call else self.guidance)
         encode = getattr(getattr(self.pipe, "vae", None), "encode", None)
@@ -159,6 +163,8 @@ class Runner:
         except Exception as error:
             self._release()
             raise self._explained(error) from error
+        if self.modular:
+            return [self._as_frames(video) for video in out]
         # Cosmos 3 gives [T, H, W, C] in ``video``; the others [B, T, H, W, C] in ``frames``.
         videos = out.frames if hasattr(out, "frames") else [out.video]
         return [self._as_frames(video) for video in videos]
@@ -174,7 +180,9 @@ class Runner:
             arguments |= {name: [c[name] for c in calls] for name in BATCHED if name in calls[0]}
         arguments["generator"] = generators if len(calls) > 1 else generators[0]
         arguments["output_type"] = "np"
-        if self.spec.callbacks:
+        if self.modular:
+            arguments["output"] = modular.OUTPUT
+        elif self.spec.callbacks:
             arguments["callback_on_step_end"] = self._on_step
         return arguments
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from phyrefine._optional import require
 from phyrefine.backends.continuing.fingerprint import fingerprint
-from phyrefine.backends.diffusers import memory
+from phyrefine.backends.diffusers import memory, modular
 from phyrefine.backends.diffusers.families import table as families
 from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.backends.diffusers.loras import load_loras
@@ -152,6 +152,8 @@ def _changed(model: str) -> int:
 
 def _row_of(model: str, revision: str | None) -> FamilySpec:
     """The family of a checkpoint, from its configuration files alone."""
+    if modular.has_modular_index(model):
+        return _modular_row(model, revision)
     try:
         index = diffusers().DiffusionPipeline.load_config(model, revision=revision)
     except OSError as error:
@@ -169,12 +171,20 @@ def _row_of(model: str, revision: str | None) -> FamilySpec:
     return families.of(SimpleNamespace(**parts), index["_class_name"])
 
 
+def _modular_row(model: str, revision: str | None) -> FamilySpec:
+    config = diffusers().ModularPipeline.load_config(model, revision=revision)
+    named: dict[str, Any] = config[0] if isinstance(config, tuple) else config
+    return families.of(SimpleNamespace(config=SimpleNamespace(**named)), named["_class_name"])
+
+
 def _load(
     model: str, row: FamilySpec, dtype: Any, revision: str | None, options: Mapping[str, Any]
 ) -> Any:
     import torch
 
     kind = getattr(diffusers(), row.pipeline)
+    if issubclass(kind, diffusers().ModularPipeline):
+        return modular.load_modular(model, dtype=dtype, revision=revision, options=dict(options))
     components = kind.load_config(model, revision=revision)
     table = memory.dtype_table(row, dtype, components)
     try:

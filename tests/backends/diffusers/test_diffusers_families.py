@@ -42,7 +42,12 @@ SAMPLED_FROM, SAMPLE = 20, 9
 def test_every_row_has_a_case_and_names_a_class():
     import diffusers
 
-    assert set(cases.CASES) == {spec.name for spec in families.list_families()}
+    elsewhere = {
+        spec.name
+        for spec in families.list_families()
+        if spec.name.endswith("-modular") or spec.verified.startswith("not run")
+    }
+    assert set(cases.CASES) == {spec.name for spec in families.list_families()} - elsewhere
     for spec in families.list_families():
         assert hasattr(diffusers, spec.pipeline), spec.name
         assert all(hasattr(diffusers, name) for name in spec.accepts), spec.name

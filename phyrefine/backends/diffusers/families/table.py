@@ -13,6 +13,7 @@ from phyrefine.backends.diffusers.families.cogvideox import COGVIDEOX
 from phyrefine.backends.diffusers.families.cosmos import COSMOS
 from phyrefine.backends.diffusers.families.hunyuan import HUNYUAN
 from phyrefine.backends.diffusers.families.ltx import LTX
+from phyrefine.backends.diffusers.families.modular import MODULAR
 from phyrefine.backends.diffusers.families.native import NATIVE
 from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.backends.diffusers.families.text_only import TEXT_ONLY
@@ -27,6 +28,7 @@ FAMILIES: tuple[FamilySpec, ...] = (
     *NATIVE,
     *COSMOS,
     *TEXT_ONLY,
+    *MODULAR,
 )
 
 REFUSED = {

@@ -42,7 +42,7 @@ def _has_two_experts(pipe: Any) -> bool:
     return getattr(pipe.config, "boundary_ratio", None) is not None
 
 
-_I2V = FamilySpec(
+I2V = FamilySpec(
     "wan-2.1-i2v",
     "WanImageToVideoPipeline",
     16.0,
@@ -67,8 +67,8 @@ _I2V = FamilySpec(
     notes="Sees one frame. 81 frames hold exactly 5 s. For the 720P weights pass size=(720, 1280).",
 )
 
-_T2V = evolve(
-    _I2V,
+T2V = evolve(
+    I2V,
     name="wan-2.1-t2v",
     pipeline="WanPipeline",
     condition=conditioning.text_only,
@@ -82,9 +82,9 @@ _T2V = evolve(
 )
 
 WAN = (
-    _I2V,
+    I2V,
     evolve(
-        _I2V,
+        I2V,
         name="wan-2.2-i2v",
         fits=lambda pipe: not _is_ti2v(pipe) and _has_two_experts(pipe),
         checkpoints=(
@@ -96,7 +96,7 @@ WAN = (
         notes="Sees one frame. Two experts of 14B each; guidance_scale_2 is for the second.",
     ),
     evolve(
-        _I2V,
+        I2V,
         name="wan-2.2-ti2v",
         fps=24.0,
         size=(704, 1280),
@@ -108,9 +108,9 @@ WAN = (
         checkpoints=(Checkpoint("Wan-AI/Wan2.2-TI2V-5B-Diffusers", {**_TEXT, "transformer": 5.0}),),
         notes="Sees one frame. 121 frames hold exactly 5 s.",
     ),
-    _T2V,
+    T2V,
     evolve(
-        _T2V,
+        T2V,
         name="wan-2.2-t2v",
         fits=lambda pipe: not _is_ti2v(pipe) and _has_two_experts(pipe),
         checkpoints=(
@@ -122,7 +122,7 @@ WAN = (
         notes="Text only: it does not see a prefix. Two experts of 14B each.",
     ),
     evolve(
-        _T2V,
+        T2V,
         name="wan-2.2-ti2v-text",
         fps=24.0,
         size=(704, 1280),
@@ -134,7 +134,7 @@ WAN = (
         "to video pass a WanPipeline, or family='wan-2.2-ti2v-text'.",
     ),
     evolve(
-        _I2V,
+        I2V,
         name="wan-vace",
         pipeline="WanVACEPipeline",
         condition=_vace,
