@@ -6,9 +6,9 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App
+from cyclopts import App, CycloptsError, Parameter
 
-from phyrefine.errors import PhyrefineError
+from phyrefine.cli import failures
 
 # Exit codes: 0 done; 1 an error, told in one line; 2 a wrong command line; 3 stopped early, with
 # what was finished kept; 130 interrupted.
@@ -42,40 +42,84 @@ def _version() -> str:
     return version("phyrefine")
 
 
-def build() -> App:
-    """The application with every command."""
+EPILOGUE = """Exit codes: 0 done; 1 an error, told in one line; 2 a wrong command line; 3 stopped
+early (budget, rate limit, ...) with what was finished kept; 130 interrupted. After 3 and 130 the
+same command goes on where it stopped, and nothing is paid for twice.
+
+Examples:
+
+phyrefine demo
+
+phyrefine run clip.mp4 -d "A ball falls." --vlm gemini --llm gemini --generator diffusers:PATH
+
+phyrefine run photo.jpg -d "The cup tips over." --seeds 0,1 --size 480 832
+
+phyrefine report runs/NAME"""
+# These keep what is finished in a folder, so that the same command goes on.
+RESUMABLE = ("demo", "run", "bench", "ablate")
+
+
+def build(command: str | None = None) -> App:
+    """The application with every command.
+
+    Args:
+        command: The one that is asked for: its help is its whole docstring.
+    """
     app = App(
         name="phyrefine",
         help="Make video models obey physics, without training them.",
+        help_epilogue=EPILOGUE,
         version=_version,
         version_flags=["--version"],
+        default_parameter=Parameter(negative_iterable=()),  # no --empty-... for every list
         suppress_keyboard_interrupt=False,  # main tells of it, and what to do
     )
+    app.register_install_completion_command()
     for name, (target, line) in COMMANDS.items():
-        app.command(target, name=name, help=line)
+        if name == command:
+            app.command(target, name=name)
+        else:
+            app.command(target, name=name, help=line)
     return app
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; gives the exit code.
+    """Run a command; gives the exit code. No input ends in a traceback.
 
     Args:
         argv: Words after ``phyrefine``; the process's own by default.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    _set_up_output()
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = words[0] if words else None
     try:
-        code = build()(argv, exit_on_error=False, print_error=True, result_action="return_value")
-    except PhyrefineError as error:
-        notes = getattr(error, "__notes__", ())
-        print(" ".join([f"{type(error).__name__}: {error}", *notes]), file=sys.stderr)
-        return FAILED
+        code = build(command)(
+            words, exit_on_error=False, print_error=True, result_action="return_value"
+        )
     except KeyboardInterrupt as interruption:
-        print(f"Interrupted. {interruption}".strip(), file=sys.stderr)
+        again = str(interruption) or (_GOES_ON if command in RESUMABLE else "")
+        print(f"Interrupted. {again}".strip(), file=sys.stderr)
         return INTERRUPTED
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else FAILED
-    except Exception as error:
-        if type(error).__module__.startswith("cyclopts"):
-            return USAGE  # cyclopts has told what is wrong
-        raise
+    except CycloptsError:
+        return USAGE  # cyclopts has told what is wrong
+    except Exception as error:  # noqa: BLE001 - whatever it is, the user gets one line
+        failures.tell(error)
+        return FAILED
     return code if isinstance(code, int) else 0
+
+
+_GOES_ON = "Run the same command again to go on: nothing finished is made or paid for twice."
+
+
+def _set_up_output() -> None:
+    """Log lines in one form; letters that the terminal cannot show become escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    if not logging.getLogger().handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(failures.Formatter("%(levelname)s %(name)s: %(message)s"))
+        logging.basicConfig(level=logging.WARNING, handlers=[handler])

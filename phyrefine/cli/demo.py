@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from phyrefine._optional import require
+from phyrefine.cli.inputs import refuse_file
+from phyrefine.cli.values import Count, Whole
 from phyrefine.types import Refinement
 
 if TYPE_CHECKING:
@@ -25,13 +27,15 @@ KINDS = ("drop", "collision", "projectile", "incline", "pendulum", "magnet")
 def demo(
     out: Path = Path("runs/demo"),
     *,
-    scenes: Annotated[int, Parameter(help="Scenes to refine.")] = 6,
-    seed: Annotated[int, Parameter(help="First scene seed, of the held-out million.")] = 1_000_000,
+    scenes: Annotated[Count, Parameter(help="Scenes to refine.")] = 6,
+    seed: Annotated[
+        Whole, Parameter(help="First scene seed, of the held-out million.")
+    ] = 1_000_000,
     variant: Annotated[
         Literal["truthful", "priors"], Parameter(help="Which embedded generator.")
     ] = "truthful",
-    loops: Annotated[int, Parameter(help="Loops at the most.")] = 4,
-    seeds: Annotated[int, Parameter(help="Seeds per loop.")] = 1,
+    loops: Annotated[Count, Parameter(help="Loops at the most.")] = 4,
+    seeds: Annotated[Count, Parameter(help="Seeds per loop.")] = 1,
 ) -> int:
     """Run the loop end to end on small scenes: no GPU, key or download.
 
@@ -44,6 +48,7 @@ def demo(
     out
         Run folder; the same command again finishes an interrupted run.
     """
+    refuse_file(out)
     require("torch", extra="demo", feature="The demo")
     require("pymunk", extra="demo", feature="The demo")
     from phyrefine import report

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from phyrefine.cli.values import Count
 from phyrefine.protocols import Convergence
 
 Rule = Literal["default", "paper", "same_prompt", "near_prompt", "clean", "cycle", "bloat"]
@@ -16,7 +17,7 @@ def replay(
     folder: Path,
     *,
     rule: Annotated[list[Rule] | None, Parameter(help="Rules to try; all by default.")] = None,
-    loops: Annotated[int, Parameter(help="Loops at the most, for every rule.")] = 4,
+    loops: Annotated[Count, Parameter(help="Loops at the most, for every rule.")] = 4,
 ) -> int:
     """Show where other convergence policies would have stopped a finished run.
 

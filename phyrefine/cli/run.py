@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from phyrefine.cli.inputs import VIDEO_HELP, folder_for, scenario_of
+from phyrefine.cli.settings import Settings
+from phyrefine.cli.values import Count, Many, Positive, Rate, Seconds, Seeds, Size, Steps, Text
 from phyrefine.errors import InvalidInputError
 from phyrefine.select.named import DEFAULT_ENSEMBLE
-from phyrefine.types import Scenario
+from phyrefine.types import Answer, Question, Scenario
+
+if TYPE_CHECKING:
+    from phyrefine.refiner import SelfRefiner
 
 Options = Annotated[
     tuple[str, ...],
@@ -23,43 +29,52 @@ INSTEAD = (
 
 
 def run(
-    video: Annotated[Path | None, Parameter(help="Prefix video or image folder.")] = None,
+    video: Annotated[Path | None, Parameter(help=VIDEO_HELP)] = None,
     *,
-    description: Annotated[str, Parameter(name=["--description", "-d"])],
+    description: Annotated[Text, Parameter(name=["--description", "-d"])],
     vlm: str = "world",
     llm: str = "world",
     generator: str = "world",
     vlm_option: Options = (),
     llm_option: Options = (),
     generator_option: Options = (),
-    out: Path = Path("runs/run"),
-    prefix_seconds: Annotated[float, Parameter(help="How much of VIDEO's end to use.")] = 3.0,
-    seconds: Annotated[float, Parameter(help="Length of the continuation.")] = 5.0,
+    out: Path | None = None,
+    prefix_seconds: Annotated[Seconds, Parameter(help="How much of VIDEO's end to use.")] = 3.0,
+    seconds: Annotated[Seconds, Parameter(help="Length of the continuation.")] = 5.0,
     fps: Annotated[
-        float | None, Parameter(help="Frames per second of the result; VIDEO's by default.")
+        Rate | None,
+        Parameter(help="Frames per second of the result; VIDEO's, at most 30, by default."),
     ] = None,
     size: Annotated[
-        tuple[int, int] | None,
-        Parameter(help="Height and width of the result; VIDEO's by default."),
+        Size | None,
+        Parameter(
+            help="Height and width of the result; VIDEO's by default, its shorter side at most 720."
+        ),
     ] = None,
-    loops: Annotated[int, Parameter(help="Loops at the most.")] = 4,
-    steps: Annotated[list[int] | None, Parameter(help="Denoising steps to try.")] = None,
-    seeds: Annotated[list[int] | None, Parameter(help="Seeds to try in every loop.")] = None,
-    chain: Literal["own", "rerender"] = "rerender",
+    loops: Annotated[Count, Parameter(help="Loops at the most.")] = 4,
+    steps: Annotated[
+        Steps | None, Parameter(help="Denoising steps to try: 16,32 or 16 32.")
+    ] = None,
+    seeds: Annotated[
+        Seeds | None, Parameter(help="Seeds to try in every loop: 0,1 or 0 1; 0 by default.")
+    ] = None,
+    chain: Literal["own", "rerender"] | None = None,
     redraw: Annotated[bool, Parameter(help="Noise of its own for every loop.")] = False,
-    ensemble: str = DEFAULT_ENSEMBLE,
+    ensemble: Text | None = None,
     best_of: Annotated[
-        int | None, Parameter(help="Make this many clips of the first prompt; no critic.")
+        Count | None, Parameter(help="Make this many clips of the first prompt; no critic.")
     ] = None,
     adaptive: Annotated[
         bool, Parameter(help="Stop adding clips when no better one is to be expected.")
     ] = False,
-    baseline: Annotated[bool, Parameter(help="Let the plain description's clip compete.")] = True,
+    baseline: Annotated[
+        bool | None, Parameter(help="Let the plain description's clip compete; it does by default.")
+    ] = None,
     paper: Annotated[bool, Parameter(help="The paper's method, verbatim.")] = False,
-    max_usd: Annotated[float | None, Parameter(help="Stop at this cost, best so far.")] = None,
-    max_tokens: Annotated[int | None, Parameter(help="Stop at this many tokens.")] = None,
-    max_clips: Annotated[float | None, Parameter(help="Stop at this many clips.")] = None,
-    max_minutes: Annotated[float | None, Parameter(help="Stop after this long.")] = None,
+    max_usd: Annotated[Positive | None, Parameter(help="Stop at this cost, best so far.")] = None,
+    max_tokens: Annotated[Many | None, Parameter(help="Stop at this many tokens.")] = None,
+    max_clips: Annotated[Positive | None, Parameter(help="Stop at this many clips.")] = None,
+    max_minutes: Annotated[Positive | None, Parameter(help="Stop after this long.")] = None,
 ) -> int:
     """Continue a video so that it obeys physics.
 
@@ -79,14 +94,55 @@ def run(
     generator
         Backend that generates, for example diffusers:PATH or magi:PATH.
     out
-        Run folder.
+        Run folder; by default runs/NAME-DIGEST, one for each video, description and length.
     chain
-        own: every step count has its own loop; rerender: one loop, re-rendered.
+        own: every step count has its own loop; rerender (the default): one loop, re-rendered.
     ensemble
-        consensus, judge, questions, tournament, bradley_terry, kinematics, motion_quality, vjepa2,
-        critics_pick, last or random; several joined by + (ranks are summed, *2 gives a weight) or
+        consensus+judge by default. Names: consensus, judge, questions, tournament,
+        bradley_terry, kinematics, motion_quality, vjepa2, critics_pick, last or random; several
+        joined by + (ranks are summed, *2 gives a weight) or
         by > (each halves the pool); @1 at the end sets the motion guard's share.
     """
+    from phyrefine.options import join_options
+    from phyrefine.types import Budget
+
+    excluded: dict[str, object] = {
+        "--seeds": seeds,
+        "--chain": chain,
+        "--redraw": redraw or None,
+        "--ensemble": ensemble,
+        "--best-of": best_of,
+        "--adaptive": adaptive or None,
+        "--baseline": baseline,
+        "several --steps": len(steps or ()) > 1 or None,
+    }
+    if paper:
+        _refuse_beside_paper(excluded)
+    if best_of is not None:
+        _refuse_beside_best_of(seeds, steps)
+    _check_ensemble(ensemble)
+    scenario = scenario_of(video, description, prefix_seconds, seconds, fps, size)
+    out = folder_for(scenario, out)
+    backends = (
+        join_options(vlm, vlm_option),
+        join_options(llm, llm_option),
+        join_options(generator, generator_option),
+    )
+    budget = Budget(
+        usd=max_usd,
+        tokens=max_tokens,
+        wall_seconds=None if max_minutes is None else 60 * max_minutes,
+        clips=max_clips,
+    )
+    how = Settings(
+        backends, out, budget, loops, steps or (), seeds or (), chain or "rerender", redraw,
+        ensemble or DEFAULT_ENSEMBLE, best_of, adaptive, baseline is not False, paper,
+    )  # fmt: skip
+    return _show(how.refiner(), scenario, how)
+
+
+def _show(refiner: SelfRefiner, scenario: Scenario, how: Settings) -> int:
+    """Refine, print and write what came out; gives the exit code."""
     from phyrefine import report
     from phyrefine.cli import INTERRUPTED, STOPPED_EARLY
     from phyrefine.cli.tables import (
@@ -95,47 +151,8 @@ def run(
         refinement_table,
         verdict_line,
     )
-    from phyrefine.options import join_options
-    from phyrefine.refine.convergence import default_policy
-    from phyrefine.refiner import SelfRefiner
     from phyrefine.run import endings
-    from phyrefine.select.adaptive import stop_early
-    from phyrefine.types import Budget, Candidates
 
-    vlm, llm = join_options(vlm, vlm_option), join_options(llm, llm_option)
-    generator = join_options(generator, generator_option)
-    scenario = scenario_of(video, description, prefix_seconds, seconds, fps, size)
-    shared: dict[str, Any] = {
-        "run_dir": out,
-        "budget": Budget(
-            usd=max_usd,
-            tokens=max_tokens,
-            wall_seconds=None if max_minutes is None else 60 * max_minutes,
-            clips=max_clips,
-        ),
-    }
-    if paper:
-        step = (steps or [16])[0]
-        refiner = SelfRefiner.paper(vlm, llm, generator, steps=step, loops=loops, **shared)
-    elif best_of is not None:
-        _refuse_beside_best_of(seeds, steps)
-        shared |= {"ensemble": ensemble}
-        refiner = SelfRefiner.best_of(vlm, llm, generator, best_of, adaptive=adaptive, **shared)
-    else:
-        refiner = SelfRefiner(
-            vlm,
-            llm,
-            generator,
-            convergence=default_policy(loops),
-            ensemble=ensemble,
-            candidates=Candidates(
-                tuple(steps or (None,)), tuple(seeds or (0,)), chain, redraw=redraw
-            ),
-            baseline=baseline,
-            **shared,
-        )
-        if adaptive:
-            refiner.enough = stop_early(refiner.ensemble)
     screen = console()
     screen.print(f"This run takes {refiner.cost() or 'as long as its convergence rule says'}.")
     refinement = refiner.refine(scenario)
@@ -143,10 +160,10 @@ def run(
     screen.print(verdict_line(refinement))
     for line in disclaimer_lines(refinement):
         screen.print(line)
-    if refinement.disclaimers and {vlm, llm, generator} == {"world"}:
+    if refinement.disclaimers and set(how.backends) == {"world"}:
         screen.print(INSTEAD)
-    result = refinement.video.write(out / "result.mp4")
-    page = report.write(refinement, out / "report.html")
+    result = refinement.video.write(how.out / "result.mp4")
+    page = report.write(refinement, how.out / "report.html")
     screen.print(f"Wrote {result} and {page}.")
     if refinement.stopped_by == endings.INTERRUPTED:
         screen.print("Interrupted. Run the same command again to go on.")
@@ -154,41 +171,33 @@ def run(
     return 0 if endings.finished(refinement) else STOPPED_EARLY
 
 
-def _refuse_beside_best_of(seeds: list[int] | None, steps: list[int] | None) -> None:
+def _check_ensemble(ensemble: str | None) -> None:
+    """Refuse a wrong name of a rule before anything is loaded."""
+    from phyrefine.select.named import ensemble as named_ensemble
+
+    if ensemble is not None:
+        named_ensemble(ensemble, _Nobody())
+
+
+class _Nobody:
+    """Stands in for the VLM while a rule's name is checked."""
+
+    def ask(self, question: Question) -> Answer:
+        """Never asked."""
+        raise InvalidInputError(f"No VLM is there for {question.stage} yet.")
+
+
+def _refuse_beside_paper(excluded: dict[str, object]) -> None:
+    given = [name for name, value in excluded.items() if value is not None]
+    if given:
+        raise InvalidInputError(
+            f"--paper is the method verbatim and fixes {', '.join(given)}: leave "
+            f"{'it' if len(given) == 1 else 'them'} out, or leave out --paper."
+        )
+
+
+def _refuse_beside_best_of(seeds: tuple[int, ...] | None, steps: tuple[int, ...] | None) -> None:
     if seeds or steps:
         raise InvalidInputError(
             "--best-of says how many clips are made: leave out --seeds and --steps."
         )
-
-
-def scenario_of(
-    video: Path | None,
-    description: str,
-    prefix_seconds: float,
-    seconds: float,
-    fps: float | None,
-    size: tuple[int, int] | None,
-) -> Scenario:
-    """The scene that the command line asks for.
-
-    Raises:
-        VideoError: The video is shorter than the prefix, or cannot be read.
-    """
-    from phyrefine.errors import VideoError
-    from phyrefine.video.clip import Clip
-
-    given: dict[str, Any] = {"seconds": seconds}
-    if size is not None:
-        given["size"] = size
-    if fps is not None:
-        given["fps"] = fps
-    if video is None:
-        return Scenario(description, **given)
-    clip = Clip.read(video, fps=fps)
-    if len(clip) > 1 and clip.duration < prefix_seconds - 0.5 / clip.fps:
-        raise VideoError(
-            f"{video} is {clip.duration:.2f} s long, shorter than --prefix-seconds "
-            f"{prefix_seconds:g}. Pass a longer video or a smaller number."
-        )
-    prefix = clip if len(clip) == 1 else clip.seconds(-prefix_seconds)
-    return Scenario(description, prefix, name=video.stem, **given)

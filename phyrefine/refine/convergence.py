@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from phyrefine.protocols import Convergence
 from phyrefine.refine.similarity import (
@@ -20,6 +20,7 @@ from phyrefine.refine.similarity import (
     opposition,
 )
 from phyrefine.types import Attempt, Prompt, Status, Verdict
+from phyrefine.types.checks import above, at_least, some, within
 
 
 def _new_violations(attempt: Attempt) -> int:
@@ -56,8 +57,8 @@ class NearPrompt:
         unmatched: Content words that only one of them may have without a partner in the other.
     """
 
-    cues: float = field(default=0.7, validator=[validators.ge(0), validators.le(1)])
-    unmatched: int = field(default=1, validator=validators.ge(0))
+    cues: float = field(default=0.7, validator=within(0, 1))
+    unmatched: int = field(default=1, validator=at_least(0))
 
     def near(self, one: Prompt, two: Prompt) -> tuple[bool, str]:
         """Whether two prompts are one, and the values behind it."""
@@ -102,7 +103,7 @@ class Clean:
         looks: Independent looks needed.
     """
 
-    looks: int = field(default=2, validator=validators.ge(1))
+    looks: int = field(default=2, validator=at_least(1))
 
     def decide(self, history: Sequence[Attempt]) -> Verdict:
         """Look at the newest critique."""
@@ -129,8 +130,8 @@ class Patience:
     """
 
     scorer: str
-    loops: int = field(default=2, validator=validators.ge(1))
-    noise: float = field(default=0.0, validator=validators.ge(0))
+    loops: int = field(default=2, validator=at_least(1))
+    noise: float = field(default=0.0, validator=within(0))
 
     def decide(self, history: Sequence[Attempt]) -> Verdict:
         """Count loops since the best score."""
@@ -175,7 +176,7 @@ class Bloat:
         growth: Words of the revision over words of the first prompt from which it is bloat.
     """
 
-    growth: float = field(default=2.5, validator=validators.gt(1))
+    growth: float = field(default=2.5, validator=above(1))
 
     def decide(self, history: Sequence[Attempt]) -> Verdict:
         """Compare the revision's length with the first prompt's."""
@@ -196,7 +197,7 @@ class MaxLoops:
         loops: Attempts to make at the most.
     """
 
-    loops: int = field(default=4, validator=validators.ge(1))
+    loops: int = field(default=4, validator=at_least(1))
 
     def decide(self, history: Sequence[Attempt]) -> Verdict:
         """Count attempts."""
@@ -213,7 +214,7 @@ class AnyOf:
         rules: Asked in this order; the first that stops gives the reason.
     """
 
-    rules: tuple[Convergence, ...] = field(validator=validators.min_len(1))
+    rules: tuple[Convergence, ...] = field(validator=some)
 
     def decide(self, history: Sequence[Attempt]) -> Verdict:
         """Ask every rule."""
@@ -232,7 +233,7 @@ class AllOf:
         rules: Asked in this order.
     """
 
-    rules: tuple[Convergence, ...] = field(validator=validators.min_len(1))
+    rules: tuple[Convergence, ...] = field(validator=some)
 
     def decide(self, history: Sequence[Attempt]) -> Verdict:
         """Ask every rule."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
-from typing import Literal
+import os
+from typing import Any, Literal
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from phyrefine.errors import InvalidInputError
+from phyrefine.types.checks import above
 from phyrefine.video.clip import Clip
+from phyrefine.video.footage import refuse_too_large
 
 
 class Mode(enum.StrEnum):
@@ -17,6 +20,47 @@ class Mode(enum.StrEnum):
     VIDEO = "v2v"
     IMAGE = "i2v"
     TEXT = "t2v"
+
+
+def _check_text(_: object, attribute: Any, value: Any) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInputError(f"{attribute.name} is a text that says something, not {value!r}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"{attribute.name} holds a character that is no text ({value[error.start]!r} at "
+            f"{error.start}): type it anew, in UTF-8."
+        ) from error
+
+
+def _check_name(_: object, attribute: Any, value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise InvalidInputError(f"{attribute.name} is a text, not {value!r}.")
+
+
+def _check_prefix(_: object, __: object, value: Any) -> None:
+    if isinstance(value, str | os.PathLike):
+        raise InvalidInputError(f"The prefix is a clip, not a path: Clip.read({str(value)!r}).")
+    if value is not None and not isinstance(value, Clip):
+        raise InvalidInputError(
+            f"The prefix is a Clip, not {type(value).__name__}: Clip.from_array makes one."
+        )
+
+
+def _as_size(value: Any) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    try:
+        height, width = value
+        whole = height == int(height) >= 1 and width == int(width) >= 1
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise InvalidInputError(
+            f"size is (height, width) in pixels, both 1 or more, not {value!r}."
+        )
+    return int(height), int(width)
 
 
 @frozen
@@ -33,20 +77,30 @@ class Scenario:
         name: Name in reports and folders.
     """
 
-    description: str = field(validator=validators.min_len(1))
-    prefix: Clip | None = None
-    seconds: float = field(default=5.0, validator=validators.gt(0), kw_only=True)
-    fps: float = field(kw_only=True, validator=validators.gt(0))
-    size: tuple[int, int] | None = field(kw_only=True)
-    name: str | None = field(default=None, kw_only=True)
+    description: str = field(validator=_check_text)
+    prefix: Clip | None = field(default=None, validator=_check_prefix)
+    seconds: float = field(default=5.0, validator=above(0), kw_only=True)
+    fps: float = field(kw_only=True, validator=above(0))
+    size: tuple[int, int] | None = field(kw_only=True, converter=_as_size)
+    name: str | None = field(default=None, validator=_check_name, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if self.size is not None:
+            refuse_too_large(
+                self.seconds * self.fps,
+                self.size,
+                "The continuation",
+                "Ask for fewer seconds, a lower fps or a smaller size.",
+            )
 
     @fps.default
     def _default_fps(self) -> float:
-        return self.prefix.fps if self.prefix is not None and len(self.prefix) > 1 else 24.0
+        single = not isinstance(self.prefix, Clip) or len(self.prefix) == 1
+        return 24.0 if single or self.prefix is None else self.prefix.fps
 
     @size.default
     def _default_size(self) -> tuple[int, int] | None:
-        return self.prefix.size if self.prefix is not None else None
+        return self.prefix.size if isinstance(self.prefix, Clip) else None
 
     @property
     def mode(self) -> Mode:

@@ -12,7 +12,7 @@ from phyrefine.errors import VideoError
 from phyrefine.video.reading.completeness import promised_seconds, refuse_short
 from phyrefine.video.reading.request import Part
 from phyrefine.video.reading.streams import Source, best_stream, opened, rates_of
-from phyrefine.video.reading.timing import FALLBACK_FPS, Rates
+from phyrefine.video.reading.timing import FALLBACK_FPS, Rates, even_grid
 
 
 @frozen
@@ -96,3 +96,23 @@ def _step(times: list[float], rates: Rates) -> float:
     if len(times) > 1:
         return (times[-1] - times[0]) / (len(times) - 1)
     return 1 / (rates.nominal or rates.coded or FALLBACK_FPS)
+
+
+def measure(source: Source) -> tuple[float, int, float]:
+    """(seconds, frames, frames per second on an even grid) of a file's best stream.
+
+    Raises:
+        VideoError: It cannot be read.
+    """
+    with opened(source) as container:
+        stream = best_stream(container, source.name)
+        rates = rates_of(stream)
+        times, _ = _times(container, stream)
+    if not times:
+        return 0.0, 0, 0.0
+    if not _usable(times):
+        times = [
+            index / (rates.nominal or rates.coded or FALLBACK_FPS) for index in range(len(times))
+        ]
+    shown, fps = even_grid(times, 0.0, rates)
+    return len(shown) / fps, len(times), fps

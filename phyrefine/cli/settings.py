@@ -1,0 +1,77 @@
+"""What ``phyrefine run`` asks for, and the refiner that does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import frozen
+
+from phyrefine.types import Budget, Candidates
+
+if TYPE_CHECKING:
+    from phyrefine.refiner import SelfRefiner
+
+
+@frozen
+class Settings:
+    """The options of a run, checked.
+
+    Attributes:
+        backends: Names of VLM, LLM and video generator.
+        out: Run folder.
+        budget: Limits.
+        loops: At the most.
+        steps: Denoising steps; empty for the generator's own.
+        seeds: Empty for seed 0.
+        chain: See ``Candidates``.
+        redraw: See ``Candidates``.
+        ensemble: Rule by name.
+        best_of: Clips of one prompt instead of loops.
+        adaptive: Stop adding clips when no better one is to be expected.
+        baseline: Whether the plain description's clip competes.
+        paper: The method verbatim.
+    """
+
+    backends: tuple[str, str, str]
+    out: Path
+    budget: Budget
+    loops: int
+    steps: tuple[int, ...]
+    seeds: tuple[int, ...]
+    chain: Literal["own", "rerender"]
+    redraw: bool
+    ensemble: str
+    best_of: int | None
+    adaptive: bool
+    baseline: bool
+    paper: bool
+
+    def refiner(self) -> SelfRefiner:
+        """Load the models and put the refiner together."""
+        from phyrefine.refine.convergence import default_policy
+        from phyrefine.refiner import SelfRefiner
+        from phyrefine.select.adaptive import stop_early
+
+        shared: dict[str, Any] = {"run_dir": self.out, "budget": self.budget}
+        if self.paper:
+            steps = self.steps[0] if self.steps else 16
+            return SelfRefiner.paper(*self.backends, steps=steps, loops=self.loops, **shared)
+        shared["ensemble"] = self.ensemble
+        if self.best_of is not None:
+            return SelfRefiner.best_of(
+                *self.backends, self.best_of, adaptive=self.adaptive, **shared
+            )
+        candidates = Candidates(
+            self.steps or (None,), self.seeds or (0,), self.chain, redraw=self.redraw
+        )
+        refiner = SelfRefiner(
+            *self.backends,
+            convergence=default_policy(self.loops),
+            candidates=candidates,
+            baseline=self.baseline,
+            **shared,
+        )
+        if self.adaptive:
+            refiner.enough = stop_early(refiner.ensemble)
+        return refiner
