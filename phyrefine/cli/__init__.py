@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from cyclopts import App, CycloptsError, Parameter
 
-from phyrefine.cli import failures
+from phyrefine.cli.telling import failures
 
 # Exit codes: 0 done; 1 an error, told in one line; 2 a wrong command line; 3 stopped early, with
 # what was finished kept; 130 interrupted.

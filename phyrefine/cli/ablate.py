@@ -35,7 +35,7 @@ def ablate(
     """
     from phyrefine.adapt import as_generator
     from phyrefine.cli.report import refinements_in
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
     from phyrefine.options import join_options
     from phyrefine.refine.dialects import wording
     from phyrefine.refiner import SelfRefiner

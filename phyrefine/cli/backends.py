@@ -24,7 +24,7 @@ def backends(
     package.module:factory.
     """
     from phyrefine import registry
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
 
     screen = console()
     if name is None:

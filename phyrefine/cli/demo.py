@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from phyrefine._optional import require
-from phyrefine.cli.inputs import refuse_file
-from phyrefine.cli.values import Count, Whole
+from phyrefine.cli.asking.inputs import refuse_file
+from phyrefine.cli.asking.values import Count, Whole
 from phyrefine.types import Refinement
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def demo(
     from phyrefine import report
     from phyrefine.cli.demo_scenes import demo_scenes
     from phyrefine.cli.scorers import TRUE_SCORES
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
     from phyrefine.refine.convergence import default_policy
     from phyrefine.refiner import SelfRefiner
     from phyrefine.types import Candidates
@@ -96,7 +96,7 @@ def _show(sample: Sample, refinement: Refinement, folder: Path) -> dict[str, flo
     """Print and keep what became of one scene; gives the true score of every candidate."""
     from phyrefine import report
     from phyrefine.cli.demo_scenes import contact_sheet, true_scores
-    from phyrefine.cli.tables import console, refinement_table, verdict_line
+    from phyrefine.cli.telling.tables import console, refinement_table, verdict_line
     from phyrefine.video.writing.files import encode_png
 
     scores = true_scores(sample, refinement)
@@ -113,7 +113,7 @@ def _show(sample: Sample, refinement: Refinement, folder: Path) -> dict[str, flo
 def _summary(rows: list[tuple[Refinement, dict[str, float]]]) -> None:
     from rich.table import Table
 
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
     from phyrefine.types import pick_key
 
     table = Table(title="All scenes: true scores")

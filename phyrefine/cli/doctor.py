@@ -40,7 +40,7 @@ def doctor(
     """
     from rich.table import Table
 
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
     from phyrefine.options import join_options
 
     table = Table(title="phyrefine doctor")
@@ -224,7 +224,7 @@ def _estimate(generator: str) -> None:
     from rich.table import Table
 
     from phyrefine.backends.diffusers.estimates import estimate_memory
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
     from phyrefine.registry import maker
 
     made = maker("generator", generator)

@@ -9,7 +9,7 @@ from rich.text import Text
 def generators() -> int:
     """List the video generators: families, context frames, licenses, what was verified on what."""
     from phyrefine.backends.diffusers.families.table import list_families
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
 
     screen = console()
     screen.print(_backends())

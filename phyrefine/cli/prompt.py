@@ -48,7 +48,7 @@ def prompt(
         Backend that rewrites.
     """
     from phyrefine.adapt import as_llm, as_vlm
-    from phyrefine.cli.inputs import scenario_of
+    from phyrefine.cli.asking.inputs import scenario_of
     from phyrefine.options import join_options
     from phyrefine.refine import dialects, stages
     from phyrefine.serialize import to_json

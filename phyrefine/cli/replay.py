@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from phyrefine.cli.values import Count
+from phyrefine.cli.asking.values import Count
 from phyrefine.protocols import Convergence
 
 Rule = Literal["default", "paper", "same_prompt", "near_prompt", "clean", "cycle", "bloat"]
@@ -31,7 +31,7 @@ def replay(
     from rich.table import Table
 
     from phyrefine.cli.report import refinements_in
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
     from phyrefine.refine import convergence as rules
     from phyrefine.run.replay import replay as decide_again
 

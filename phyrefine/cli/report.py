@@ -20,7 +20,7 @@ def report(folder: Path, *, out: Path | None = None) -> int:
         a report of its own in its folder.
     """
     from phyrefine import report as pages
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
 
     named = list(refinements_in(folder))
     found = [refinement for _, refinement in named]

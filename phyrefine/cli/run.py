@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from phyrefine.cli.inputs import VIDEO_HELP, folder_for, scenario_of
-from phyrefine.cli.settings import Settings
-from phyrefine.cli.values import Count, Many, Positive, Rate, Seconds, Seeds, Size, Steps, Text
+from phyrefine.cli.asking.inputs import VIDEO_HELP, folder_for, scenario_of
+from phyrefine.cli.asking.settings import Settings
+from phyrefine.cli.asking.values import (
+    Count,
+    Many,
+    Positive,
+    Rate,
+    Seconds,
+    Seeds,
+    Size,
+    Steps,
+    Text,
+)
 from phyrefine.errors import InvalidInputError
 from phyrefine.select.named import DEFAULT_ENSEMBLE
 from phyrefine.types import Answer, Question, Scenario
@@ -145,7 +155,7 @@ def _show(refiner: SelfRefiner, scenario: Scenario, how: Settings) -> int:
     """Refine, print and write what came out; gives the exit code."""
     from phyrefine import report
     from phyrefine.cli import INTERRUPTED, STOPPED_EARLY
-    from phyrefine.cli.tables import (
+    from phyrefine.cli.telling.tables import (
         console,
         disclaimer_lines,
         refinement_table,

@@ -51,7 +51,7 @@ def scorers(
     from phyrefine.adapt import as_vlm
     from phyrefine.backends.scorers import WEIGHTED
     from phyrefine.cli.report import refinements_in
-    from phyrefine.cli.tables import console
+    from phyrefine.cli.telling.tables import console
     from phyrefine.run.store.store import FolderStore
     from phyrefine.run.store.stored import StoredAsker
     from phyrefine.select.comparison import CountedVLM, compare, judge_pool

@@ -4,7 +4,8 @@ import logging
 
 import pytest
 
-from phyrefine.cli import FAILED, INTERRUPTED, USAGE, failures, main
+from phyrefine.cli import FAILED, INTERRUPTED, USAGE, main
+from phyrefine.cli.telling import failures
 from phyrefine.testing import moving_clip
 
 
@@ -18,7 +19,7 @@ def nothing_is_loaded(monkeypatch):
     def refuse(*_):
         raise AssertionError("a model was loaded before the values were checked")
 
-    from phyrefine.cli.settings import Settings
+    from phyrefine.cli.asking.settings import Settings
 
     monkeypatch.setattr(Settings, "refiner", refuse)
 
@@ -74,7 +75,7 @@ def test_what_paper_fixes_is_refused_beside_it(words, video, capsys):
 @pytest.mark.parametrize("words", [["--seeds", "0,1"], ["--seeds", "0", "1"],
                                    ["--seeds", "0", "--seeds", "1"]], ids=" ".join)  # fmt: skip
 def test_seeds_in_every_form(words, video, tmp_path, monkeypatch, capsys):
-    from phyrefine.cli.settings import Settings
+    from phyrefine.cli.asking.settings import Settings
     from phyrefine.errors import InvalidInputError
 
     def asked(settings):
@@ -100,7 +101,7 @@ def test_results_of_another_video_are_never_overwritten(video, tmp_path, capsys)
 
 
 def test_every_input_has_a_folder_of_its_own(video):
-    from phyrefine.cli.inputs import folder_for, scenario_of
+    from phyrefine.cli.asking.inputs import folder_for, scenario_of
 
     one = folder_for(scenario_of(None, "A dot.", 3, 5, None, (48, 64)), None)
     other = folder_for(scenario_of(None, "A cup.", 3, 5, None, (48, 64)), None)
@@ -146,7 +147,7 @@ def test_whatever_is_raised_is_one_line(error, monkeypatch, capsys):
 
 
 def test_an_interruption_says_how_to_go_on(monkeypatch, video, capsys):
-    from phyrefine.cli.settings import Settings
+    from phyrefine.cli.asking.settings import Settings
 
     def interrupted(_):
         raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""What a command line asks for: values, the scene, the settings of a run."""

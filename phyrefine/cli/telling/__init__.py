@@ -1,0 +1,1 @@
+"""What a command prints: tables, and errors in one line."""
