@@ -45,6 +45,13 @@ def VideosServer(  # noqa: N802 - reads like the class it makes
 
 
 def _flux3(model: str | None, *, stage: Stage = "full", **settings: Any) -> HttpVideoGenerator:
+    """FLUX 3.
+
+    Args:
+        model: The model's id, if another than the service's default.
+        stage: "full", "draft" (cheaper), or "enhance" (finishes a draft).
+        **settings: See ``HttpVideoGenerator``.
+    """
     if stage not in STAGES:
         raise InvalidInputError(f"FLUX 3 has no stage {stage!r}: one of {', '.join(STAGES)}.")
     return HttpVideoGenerator(STAGES[stage], model=model, **settings)
@@ -57,6 +64,14 @@ def _fal(model: str | None, **settings: Any) -> HttpVideoGenerator:
 def _replicate(
     model: str | None, *, video: str = "video", seconds_as: str = "duration", **settings: Any
 ) -> HttpVideoGenerator:
+    """A model on Replicate.
+
+    Args:
+        model: ``owner/name``, or ``owner/name:version``.
+        video: Name of the model's input for the prefix; models differ.
+        seconds_as: Name of its input for the length; empty when it has none.
+        **settings: See ``HttpVideoGenerator``.
+    """
     row = replicate.replicate(model or "", video=video, seconds_as=seconds_as)
     return HttpVideoGenerator(row, **settings)
 
@@ -68,6 +83,14 @@ def _omni(model: str | None, **settings: Any) -> HttpVideoGenerator:
 def _veo(
     model: str | None, *, project: str = "", location: str = "us-central1", **settings: Any
 ) -> HttpVideoGenerator:
+    """Veo on Vertex AI.
+
+    Args:
+        model: Veo model.
+        project: Google Cloud project.
+        location: Google Cloud region.
+        **settings: See ``HttpVideoGenerator``.
+    """
     row = google.veo(model, project=project, location=location)
     settings.setdefault("api_key", google.google_token)
     return HttpVideoGenerator(row, **settings)
