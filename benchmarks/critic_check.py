@@ -3,8 +3,9 @@
     python benchmarks/critic_check.py --scenes 8 --scene-seed 1300000
 
 Every scene is judged through the loop's own critique step (prefix and description included): once
-as it truly goes on, and once with each mistake of ``phyrefine.world.truth.physics.mistakes`` that its kind
-has. Continuations are rendered at the generator's 64 x 48 pixels and 8 fps. The critic's thresholds
+as it truly goes on, and twice with each mistake of ``phyrefine.world.truth.physics.mistakes`` that its kind
+has: asked to begin in the first second after the seam, and later. Recall is given for both, by when the mistake
+truly begins. Continuations are rendered at the generator's 64 x 48 pixels and 8 fps. The critic's thresholds
 were set on scenes 1100000-1199999, so other seeds from 1000000 on are fair.
 """
 
@@ -24,7 +25,7 @@ from phyrefine.types import Scenario, Violation
 from phyrefine.video.clip import Clip
 from phyrefine.video.delivery import deliver
 from phyrefine.world.eye import WorldVLM
-from phyrefine.world.truth.physics.mistakes import MISTAKES, can_err, plant
+from phyrefine.world.truth.physics.mistakes import MISTAKES, Planted, can_err, plant
 from phyrefine.world.truth.scenes import (
     KINDS,
     SEAM_SECONDS,
@@ -56,12 +57,23 @@ LAWS: dict[str, frozenset[str]] = {
 
 @attrs.frozen
 class Judged:
-    """One clip and what the critic said of it; ``mistake`` is empty for a true continuation."""
+    """One clip and what the critic said of it.
+
+    Attributes:
+        kind: Kind of scene.
+        seed: Its seed.
+        planted: The record of the mistake; ``None`` for a true continuation.
+        violations: What the critic found.
+    """
 
     kind: str
     seed: int
-    mistake: str
+    planted: Planted | None
     violations: tuple[Violation, ...]
+
+    @property
+    def mistake(self) -> str:
+        return self.planted.name if self.planted else ""
 
     @property
     def named(self) -> bool:
@@ -81,18 +93,20 @@ def judge(kind: str, seed: int, vlm: WorldVLM) -> Iterator[Judged]:
     """The true continuation and each mistake of one scene."""
     scene = sample_scene(kind, seed)
     true = simulate(scene, fps=FINE_FPS)
-    versions = [("", true)]
+    versions: list[tuple[Planted | None, Trajectory]] = [(None, true)]
     if can_err(scene):
         rng = np.random.default_rng([seed, 11])
         for mistake in MISTAKES[kind]:
             right = simulate(scene, seconds=mistake.seconds, fps=FINE_FPS)
-            versions.append((mistake.name, plant(right, mistake, rng)[0]))
-    for name, trajectory in versions:
+            for early in (True, False):
+                wrong, planted = plant(right, mistake, rng, early=early)
+                versions.append((planted, wrong))
+    for planted, trajectory in versions:
         prefix, clip = film(trajectory)
         said = critique(vlm, clip, Scenario(describe(scene), prefix), Method())
         if said is None:
-            raise RuntimeError(f"The critic said nothing usable about {kind} {seed} {name}.")
-        yield Judged(kind, seed, name, said.violations)
+            raise RuntimeError(f"The critic said nothing usable about {kind} {seed} {planted}.")
+        yield Judged(kind, seed, planted, said.violations)
 
 
 def summarise(judged: Sequence[Judged]) -> dict[str, float]:
@@ -111,6 +125,24 @@ def summarise(judged: Sequence[Judged]) -> dict[str, float]:
         "other laws blamed per wrong clip": _share(
             sum(v.law not in LAWS[c.mistake] for c in wrong for v in c.violations), len(wrong)
         ),
+    }
+
+
+def by_onset(judged: Sequence[Judged]) -> dict[str, dict[str, float]]:
+    """Recall of mistakes by direction and by whether they begin in the first second."""
+    groups: dict[str, list[Judged]] = defaultdict(list)
+    for clip in judged:
+        if clip.planted is not None:
+            onset = "early" if clip.planted.early else "late"
+            groups[onset].append(clip)
+            groups[f"{onset}, {clip.planted.direction} motion"].append(clip)
+    return {
+        name: {
+            "wrong clips": len(clips),
+            "recall": _share(sum(bool(clip.violations) for clip in clips), len(clips)),
+            "recall, right law named": _share(sum(clip.named for clip in clips), len(clips)),
+        }
+        for name, clips in sorted(groups.items())
     }
 
 
@@ -153,6 +185,7 @@ def main() -> None:
     report = {
         "all kinds": summarise(judged),
         "kinds with mistakes": summarise(erring),
+        "mistakes by onset": by_onset(erring),
         "cpu_seconds": round(time.process_time() - began),
     }
     print(json.dumps(report, indent=1))

@@ -28,6 +28,10 @@ MOTION_PIXELS = 96
 MOTION_SHARE = 0.5
 # The generated part is what is judged: it gets this many times the frames per second.
 MADE_WEIGHT = 2.0
+# Most failures begin in the first fifth of a rollout: the seconds after the seam that are sampled
+# at least so many times as densely as what follows.
+EARLY_SECONDS = 1.0
+EARLY_RATE = 2.0
 
 
 @frozen
@@ -56,8 +60,9 @@ def frame_count(clip: Clip, fps: float, most: int) -> int:
 def chosen_frames(clip: Clip, count: int, *, seam: float | None = None) -> list[int]:
     """``count`` frames of a clip, dense where things move and after the seam.
 
-    The first and the last frame and both sides of the seam are always among them. With every
-    frame equally still the choice is even in time.
+    The first and the last frame and both sides of the seam are always among them. The first
+    second after the seam gets at least twice the frames per second of what follows, as far as
+    the clip has them. With every frame equally still the choice is even in time elsewhere.
 
     Args:
         clip: The video.
@@ -73,8 +78,18 @@ def chosen_frames(clip: Clip, count: int, *, seam: float | None = None) -> list[
     cut = None if seam is None else min(max(round(seam * clip.fps), 1), total - 1)
     weight = _weights(clip, cut)
     picked = set(_anchors(total, count, cut))
-    # Greedy: the next frame goes into the heaviest stretch between two chosen ones.
     reach = np.concatenate([[0.0], np.cumsum(weight)])
+    _fill(picked, reach, count)
+    if cut is not None:
+        picked = _early_first(picked, reach, cut, cut + round(EARLY_SECONDS * clip.fps))
+    return sorted(picked)
+
+
+def _fill(picked: set[int], reach: NDArray[np.float64], count: int) -> None:
+    """Add frames between the picked ones until there are ``count``.
+
+    Greedy: the next frame goes into the heaviest stretch between two chosen ones.
+    """
     while len(picked) < count:
         known = sorted(picked)
         gaps = [(reach[b] - reach[a], a, b) for a, b in itertools.pairwise(known)]
@@ -82,7 +97,27 @@ def chosen_frames(clip: Clip, count: int, *, seam: float | None = None) -> list[
         half = (reach[low] + reach[high]) / 2
         middle = int(np.searchsorted(reach, half))
         picked.add(min(max(middle, low + 1), high - 1))
-    return sorted(picked)
+
+
+def _early_first(picked: set[int], reach: NDArray[np.float64], cut: int, border: int) -> set[int]:
+    """As many frames, but from ``cut`` to ``border`` at ``EARLY_RATE`` times the later rate.
+
+    Unchanged where motion already asks for more, or where so few frames are shown after the
+    seam that there is no rate to speak of.
+    """
+    total = len(reach)
+    made = sum(number >= cut for number in picked)
+    early, late = border - cut, total - border
+    if late < 2 or made < 4:
+        return picked
+    share = EARLY_RATE * early / (EARLY_RATE * early + late)
+    wanted = min(early, math.ceil(made * share), made - 1)
+    if sum(cut <= number < border for number in picked) >= wanted:
+        return picked
+    first, rest = {cut, border - 1}, {border - 1, total - 1}
+    _fill(first, reach, wanted)
+    _fill(rest, reach, made - wanted + 1)
+    return {number for number in picked if number < cut} | first | rest
 
 
 def _anchors(total: int, count: int, cut: int | None) -> list[int]:
@@ -132,6 +167,39 @@ def stills(clip: Clip, count: int, *, side: int | None, seam: float | None = Non
         pil.fromarray(frame).save(buffer, "JPEG", quality=88)
         out.append(Still(seconds, buffer.getvalue()))
     return out
+
+
+@frozen
+class Excerpt:
+    """The first second after the seam.
+
+    Attributes:
+        clip: Its frames.
+        seam: When it begins, in seconds of the whole clip.
+        fps: Frames a second to sample it at.
+    """
+
+    clip: Clip
+    seam: float
+    fps: float
+
+
+def early_excerpt(clip: Clip, seam: float | None, rate: float, most: float) -> Excerpt | None:
+    """What to show again at a higher rate where a service samples a whole video evenly.
+
+    Args:
+        clip: The video.
+        seam: Seconds at which the generated part begins.
+        rate: Frames a second at which the whole video is sampled.
+        most: Frames a second that the service samples at most.
+
+    Returns:
+        ``None`` where nothing more can be seen: no seam, no later part, or no further frames.
+    """
+    higher = min(EARLY_RATE * rate, clip.fps, most)
+    if seam is None or higher <= rate or clip.duration <= seam + EARLY_SECONDS:
+        return None
+    return Excerpt(clip.seconds(seam, seam + EARLY_SECONDS), seam, higher)
 
 
 def encoded(clip: Clip, *, side: int | None, quality: int = 20) -> bytes:

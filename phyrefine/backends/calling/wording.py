@@ -28,6 +28,14 @@ def stills_label(question: Question, index: int, clip: Clip, count: int) -> str:
     )
 
 
+def excerpt_label(seam: float, rate: float) -> str:
+    """Put before the first second of the made part, shown again at a higher rate."""
+    return (
+        f"The first second that a model made, again, at {rate:g} frames a second; its beginning "
+        f"is {seam:.2f} s of the video:"
+    )
+
+
 def still_label(seconds: float) -> str:
     """Put before each frame."""
     return f"{seconds:.2f} s"

@@ -21,14 +21,19 @@ from phyrefine.backends.calling.asking import (
 )
 from phyrefine.backends.calling.faults import from_reply
 from phyrefine.backends.calling.learned import learned_of, parameter_fault
-from phyrefine.backends.calling.media import Recent, encoded, frame_count, stills
+from phyrefine.backends.calling.media import Recent, early_excerpt, encoded, frame_count, stills
 from phyrefine.backends.calling.models import BUDGETS, Effort
 from phyrefine.backends.calling.policy import Fault, FaultSignalError
-from phyrefine.backends.calling.wording import still_label, stills_label, video_label
+from phyrefine.backends.calling.wording import (
+    excerpt_label,
+    still_label,
+    stills_label,
+    video_label,
+)
 from phyrefine.backends.gemini import reply as gemini_reply
 from phyrefine.backends.gemini.connection import KEYS, Asked, connect
 from phyrefine.backends.gemini.files import UnusableFileError, Uploads, classify_upload
-from phyrefine.backends.gemini.request import Draft, Looking, Route
+from phyrefine.backends.gemini.request import MOST_FPS, Draft, Looking, Route
 from phyrefine.errors import InvalidInputError, UploadError
 from phyrefine.registry import Backend
 from phyrefine.types import Answer, Question
@@ -315,6 +320,11 @@ class GeminiVLM(Portable):
                 parts.append({"text": video_label(labels[index])})
             rate = min(draft.looking.fps, clip.fps)
             parts.append(video | {"video_metadata": {"fps": rate}})
+            if again := early_excerpt(clip, draft.question.seam, rate, MOST_FPS):
+                data = self._encoded(again.clip, draft.looking.side)
+                parts.append({"text": excerpt_label(again.seam, again.fps)})
+                parts.append({"inline_data": {"data": data, "mime_type": "video/mp4"},
+                              "video_metadata": {"fps": again.fps}})  # fmt: skip
         return parts
 
     def _encoded(self, clip: Clip, side: int | None) -> bytes:

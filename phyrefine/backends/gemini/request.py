@@ -18,6 +18,9 @@ from phyrefine.types import Question
 
 Route = Literal["auto", "inline", "files", "frames"]
 
+# Frames a second that the service samples at most.
+MOST_FPS = 24.0
+
 # Names under which a service may complain about a parameter.
 PARAMETERS = {
     "temperature": r"temperature",
@@ -42,7 +45,7 @@ class Looking:
         max_frames: Most still frames, where frames are sent.
     """
 
-    fps: float = field(default=8.0, validator=[validators.gt(0), validators.le(24)])
+    fps: float = field(default=8.0, validator=[validators.gt(0), validators.le(MOST_FPS)])
     media_resolution: str | None = field(
         default=None, validator=validators.in_((None, "low", "medium", "high"))
     )

@@ -9,6 +9,7 @@ import pytest
 from phyrefine.backends.calling.media import (
     Recent,
     chosen_frames,
+    early_excerpt,
     encoded,
     frame_count,
     stills,
@@ -48,6 +49,36 @@ def test_both_sides_of_the_seam_are_always_there(count):
     assert {0, 79} <= set(picked)
     if count >= 4:
         assert {23, 24} <= set(picked)
+
+
+@pytest.mark.parametrize("count", [16, 33, 64])
+@pytest.mark.parametrize("moves_at", [30, 80, 150])
+def test_the_first_second_after_the_seam_has_twice_the_later_rate(count, moves_at):
+    clip = burst(moves_at, frames=192)  # 8 s at 24 fps, wherever it moves
+    picked = chosen_frames(clip, count, seam=3.0)
+    assert len(set(picked)) == count
+    assert {0, 71, 72, 191} <= set(picked)
+    early = sum(72 <= number < 96 for number in picked)
+    late = sum(number >= 96 for number in picked) / 4
+    assert early >= 2 * late
+    assert late * 4 >= 2  # the end of the clip is watched too
+
+
+def test_a_first_second_that_is_shown_whole_takes_no_more():
+    picked = chosen_frames(burst(frames=192), 160, seam=3.0)
+    assert set(range(72, 96)) <= set(picked)
+    assert len(picked) == 160
+
+
+def test_a_service_that_samples_evenly_sees_the_first_second_again():
+    clip = burst(frames=192)
+    again = early_excerpt(clip, 3.0, 8.0, 24.0)
+    assert (again.fps, again.seam, len(again.clip)) == (16.0, 3.0, 24)
+    assert np.array_equal(again.clip.frames, clip.frames[72:96])
+    assert early_excerpt(clip, 3.0, 16.0, 24.0).fps == 24.0  # the clip has no more
+    assert early_excerpt(clip, 3.0, 24.0, 24.0) is None
+    assert early_excerpt(clip, None, 8.0, 24.0) is None
+    assert early_excerpt(clip, 7.5, 8.0, 24.0) is None
 
 
 def test_one_frame_is_the_last():

@@ -1,5 +1,6 @@
 """Gemini: what goes over the wire, uploads and their end, rows 31 to 38."""
 
+import base64
 import gc
 import io
 import os
@@ -9,6 +10,7 @@ import sys
 
 import av
 import pytest
+from attrs import evolve
 from conftest import Kept
 from faulty_server import Cut, HangUp, Script, asks
 
@@ -18,6 +20,7 @@ from phyrefine.backends.gemini.request import thinking_config
 from phyrefine.backends.loopback import Response, gemini_body, google_error
 from phyrefine.testing import check_llm, check_vlm, moving_clip
 from phyrefine.types import Question
+from phyrefine.video.clip import Clip
 
 SCHEMA = {"type": "object", "properties": {"score": {"type": "number"}}, "required": ["score"]}
 CLIP = moving_clip(16)
@@ -64,6 +67,19 @@ def test_an_inline_clip_keeps_its_frames_and_names_its_rate(gemini, server):
     assert body["generationConfig"]["mediaResolution"] == "MEDIA_RESOLUTION_LOW"
     assert body["generationConfig"]["responseMimeType"] == "application/json"
     assert "text" in body["contents"][0]["parts"][-1]
+
+
+def test_the_first_second_after_the_seam_is_shown_again_at_twice_the_rate(gemini, server):
+    clip = moving_clip(96, fps=24.0)
+    gemini(route="inline", fps=8).ask(evolve(QUESTION, clips=(clip,), seam=1.0))
+    parts = asks(server)[-1].json["contents"][0]["parts"]
+    whole, label, again = parts[:3]
+    assert whole["videoMetadata"]["fps"] == 8
+    assert "16 frames a second" in label["text"]
+    assert "1.00 s of the video" in label["text"]
+    assert again["videoMetadata"]["fps"] == 16
+    back = Clip.from_bytes(base64.urlsafe_b64decode(again["inlineData"]["data"]))
+    assert (len(back), back.fps) == (24, 24.0)
 
 
 def test_nothing_is_sent_that_was_not_asked_for(gemini, server):
