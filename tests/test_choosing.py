@@ -32,7 +32,7 @@ def test_best_of_makes_one_prompt_and_asks_no_critic():
     assert [candidate.seed for candidate in made.attempts[0].candidates] == [0, 1, 2, 3, 4]
     assert not made.attempts[0].baseline
     assert made.attempts[0].critique is None
-    assert made.stopped_by == "converged"
+    assert made.stopped_by == "one_prompt"
     assert vlm.stages == ["predict"]
     assert made.choice.selector == "consensus"
     with pytest.raises(InvalidInputError, match="at least one clip"):

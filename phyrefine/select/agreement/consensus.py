@@ -94,13 +94,27 @@ def _mean(row: NDArray[np.float64]) -> float:
 
 
 def _noise(table: NDArray[np.float64]) -> float | None:
-    """Standard error of a mean agreement, over the witnesses; median of the clips."""
-    errors = []
-    for row in table:
-        finite = row[np.isfinite(row)]
-        if len(finite) > 1:
-            errors.append(float(finite.std(ddof=1)) / len(finite) ** 0.5)
-    return float(np.median(errors)) if errors else None
+    """Standard error of a mean agreement, for telling clips of one pool apart.
+
+    The other clips are the same witnesses for all, and some agree less with everybody. What a
+    clip and a witness are like on the whole is taken out first: what is left, over the square
+    root of the number of witnesses, is the noise.
+    """
+    seen = np.isfinite(table)
+    if min(seen.sum(axis=1)) < 2:
+        return None
+    rows, columns = np.nanmean(table, axis=1), _column_means(table)
+    rest = (table - rows[:, None] - columns[None, :] + np.nanmean(table))[seen]
+    return float(rest.std() / np.sqrt(seen.sum(axis=1).mean()))
+
+
+def _column_means(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of each column; 0 for the column of a clip that is nobody's witness."""
+    seen = np.isfinite(table)
+    total = np.where(seen, table, 0.0).sum(axis=0)
+    means = np.zeros(len(table))
+    np.divide(total, seen.sum(axis=0), out=means, where=seen.any(axis=0))
+    return means
 
 
 def _notes(distinct: int, moving: list[bool]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from pools import SIZE, ball, pool, scene, still
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.metrics.measures import compare
-from phyrefine.select.agreement import views
+from phyrefine.select.agreement import consensus, views
 from phyrefine.select.agreement.consensus import NOTHING_MOVES, Consensus, consensus_of_files
 from phyrefine.select.agreement.utility import utility
 from phyrefine.select.agreement.views import look
@@ -118,6 +118,17 @@ def test_masks_are_made_once_per_clip(monkeypatch):
     monkeypatch.setattr(views, "motion_amount", lambda gray: 0.0)
     again = look(scene(), [*clips, ball(row=25)]).views
     assert again[:2] == first
+
+
+def test_the_noise_is_that_of_telling_clips_apart():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(100):
+        quality, pairs = rng.normal(0, 0.1, 8), rng.normal(0, 0.05, (8, 8))
+        table = 0.5 + quality[:, None] + quality[None, :] + (pairs + pairs.T) / np.sqrt(2)
+        np.fill_diagonal(table, np.nan)
+        found.append(consensus._noise(table))
+    assert np.mean(found) == pytest.approx(0.05 / np.sqrt(7), rel=0.15)
 
 
 def test_files_are_scored_as_clips_are(tmp_path):
