@@ -9,10 +9,10 @@ from attrs import field, frozen, validators
 
 from phyrefine.protocols import VLM
 from phyrefine.refine import prompts, replies
-from phyrefine.refine.asking import ask
+from phyrefine.refine.asking import UNUSABLE, ask
 from phyrefine.refine.stages import critic_view
 from phyrefine.select.pool import entries
-from phyrefine.types import Attempt, Choice, Question, Scenario
+from phyrefine.types import Attempt, Choice, Entry, Question, Scenario
 from phyrefine.video.clip import Clip
 
 PIXELS = 768
@@ -64,11 +64,15 @@ class JudgeEnsemble:
     margin: float = field(default=1.0, validator=validators.ge(0))
 
     def choose(self, scenario: Scenario, attempts: Sequence[Attempt]) -> Choice:
-        """The best score; within the noise the earlier clip, so that noise changes nothing."""
-        pool = entries(attempts)
-        all_scores = {
-            entry.key: self.judge.scores(scenario, entry.candidate.clip) for entry in pool
-        }
+        """The best score; within the noise the earlier clip, so that noise changes nothing.
+
+        A clip that the judge says nothing usable of does not compete.
+
+        Raises:
+            BackendError: The judge said nothing usable of any clip.
+        """
+        all_scores, failed = self._ask(scenario, entries(attempts))
+        pool = [entry for entry in entries(attempts) if entry.key in all_scores]
         means = {key: statistics.fmean(scores) for key, scores in all_scores.items()}
         noise = self._noise(list(all_scores.values()))
         best = pool[0]
@@ -78,7 +82,23 @@ class JudgeEnsemble:
         reason = f"{best.name} scores {means[best.key]:.2f} of 10"
         if noise is not None:
             reason += f"; repeated looks differ by {noise:.2f}"
+        reason = "; ".join([reason, *failed])
         return Choice(best.pick, "judge", reason, means, noise=noise)
+
+    def _ask(
+        self, scenario: Scenario, pool: Sequence[Entry]
+    ) -> tuple[dict[str, tuple[float, ...]], list[str]]:
+        """Scores by clip, and in words which clips have none."""
+        scores: dict[str, tuple[float, ...]] = {}
+        failed: list[str] = []
+        for entry in pool:
+            try:
+                scores[entry.key] = self.judge.scores(scenario, entry.candidate.clip)
+            except UNUSABLE as error:
+                failed.append(f"no opinion of {entry.key} ({error})")
+                if not scores and entry is pool[-1]:
+                    raise
+        return scores, failed
 
     def _noise(self, repeated: Sequence[tuple[float, ...]]) -> float | None:
         if self.judge.repeats < 2:

@@ -8,7 +8,7 @@ from pools import attempts, ball, pool, scene
 from phyrefine.adapt import FunctionAsker
 from phyrefine.errors import RefusedError
 from phyrefine.select.scorers.each import EachClip, Severity
-from phyrefine.select.scorers.judge import Judge
+from phyrefine.select.scorers.judge import Judge, JudgeEnsemble
 from phyrefine.select.scorers.strengths import bradley_terry, copeland
 from phyrefine.select.scorers.tournament import Tournament
 from phyrefine.testing import ScriptedAsker
@@ -113,3 +113,13 @@ def test_the_critics_verdicts_as_scores():
     assert values["0.0"] == pytest.approx(-0.4)
     assert values["1.0"] == -100.0
     assert np.isnan([values["0.1"], values["2.0"]]).all()
+
+
+def test_a_clip_that_the_judge_refuses_does_not_compete():
+    replies = [RefusedError("no"), '{"score": 4, "reason": ""}', '{"score": 6, "reason": ""}']
+    choice = JudgeEnsemble(Judge(ScriptedAsker(replies))).choose(scene(), attempts(*CLIPS[:3]))
+    assert choice.scores == {"0.1": 4.0, "0.2": 6.0}
+    assert choice.pick.candidate == 2
+    assert "no opinion of 0.0" in choice.reason
+    with pytest.raises(RefusedError):
+        JudgeEnsemble(Judge(ScriptedAsker(replies[:1]))).choose(scene(), attempts(*CLIPS[:2]))
