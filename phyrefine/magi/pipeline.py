@@ -302,6 +302,7 @@ class MagiPipeline:
             prefix=prefix,
             savings=self.memory.savings,
             offload_cache=self.memory.offload_cache,
+            perturb=request.perturb,
             on_step=on_step,
         )
         if first:
@@ -351,8 +352,9 @@ class MagiPipeline:
         self, request: Request, sampling: SamplingConfig, digest: str, weights: str
     ) -> dict[str, str]:
         """What a state must share with a request to go on: all but prompts and seeds."""
+        perturb = {} if request.perturb is None else {"perturb": attrs.asdict(request.perturb)}
         return {
-            "settings": json.dumps(attrs.asdict(sampling), sort_keys=True),
+            "settings": json.dumps(attrs.asdict(sampling) | perturb, sort_keys=True),
             "frames": str(request.num_frames),
             "prefix": digest,
             "weights": f"{self.variant.name} {weights}",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from phyrefine.magi.media import PREFIX_FRAMES, UInt8Array
+from phyrefine.magi.sampling.perturb import Perturb
 
 
 @frozen
@@ -32,6 +33,7 @@ class Request:
         chunk_seeds: Seeds of the first chunks.
         latents: Noise (1, 16, T, h, w) instead of a seed.
         sampling: Further `SamplingConfig` fields to change.
+        perturb: Take early steps again where the network is unsure; off by default.
         resume: State of an earlier chunk, to go on after it.
     """
 
@@ -47,6 +49,7 @@ class Request:
     chunk_seeds: Sequence[int] = ()
     latents: Tensor | None = None
     sampling: dict[str, Any] = field(factory=dict)
+    perturb: Perturb | None = None
     resume: bytes | None = None
 
 

@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 from phyrefine.backends.continuing import fitting
 from phyrefine.backends.continuing.chunking import frames_needed
 from phyrefine.backends.continuing.fingerprint import fingerprint
-from phyrefine.backends.continuing.memory_faults import is_out_of_memory
 from phyrefine.backends.continuing.rehearsal import random_weights
 from phyrefine.backends.magi.accepted import check_accepted
+from phyrefine.backends.magi.faults import explained
 from phyrefine.backends.magi.loading import NEEDS, load_pipeline
+from phyrefine.backends.magi.settings import sampling_changes
 from phyrefine.errors import (
     GenerationError,
-    GeneratorMemoryError,
     InvalidInputError,
     PhyrefineError,
 )
@@ -52,20 +52,6 @@ DEFAULT_MODEL = "sand-ai/MAGI-1"
 SIZE_MULTIPLE = 16
 CONTEXT_FRAMES = 72
 LATENT_FRAMES = 4
-# Fields of the sampling configuration that one shot may change. The others follow from the shot
-# or from the weights.
-OPTIONS = (
-    "clean_reach",
-    "clean_time",
-    "guidance_times",
-    "history_scales",
-    "near_clean_history",
-    "near_clean_threshold",
-    "noise_reach",
-    "shortcut",
-    "text_scales",
-    "window_size",
-)
 
 
 class _CancelledError(Exception):
@@ -324,7 +310,7 @@ class MagiGenerator:
         except PhyrefineError:
             raise
         except Exception as error:
-            raise self._explained(error) from error
+            raise explained(error, self.pipeline.variant.name) from error
 
     def _request(self, shot: Shot, fit: fitting.Fit) -> Request:
         from phyrefine.magi.request import Request
@@ -375,13 +361,7 @@ class MagiGenerator:
         return fitting.Fit.of(shot.prefix.size, size, self.fit)
 
     def _changes(self, options: Mapping[str, JSON]) -> dict[str, Any]:
-        changes = {**self.options, **options}
-        unknown = sorted(set(changes) - set(OPTIONS))
-        if unknown:
-            raise InvalidInputError(
-                f"MAGI-1 takes no option {unknown[0]!r}. It takes: {', '.join(OPTIONS)}."
-            )
-        return {k: tuple(v) if isinstance(v, list) else v for k, v in changes.items()}
+        return sampling_changes({**self.options, **options})
 
     def _warn_of_cut_prompts(self, prompts: Sequence[str]) -> None:
         tokenizer, most = self.pipeline.text_encoder.tokenizer, self._prompt_tokens
@@ -392,17 +372,6 @@ class MagiGenerator:
                 log.warning(
                     "The prompt has %d tokens; MAGI-1 reads the first %d. Shorten it.", count, most
                 )
-
-    def _explained(self, error: Exception) -> GenerationError:
-        if is_out_of_memory(error):
-            return GeneratorMemoryError(
-                f"MAGI-1 {self.pipeline.variant.name} ran out of device memory. Load it with "
-                "memory='balanced' or 'low' or a smaller size=(height, width); on the command "
-                "line --generator-option memory=balanced, or magi:PATH?memory=balanced.",
-                provider="magi",
-            )
-        line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return GenerationError(f"MAGI-1 failed: {type(error).__name__}: {line}", provider="magi")
 
 
 def _make(model: str | None, **options: Any) -> MagiGenerator:

@@ -14,6 +14,7 @@ from phyrefine.magi.model.cache import Captions, ChunkCache
 from phyrefine.magi.model.layout import Row
 from phyrefine.magi.model.transformer import MagiTransformer3DModel
 from phyrefine.magi.sampling.guidance import Plan, plan_step, refresh_row
+from phyrefine.magi.sampling.perturb import Perturb
 from phyrefine.magi.sampling.schedule import Schedule, Step, Turn, chunk_count, step_size
 
 
@@ -76,10 +77,13 @@ class Sampler:
         prefix: Latents (1, 16, P, h, w) of the prefix, scaled; ``None`` for text-to-video.
         savings: What is left out.
         offload_cache: Keep keys and values in pinned host memory.
+        perturb: Take early steps again from noise of their own prediction.
         on_step: Called after every step with the step; an exception it raises stops the
             sampler.
 
     Attributes:
+        captions: The packed captions.
+        text_of: Caption of an absolute chunk.
         cache: Cache in which the complete prefix chunks are stored already, from an earlier
             sampler's `prefix_cache`; left as it is.
 
@@ -99,6 +103,7 @@ class Sampler:
         prefix: Tensor | None = None,
         savings: Savings = Savings(),
         offload_cache: bool = False,
+        perturb: Perturb | None = None,
         on_step: Callable[[Step], None] | None = None,
     ) -> None:
         self.transformer = transformer
@@ -115,10 +120,11 @@ class Sampler:
         complete = self.prefix_frames // config.chunk_width
         self.schedule = Schedule(config, chunks, complete)
         self._noise = noise
-        self._captions = captions
-        self._text_of = text_of
+        self.captions = captions
+        self.text_of = text_of
         self.cache: ChunkCache | None = None
         self._offload_cache = offload_cache
+        self._perturb = perturb
         self._on_step = on_step or (lambda _: None)
 
     @torch.no_grad()
@@ -185,17 +191,46 @@ class Sampler:
         finished: dict[int, Tensor],
         cache: ChunkCache,
     ) -> None:
-        plan = plan_step(step, self.config, self._text_of, skip=self.savings.skip)
+        plan = plan_step(step, self.config, self.text_of, skip=self.savings.skip)
         latents = {
             turn.chunk: self._padded(
                 turn.chunk, (finished if turn.clean else in_flight)[turn.chunk]
             )
             for turn in step.turns
         }
+        if self._perturb is not None:
+            latents.update(self._perturbed(self._perturb, plan, latents, cache, step))
         velocities = self._evaluate(plan, latents, cache, step)
         for turn in step.noisy:
             velocity = plan.combine(turn.chunk, velocities)
             in_flight[turn.chunk] = latents[turn.chunk] + velocity * turn.time_step
+
+    def _perturbed(
+        self,
+        perturb: Perturb,
+        plan: Plan,
+        latents: dict[int, Tensor],
+        cache: ChunkCache,
+        step: Step,
+    ) -> dict[int, Tensor]:
+        """Latents of the chunks that are early enough, where the network is unsure made anew."""
+        turns = [turn for turn in step.noisy if turn.time < perturb.until]
+        fresh = dict(latents)
+        before: dict[int, Tensor] = {}
+        after: dict[int, Tensor] = {}
+        for number in range(perturb.count if turns else 0):
+            velocities = self._evaluate(plan, fresh, cache, step)
+            for turn in turns:
+                chunk, time = turn.chunk, turn.time
+                ahead = fresh[chunk] + (1 - time) * plan.combine(chunk, velocities)
+                before[chunk], after[chunk] = after.get(chunk, ahead), ahead
+                fresh[chunk] = self._padded(chunk, perturb.again(ahead, time, chunk, number))
+        return {
+            turn.chunk: perturb.mixed(
+                latents[turn.chunk], fresh[turn.chunk], before[turn.chunk], after[turn.chunk]
+            )
+            for turn in turns
+        }
 
     def _evaluate(
         self, plan: Plan, latents: dict[int, Tensor], cache: ChunkCache, step: Step
@@ -224,7 +259,7 @@ class Sampler:
         if self.transformer.shape.distilled:
             size = step_size(self.config.num_steps, step.interval)
         result: Tensor = self.transformer(
-            torch.stack(list(latents)), rows, self._captions, cache, size
+            torch.stack(list(latents)), rows, self.captions, cache, size
         )
         return result
 
