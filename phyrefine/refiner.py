@@ -60,7 +60,7 @@ class SelfRefiner:
             makes one clip at a time.
         convergence: When to stop; :func:`~phyrefine.refine.convergence.default_policy` by default.
         ensemble: Which clip is the answer: a selector, or a rule by name, by default
-            ``"consensus+judge"``; see :func:`~phyrefine.select.named.ensemble`.
+            ``"consensus"``; see :func:`~phyrefine.select.named.ensemble`.
         candidates: Seeds and step counts each loop generates.
         baseline: Put the plain description's clip into the pool, so that the answer is not worse
             than no refinement by the ensemble's own score.

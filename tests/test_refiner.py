@@ -57,6 +57,7 @@ class Writer:
 
 def refiner(vlm=None, generator=None, **settings):
     settings.setdefault("convergence", MaxLoops(2))
+    settings.setdefault("ensemble", "consensus+judge")
     return SelfRefiner(vlm or Watcher(), Writer(), generator or MovingDot(), **settings)
 
 

@@ -18,7 +18,7 @@ from phyrefine.select.combining.halving import Halving
 from phyrefine.select.simple import Last, RandomPick
 from phyrefine.select.table import SCORERS, NamedScorer
 
-DEFAULT_ENSEMBLE = "consensus+judge"
+DEFAULT_ENSEMBLE = "consensus"
 # Rules that score nothing and so cannot be combined.
 RULES: Mapping[str, Callable[[], Selector]] = {"last": Last, "random": RandomPick}
 NAMES = (*SCORERS, *RULES)

@@ -9,12 +9,13 @@ from attrs import field, frozen
 from phyrefine.protocols import VLM, PoolScorer, Selector
 from phyrefine.select.agreement.consensus import Consensus
 from phyrefine.select.combining.combined import Combined
-from phyrefine.select.scorers.each import EachClip, Severity
+from phyrefine.select.scorers.each import EachClip
 from phyrefine.select.scorers.judge import Judge, JudgeEnsemble
 from phyrefine.select.scorers.kinematics import Kinematics
 from phyrefine.select.scorers.motion import MotionAmount
 from phyrefine.select.scorers.motion_quality import MotionQuality
 from phyrefine.select.scorers.questions import LawQuestions
+from phyrefine.select.scorers.severity import Severity
 from phyrefine.select.scorers.tournament import Tournament
 from phyrefine.select.simple import CriticsPick
 
@@ -64,7 +65,7 @@ def _rows() -> list[NamedScorer]:
     return [
         NamedScorer(
             "consensus", "the clip that agrees best with all others (expected agreement)",
-            "the best rule without a model on the embedded world", _plain(Consensus),
+            "on the embedded world no rule beats it at four clips", _plain(Consensus),
         ),
         NamedScorer(
             "judge", "the highest score a VLM gives; within the noise the earlier clip",

@@ -11,6 +11,7 @@ from phyrefine.protocols import PoolScorer
 from phyrefine.select.combining.guard import Guarded, MotionGuard
 from phyrefine.select.combining.ranks import first_by_ranks, rank_sums
 from phyrefine.select.pool import known
+from phyrefine.select.scorers.severity import Severity
 from phyrefine.types import Attempt, Choice, Pool, PoolScores, Scenario
 
 
@@ -86,11 +87,13 @@ def decide(
     Returns:
         Its scores are the scorer's own, or with several the mean rank with its sign turned; a
         clip that does not compete has one less than the worst that does. No scores if nobody had
-        an opinion.
+        an opinion. Ties go to the clip whose critique is least severe, where the critic was
+        asked, and then to the earlier one.
     """
     keys = within.keys
     opinions = [_within(known(scores.values), keys) for _, scores in said]
-    winner = first_by_ranks(opinions, weights, keys)
+    verdicts = known(Severity().score_pool(within).values)
+    winner = first_by_ranks(opinions, weights, keys, verdicts)
     scores = _totals(opinions, weights, keys)
     notes = [f"{who}: {note}" for who, scored in said for note in scored.notes]
     words = [_headline(within, winner, name, scores, alone=len(said) == 1)]

@@ -40,11 +40,18 @@ def rank_sums(
 
 
 def first_by_ranks(
-    scores: Sequence[Mapping[str, float]], weights: Sequence[float], keys: Sequence[str]
+    scores: Sequence[Mapping[str, float]],
+    weights: Sequence[float],
+    keys: Sequence[str],
+    tie: Mapping[str, float] | None = None,
 ) -> str:
-    """The key with the lowest rank sum; on a tie the lower best rank, then the earlier key."""
+    """The key with the lowest rank sum.
+
+    On a tie the lower best rank, then the higher score in ``tie``, then the earlier key.
+    """
+    last = mean_ranks(tie or {}, keys)
     sums = rank_sums(scores, weights, keys)
     ranked = [mean_ranks(one, keys) for one in scores]
     best = {key: min(ranks[key] for ranks in ranked) for key in keys}
     # Sums of equal ranks in another order differ in their last bits.
-    return min(keys, key=lambda key: (round(sums[key], 9), best[key], keys.index(key)))
+    return min(keys, key=lambda key: (round(sums[key], 9), best[key], last[key], keys.index(key)))

@@ -10,7 +10,17 @@ from phyrefine.select.combining.guard import MotionGuard
 from phyrefine.select.combining.halving import Halving, better_half
 from phyrefine.select.combining.ranks import first_by_ranks, mean_ranks, rank_sums
 from phyrefine.serialize import canonical, from_json, to_json
-from phyrefine.types import Choice, Pick, PoolScores, Scenario
+from phyrefine.types import (
+    Attempt,
+    Candidate,
+    Choice,
+    Critique,
+    Pick,
+    PoolScores,
+    Prompt,
+    Scenario,
+    Violation,
+)
 
 NAN = float("nan")
 
@@ -151,6 +161,19 @@ def test_choices_survive_json():
     value = to_json(choice)
     canonical(value)  # refuses NaN
     assert from_json(value, Choice) == choice
+
+
+def test_where_scorers_cannot_tell_the_critics_verdicts_do():
+    bad = Critique("", (Violation("a", "b", severity=0.9, confidence=0.9),))
+    clean = Critique("", ())
+    made = [
+        Attempt(0, Prompt("p"), (Candidate(MOVING[0]),), bad, baseline=True),
+        Attempt(1, Prompt("p"), (Candidate(MOVING[1]),), clean),
+    ]
+    pair = Combined((Consensus(),)).choose(scene(), made)  # two clips agree equally
+    assert pair.pick == Pick(1)
+    made.reverse()
+    assert Combined((Consensus(),)).choose(scene(), made).pick == Pick(0)
 
 
 # -- halving -------------------------------------------------------------------------------------

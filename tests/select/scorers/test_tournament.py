@@ -7,8 +7,9 @@ from pools import attempts, ball, pool, scene
 
 from phyrefine.adapt import FunctionAsker
 from phyrefine.errors import RefusedError
-from phyrefine.select.scorers.each import EachClip, Severity
+from phyrefine.select.scorers.each import EachClip
 from phyrefine.select.scorers.judge import Judge, JudgeEnsemble
+from phyrefine.select.scorers.severity import Severity
 from phyrefine.select.scorers.strengths import bradley_terry, copeland
 from phyrefine.select.scorers.tournament import Tournament
 from phyrefine.testing import ScriptedAsker
