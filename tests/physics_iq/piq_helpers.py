@@ -96,6 +96,7 @@ def refiner_of(
         Writer(),
         dot or MovingDot(),
         convergence=MaxLoops(plan.loops),
+        ensemble=plan.ensemble,
         candidates=Candidates(tuple(step or None for step in plan.steps), plan.seeds, plan.chain),
         run_dir=run_dir,
     )

@@ -6,7 +6,6 @@ open. Nothing is renamed or written in the user's folders.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,18 +15,16 @@ import numpy as np
 
 from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.data.decoding import decode, file_problem, probe
+from phyrefine.physics_iq.data.descriptions import find_descriptions, read_descriptions
 from phyrefine.physics_iq.data.layout import (
     BASE_FPS,
     CONDITIONING_SECONDS,
     TEST_SECONDS,
     Edition,
     Sample,
-    parse_row,
 )
 from phyrefine.types import Mode, Scenario
 from phyrefine.video.clip import Clip
-
-_DESCRIPTIONS = ("descriptions.csv", "descriptions/descriptions.csv")
 
 
 @attrs.frozen
@@ -66,7 +63,7 @@ class PhysicsIQ:
             InvalidInputError: No such folder, no descriptions, or their rows do not parse.
         """
         root, found = _find_root(Path(path), None if edition is None else Edition(edition))
-        table = Path(descriptions) if descriptions is not None else _find_descriptions(root)
+        table = Path(descriptions) if descriptions is not None else find_descriptions(root)
         return cls(root, found, read_descriptions(table), table)
 
     def scenarios(
@@ -144,38 +141,6 @@ class PhysicsIQ:
             return str(error)
 
 
-def read_descriptions(path: Path) -> tuple[Sample, ...]:
-    """Take-1 samples of a ``descriptions.csv`` of either version, by id.
-
-    Raises:
-        InvalidInputError: No such file or no text, missing columns, malformed or repeated rows, or
-            none at all.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInputError(
-            f"Cannot read the descriptions {path}: {error}. Pass the benchmark's descriptions.csv, "
-            "in UTF-8."
-        ) from error
-    if not rows or not {"scenario", "description"} <= rows[0].keys():
-        raise InvalidInputError(f"{path} lacks the columns 'scenario' and 'description'.")
-    samples: dict[int, Sample] = {}
-    for row in rows:
-        number, view, take, scene = parse_row(row["scenario"] or "")
-        if take != 1:
-            continue
-        if number in samples:
-            raise InvalidInputError(f"{path} lists id {number:04d} twice.")
-        samples[number] = Sample(
-            number, scene, view, row["description"] or "", row.get("category") or ""
-        )
-    if not samples:
-        raise InvalidInputError(f"{path} has no take-1 rows.")
-    return tuple(samples[number] for number in sorted(samples))
-
-
 def _find_root(path: Path, edition: Edition | None) -> tuple[Path, Edition]:
     if not path.is_dir():
         raise InvalidInputError(f"No such folder: {path}")
@@ -203,16 +168,6 @@ def _agreed(found: Edition, asked: Edition | None, path: Path) -> Edition:
             "The two ground truths must not be mixed."
         )
     return found
-
-
-def _find_descriptions(root: Path) -> Path:
-    for folder in (root, root.absolute().parent):
-        for name in _DESCRIPTIONS:
-            if (folder / name).is_file():
-                return folder / name
-    raise InvalidInputError(
-        f"No descriptions.csv in or beside {root.absolute()}: pass its path as descriptions."
-    )
 
 
 def _image_problem(path: Path) -> str | None:

@@ -22,6 +22,8 @@ from phyrefine._optional import require
 from phyrefine.errors import VideoError
 
 UInt8 = NDArray[np.uint8]
+_UNSPLIT_SECONDS = 8  # conditioning and test part in one
+_HEAD = 8  # bytes; a shorter sample may be zeros
 
 
 @attrs.frozen
@@ -55,10 +57,11 @@ def probe(path: Path) -> VideoFacts:
     """Read a file's header.
 
     Raises:
-        VideoError: The file is missing, empty or holds no video.
+        VideoError: The file is missing, empty, not whole, or holds no video.
     """
     with _opened(path) as container:
         stream = container.streams.video[0]
+        _require_whole(path, container)
         rate = stream.average_rate or stream.guessed_rate or 0
         seconds = container.duration / av.time_base if container.duration else None
         return VideoFacts(float(rate), seconds, stream.width, stream.height)
@@ -97,9 +100,38 @@ def file_problem(path: Path, seconds: float) -> str | None:
     except VideoError as error:
         return str(error)
     # A frame of slack: containers round the last frame's duration.
-    if facts.seconds is not None and facts.seconds < seconds - 1.5 / max(facts.fps, 1.0):
-        return f"{path} lasts {facts.seconds:.3f} s, not {seconds:g} s: fetch it again."
-    return None
+    slack = 1.5 / max(facts.fps, 1.0)
+    if facts.seconds is None or abs(facts.seconds - seconds) <= slack:
+        return None
+    problem = f"{path} lasts {facts.seconds:.3f} s, not {seconds:g} s"
+    if abs(facts.seconds - _UNSPLIT_SECONDS) <= slack:
+        problem += " (the benchmark's first release had files of 8 s)"
+    return f"{problem}: fetch it again."
+
+
+def _require_whole(path: Path, container: Any) -> None:
+    """Compare the file with the places of the samples that its header lists; decodes nothing."""
+    size = path.stat().st_size
+    ends = [
+        entry.pos + entry.size
+        for stream in container.streams
+        for entry in getattr(stream, "index_entries", ())
+    ]
+    if max(ends, default=0) > size:
+        raise VideoError(
+            f"{path} is cut off: it has {size} bytes of at least {max(ends)}. "
+            "Fetch or generate it again."
+        )
+    samples = [(entry.pos, entry.size) for entry in container.streams.video[0].index_entries]
+    if not samples:
+        return
+    place, length = max(samples)
+    with path.open("rb") as stream:
+        stream.seek(place)
+        last = stream.read(min(length, 64))
+    # A download that reserves its room first has the right size from the start.
+    if len(last) >= _HEAD and not any(last):
+        raise VideoError(f"{path} ends in zeros: it is not whole. Fetch or generate it again.")
 
 
 class BgrReader:

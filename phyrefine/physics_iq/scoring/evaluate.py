@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.data.decoding import BgrReader, UInt8, decode, file_digest, probe
-from phyrefine.physics_iq.data.layout import BASE_FPS, TEST_SECONDS, Edition, Sample
+from phyrefine.physics_iq.data.layout import BASE_FPS, SAMPLES, TEST_SECONDS, Edition, Sample
 from phyrefine.physics_iq.metrics.masks import MetricMasks, scale_mask
 from phyrefine.physics_iq.metrics.measures import PairMetrics
 from phyrefine.physics_iq.metrics.pairs import compare_tracks, frame_error
@@ -46,6 +46,7 @@ class Provenance:
     Attributes:
         edition: Ground truth it was measured against.
         fps: Frames per second.
+        samples: How many were measured, of ``SAMPLES``.
         lossless: The lossy mask file was skipped: not the official number.
         made_masks: Real masks were made here rather than read.
         resampled: The footage was blended from 30 FPS.
@@ -53,19 +54,25 @@ class Provenance:
 
     edition: Edition
     fps: int
+    samples: int = attrs.field(kw_only=True)
     lossless: bool = False
     made_masks: bool = False
     resampled: bool = False
 
     @property
     def official(self) -> bool:
-        """Whether the number may be called the edition's.
+        """Whether all was measured as the official program does.
 
         Original's masks may be made here: they equal the official ones, and Verified's do not.
         Resampled footage is not stored lossily in between, as the official program does.
         """
         made_up = self.made_masks and self.edition is Edition.VERIFIED
         return not (self.lossless or self.resampled or made_up)
+
+    @property
+    def quotable(self) -> bool:
+        """Whether the number may be called the edition's: official, and of all samples."""
+        return self.official and self.samples == SAMPLES
 
 
 @attrs.frozen
@@ -119,7 +126,8 @@ class Evaluator:
     ) -> Evaluation:
         """Score a folder of generated clips; arguments and errors as :meth:`measure`."""
         measured = self.measure(folder, samples=samples, check=check)
-        return Evaluation(ResultTable.of(measured.values()), self.provenance)
+        provenance = attrs.evolve(self.provenance, samples=len(measured))
+        return Evaluation(ResultTable.of(measured.values()), provenance)
 
     def measure(
         self, folder: str | Path, *, samples: Iterable[Sample] | None = None, check: bool = True
@@ -152,10 +160,11 @@ class Evaluator:
 
     @property
     def provenance(self) -> Provenance:
-        """What the results stand on."""
+        """What results of the whole data set stand on."""
         return Provenance(
             edition=self._truth.edition,
             fps=self._truth.fps,
+            samples=len(self._truth.dataset.samples),
             lossless=self._lossless,
             made_masks=self._truth.made_masks,
             resampled=self._truth.resampled,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from phyrefine.physics_iq.data.layout import Edition
+from phyrefine.physics_iq.data.layout import SAMPLES, Edition
 from phyrefine.physics_iq.scoring.aggregate import MOST_RUNS, aggregate, headline
 from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
 from phyrefine.physics_iq.scoring.original import original_score
@@ -16,7 +16,8 @@ def score_table(runs: Mapping[str, Evaluation]) -> Table:
     """Both formulas for each run, and mean and deviation over them.
 
     Only one of the two columns is a leaderboard's number: that of the edition the ground truth
-    belongs to; a note says which, or that neither may be quoted.
+    belongs to; a note says which, or that neither may be quoted. Fewer than all samples
+    are never quoted.
     """
     lines = []
     for name, run in runs.items():
@@ -26,8 +27,10 @@ def score_table(runs: Mapping[str, Evaluation]) -> Table:
         lines.append([name, original, f"{100 * verified.score:.2f}", *parts])
     first = next(iter(runs.values())).provenance
     counts = "Original" if first.edition is Edition.ORIGINAL else "Verified"
-    where = f"Ground truth: {first.edition} at {first.fps} FPS"
-    if all(run.provenance.official for run in runs.values()):
+    where = (
+        f"{first.samples} of {SAMPLES} samples. Ground truth: {first.edition} at {first.fps} FPS"
+    )
+    if all(run.provenance.quotable for run in runs.values()):
         notes = [f"{where}; {counts} is the number to quote."]
     else:
         notes = [f"{where}.", *_unofficial(first)]
@@ -41,12 +44,15 @@ def score_table(runs: Mapping[str, Evaluation]) -> Table:
         )
     best = max(runs, key=lambda name: headline(runs[name].table, first.edition))
     if len(runs) > 1:
-        notes.append(f"Best run: {best}.")
+        notes.append(f"Best run, chosen by ground truth: {best}. Never enter a run for that.")
     columns = ("run", "Original", "Verified", "SP", "WS", "ST", "MSE")
     return Table(columns, lines, notes=tuple(notes))
 
 
 def _unofficial(said: Provenance) -> list[str]:
+    if said.official:
+        why = f"the benchmark is the mean of {SAMPLES} samples, and {said.samples} were scored"
+        return [f"NOT A NUMBER TO QUOTE: {why}."]
     notes = ["NOT OFFICIAL: neither number is one to quote."]
     if said.lossless or (said.made_masks and said.edition is Edition.VERIFIED):
         notes.append("Masks were not handled as the official program does.")

@@ -79,7 +79,7 @@ class GroundTruth:
         return None
 
     def problems(self, samples: Iterable[Sample] | None = None) -> list[str]:
-        """What scoring would miss: one line for each absent or unreadable file."""
+        """One line for each file that is absent, damaged, cut off or of another length."""
         chosen = self.dataset.samples if samples is None else samples
         found = (file_problem(path, TEST_SECONDS) for path in self._files(chosen))
         return [problem for problem in found if problem is not None]

@@ -13,7 +13,7 @@ import attrs
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
-from phyrefine.physics_iq.data.layout import PLAIN, RunKey
+from phyrefine.physics_iq.data.layout import PLAIN, SAMPLES, RunKey
 from phyrefine.physics_iq.generation.generating import VIDEOS, read_records
 from phyrefine.physics_iq.generation.plan import Plan, expected_keys, read_plan
 from phyrefine.physics_iq.scoring.evaluate import Evaluator, Provenance
@@ -113,6 +113,9 @@ def measure_bench(
             f"No reference-free row: {plan.ensemble} scored no clip or only some (the critic "
             "watches one clip of each prompt). judge, tournament and consensus score all."
         )
+    count = evaluator.provenance.samples
+    if count < SAMPLES:
+        notes.append(f"{count} of {SAMPLES} samples: not a number to quote.")
     if not evaluator.provenance.official:
         notes.append("NOT OFFICIAL: the real side was not handled as the official program does.")
     if repeated := sum(

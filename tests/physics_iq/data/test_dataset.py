@@ -6,16 +6,26 @@ import shutil
 from pathlib import Path
 
 import attrs
+import av
 import pytest
 
 from phyrefine.errors import InvalidInputError, VideoError
-from phyrefine.physics_iq.data.dataset import PhysicsIQ, read_descriptions
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.decoding import probe
+from phyrefine.physics_iq.data.descriptions import read_descriptions
 from phyrefine.physics_iq.data.layout import Edition, Sample
 from phyrefine.physics_iq.scoring.truth import GroundTruth
+from phyrefine.testing import moving_clip
 from phyrefine.video.clip import Clip
 
 HEAD = "scenario,description,category,generated_video_name\n"
 ROW = "0001_perspective-left_take-1_trimmed-x.mp4,A ball.,Optics,0001_perspective-left_trimmed-x.mp4\n"
+
+
+def take2(row: str = ROW) -> str:
+    """The row of the second take."""
+    number = int(row[:4])
+    return row.replace(f"{number:04d}", f"{number + 198:04d}").replace("take-1", "take-2")
 
 
 def copied(tiny: Path, folder: Path) -> Path:
@@ -83,8 +93,7 @@ def test_editions_are_never_guessed_against_the_name(tiny: Path, tmp_path: Path)
 def test_descriptions_with_a_byte_order_mark_and_in_any_order(tmp_path: Path) -> None:
     path = tmp_path / "descriptions.csv"
     second = ROW.replace("0001", "0002").replace("left", "center")
-    take2 = ROW.replace("0001", "0199").replace("take-1", "take-2")
-    path.write_text("\ufeff" + HEAD + take2 + second + ROW, encoding="utf-8")
+    path.write_text("\ufeff" + HEAD + take2(second) + take2() + second + ROW, encoding="utf-8")
     assert read_descriptions(path) == (
         Sample(1, "trimmed-x", "perspective-left", "A ball.", "Optics"),
         Sample(2, "trimmed-x", "perspective-center", "A ball.", "Optics"),
@@ -97,7 +106,16 @@ def test_descriptions_with_a_byte_order_mark_and_in_any_order(tmp_path: Path) ->
         ("a,b\n1,2\n", "lacks the columns"),
         (HEAD, "lacks the columns"),
         (HEAD + ROW + ROW, "0001 twice"),
-        (HEAD + ROW.replace("take-1", "take-2"), "no take-1 rows"),
+        (HEAD + take2(), "no take-1 rows"),
+        (HEAD + ROW.replace("take-1", "take-2"), "0001 is not one of take 2"),
+        (HEAD + ROW.replace("0001", "0199"), "0199 is not one of take 1"),
+        (HEAD + ROW + take2().replace("trimmed-x", "trimmed-y"), "0199 names another scene"),
+        (HEAD + ROW + take2().replace("-left", "-right"), "0199 names another scene or view"),
+        (HEAD + ROW + take2() + ROW.replace("0001", "0002"), "lacks id 0200"),
+        (HEAD + ROW + take2() + take2().replace("0199", "0200"), "lacks id 0002"),
+        (HEAD + ROW.replace("A ball.", " "), "line 2: 'description' is empty"),
+        (HEAD + ROW.replace("A ball.", "A ball, a box."), "more cells than the header"),
+        (HEAD + ROW.replace("A ball.", '"A ball'), "unexpected end of data"),
         (HEAD + ROW.replace("perspective-left", "left"), "is not '<4-digit id>"),
         (HEAD + ROW.replace("0001", "1"), "is not '<4-digit id>"),
     ],
@@ -106,6 +124,14 @@ def test_broken_descriptions(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "descriptions.csv"
     path.write_text(text)
     with pytest.raises(InvalidInputError, match=said):
+        read_descriptions(path)
+
+
+@pytest.mark.parametrize("kept", range(1, len(ROW) - 2, 7))
+def test_a_table_that_is_cut_anywhere_in_a_row_is_refused(kept: int, tmp_path: Path) -> None:
+    path = tmp_path / "descriptions.csv"
+    path.write_text(HEAD + ROW.replace("0001", "0002") + ROW[:kept])
+    with pytest.raises(InvalidInputError, match=r"descriptions\.csv, line 3: .*Fetch"):
         read_descriptions(path)
 
 
@@ -181,7 +207,7 @@ def test_descriptions_that_cannot_be_read(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.csv", tmp_path, latin):
         with pytest.raises(InvalidInputError, match=r"Cannot read the descriptions .*UTF-8"):
             read_descriptions(path)
-    with pytest.raises(InvalidInputError, match=r"'' in descriptions\.csv is not"):
+    with pytest.raises(InvalidInputError, match="line 4: the row ends before 'category'"):
         read_descriptions(short)
 
 
@@ -197,3 +223,54 @@ def test_what_scoring_lacks_is_known_without_opening(tiny: Path, tmp_path: Path)
     verified = attrs.evolve(data, edition=Edition.VERIFIED)
     with pytest.raises(InvalidInputError, match="edited by hand"):
         GroundTruth(verified, 12).absent()
+
+
+def test_files_of_the_first_release_are_named(tiny: Path, tmp_path: Path) -> None:
+    """Its test clips and masks last 8 s, with the conditioning part in front."""
+    data = PhysicsIQ.open(copied(tiny, tmp_path))
+    truth = GroundTruth(data, 8)
+    clip, mask = truth.testing(data.samples[0], 1), truth.mask(data.samples[1], 2)
+    assert mask is not None
+    for path, frames in ((clip, 64), (mask, 42)):
+        moving_clip(frames, (32, 48), 8).write(path)
+    eight, longer = truth.problems()
+    assert (
+        f"{clip} lasts 8.000 s, not 5 s (the benchmark's first release had files of 8 s)" in eight
+    )
+    assert longer == f"{mask} lasts 5.250 s, not 5 s: fetch it again."
+
+
+@pytest.mark.parametrize("kept", [0.6, 0.99])
+def test_a_download_that_stopped_is_found_with_its_header_in_front(
+    kept: float, tiny: Path, tmp_path: Path
+) -> None:
+    data = PhysicsIQ.open(copied(tiny, tmp_path))
+    truth = GroundTruth(data, 8)
+    clip = tmp_path / "whole.mp4"
+    remux(truth.testing(data.samples[0], 1), clip)
+    assert probe(clip).seconds == 5
+    whole = clip.read_bytes()
+    part = whole[: int(kept * len(whole))]
+    paths = truth.testing(data.samples[0], 1), data.conditioning(data.samples[1], 8)
+    for path in paths:
+        path.write_bytes(part)
+    said = f"is cut off: it has {len(part)} bytes of at least {len(whole)}"
+    assert truth.problems() == [f"{paths[0]} {said}. Fetch or generate it again."]
+    assert said in data.missing_inputs(fps=8)[0]
+    for path in paths:  # room reserved, not yet filled
+        path.write_bytes(part + bytes(len(whole) - len(part)))
+    found = truth.problems() + data.missing_inputs(fps=8)
+    assert ["ends in zeros" in item for item in found] == [True, True]
+
+
+def remux(source: Path, target: Path) -> None:
+    """Copy a clip so that its header lies in front of the samples."""
+    with (
+        av.open(str(source)) as old,
+        av.open(str(target), "w", options={"movflags": "faststart"}) as new,
+    ):
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)

@@ -46,8 +46,8 @@ def test_four_runs_of_clips() -> None:
     assert ours.to_latex() == (VERIFIED / "out" / "aggregate_verified.tex").read_text()
 
 
-def shown(count: int, **options: bool) -> str:
-    provenance = Provenance(Edition.VERIFIED, 30, **options)
+def shown(count: int, samples: int = 198, **options: bool) -> str:
+    provenance = Provenance(Edition.VERIFIED, 30, samples=samples, **options)
     runs = {f"run {i}": Evaluation(one, provenance) for i, one in enumerate(tables(count))}
     return str(score_table(runs))
 
@@ -70,11 +70,25 @@ def test_only_an_official_number_is_one_to_quote() -> None:
         assert ("Masks were not handled" in said) is (option != "resampled")
 
 
+def test_a_part_of_the_samples_is_never_one_to_quote() -> None:
+    assert "198 of 198 samples" in shown(1)
+    for samples in (1, 197):
+        said = shown(1, samples)
+        assert f"{samples} of 198 samples" in said
+        assert "NOT A NUMBER TO QUOTE" in said
+        assert "is the number to quote" not in said
+
+
+def test_the_best_run_is_said_to_be_chosen_by_ground_truth() -> None:
+    assert "Best run, chosen by ground truth: run" in shown(2)
+    assert "Best run" not in shown(1)
+
+
 def test_runs_measured_differently_are_not_averaged() -> None:
     one, two = tables(2)
     runs = [
-        Evaluation(one, Provenance(Edition.VERIFIED, 30)),
-        Evaluation(two, Provenance(Edition.ORIGINAL, 30)),
+        Evaluation(one, Provenance(Edition.VERIFIED, 30, samples=198)),
+        Evaluation(two, Provenance(Edition.ORIGINAL, 30, samples=198)),
     ]
     with pytest.raises(InvalidInputError, match="not measured alike"):
         aggregate(runs)

@@ -100,7 +100,7 @@ def test_short_and_foreign_clips_are_not_cut(tmp_path: Path) -> None:
 
 def evaluation(edition: Edition, **options: bool) -> Evaluation:
     table = ResultTable.read(VERIFIED / "csv" / "cases" / "run_01.csv")
-    return Evaluation(table, Provenance(edition, 8, **options))
+    return Evaluation(table, Provenance(edition, 8, samples=198, **options))
 
 
 def pack(

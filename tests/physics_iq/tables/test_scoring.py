@@ -62,7 +62,7 @@ def test_the_rows_are_the_official_tables_scores(table: TableOne, tiny_bench: Pa
 
 
 def test_the_judge_is_held_against_the_truth(table: TableOne) -> None:
-    assert [note.partition(":")[0] for note in table.notes] == ["judge"]
+    assert [note.partition(":")[0] for note in table.notes] == ["judge", "6 of 198 samples"]
     assert "of what the oracle wins over a random pick" in table.notes[0]
     assert "rank correlation" in table.notes[0]
 
@@ -161,7 +161,9 @@ def test_other_peoples_folders(
     shared = ["--data", str(tiny), "--fps", "8", "--cache", str(cache), "--jobs", "1"]
     assert main(["score", *folders, *shared, "--out", str(tmp_path / "scores")]) == 0
     told = capsys.readouterr().out
-    assert "Original is the number to quote" in told
+    assert "6 of 198 samples" in told
+    assert "NOT A NUMBER TO QUOTE" in told
+    assert "is the number to quote" not in told
     assert "model-1" in told
     official = ResultTable.read(tmp_path / "scores" / "model-0.csv")
     assert official == ResultTable.read(tiny_bench / "results" / "loop1-steps4-seed0.csv")
