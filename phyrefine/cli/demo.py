@@ -42,8 +42,8 @@ def demo(
     The generator is a tiny learned video model, the VLM measures pixels, the LLM extracts. It
     shows the mechanism and says nothing about large models. By default half of what the generator
     learned is wrong physics, so that there is something to mend; the variant "truthful" learned
-    right physics only, and plain descriptions are nearly as good as its best clips. Each scene is scored against what
-    truly happens, which nothing in the loop can see.
+    right physics only, and plain descriptions are nearly as good as its best clips. Each scene is
+    scored against what truly happens, which nothing in the loop can see.
 
     Parameters
     ----------
