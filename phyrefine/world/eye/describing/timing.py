@@ -82,13 +82,15 @@ def _bouncing(roles: Cast, case: Case, seconds: float) -> dict[str, Span]:
     kept = _BOUNCE[roles.material]
     first = 2.0 * kept * speed / pull
     rest = land + first / (1.0 - kept)
+    # Between bounces it rises, falls and lands again: those statements hold until it rests.
+    contact = max(0.0, land - _CONTACT)
     return {
-        "fall": (0.0, land),
+        "fall": (0.0, max(rest, land)),
         "arc": (0.0, land),
-        "land": (max(0.0, land - _CONTACT), land + _CONTACT),
-        "rebound": (land, land + first if kept else None),
-        "bounce on": (land, land + first if kept else None),
-        "decay": (land + first, rest),
+        "land": (contact, max(rest, land + _CONTACT)),
+        "rebound": (land, rest if kept else land + _CONTACT),
+        "bounce on": (land, rest if kept else land + _CONTACT),
+        "decay": (land, rest),
         "settle": (rest, seconds),
         "forward": (0.0, seconds),
         "onward": (land, seconds),
