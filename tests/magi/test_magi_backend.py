@@ -1,6 +1,7 @@
 """`magi:` as a generator: its profile, what it delivers, and going on from accepted chunks."""
 
 import contextlib
+import json
 import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,10 @@ from phyrefine.errors import (
     ModelNotFoundError,
     VideoError,
 )
-from phyrefine.testing import check_generator, moving_clip
-from phyrefine.types import Prompt, Shot
+from phyrefine.refine.convergence import MaxLoops
+from phyrefine.refine.loop import Loop
+from phyrefine.testing import ScriptedAsker, check_generator, moving_clip
+from phyrefine.types import Prompt, Scenario, Shot
 from phyrefine.video.clip import Clip
 from phyrefine.video.seam import check_seam
 
@@ -129,6 +132,32 @@ def test_prompts_and_seeds_by_chunk(generator):
     assert generator.generate(attrs.evolve(SHOT, chunk_prompts=prompts[:1])) == plain
     assert generator.generate(attrs.evolve(SHOT, chunk_seeds=(7, 8, 9))) != plain
     assert generator.generate(attrs.evolve(SHOT, prompt=prompts[1])) != plain
+
+
+def test_prompts_of_the_loop_reach_their_chunks(generator):
+    """Each chunk's prompt changes its own chunk and those after it, and none before."""
+    events = [{"what": f"The dot {does}.", "start": 3.0 + at, "end": 4.0 + at}
+              for at, does in enumerate(("slides left", "hits a wall", "rests"))]  # fmt: skip
+    vlm = ScriptedAsker([json.dumps({"prediction": "x", "events": events})])
+    loop = Loop(vlm, ScriptedAsker([""]), generator, MaxLoops(1))
+    scene = Scenario("A dot moves.", PREFIX, seconds=3.0)
+    prompt = loop.compose(loop.predict(scene), scene)
+    assert [("slides" in c, "hits a wall." in c, "rests." in c) for c in prompt.chunks] == [
+        (True, True, False),
+        (False, True, True),
+        (False, False, True),
+    ]  # with what comes next
+    assert all(chunk.startswith("A dot moves.") for chunk in prompt.chunks)
+    assert prompt.chunks[0].endswith("Right after this: the dot hits a wall.")
+    whole = loop.render(prompt, scene, steps=None, seed=2).clip.as_made.frames
+    for index in range(3):
+        other = [*prompt.chunks]
+        other[index] = "A lamp goes on."
+        changed = attrs.evolve(prompt, chunks=tuple(other))
+        frames = loop.render(changed, scene, steps=None, seed=2).clip.as_made.frames
+        same = [np.array_equal(frames[24 * n : 24 * n + 24], whole[24 * n : 24 * n + 24])
+                for n in range(3)]  # fmt: skip
+        assert same == [n < index for n in range(3)]
 
 
 def test_identity_names_weights_and_settings(original, tmp_path):
