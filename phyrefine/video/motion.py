@@ -19,6 +19,8 @@ SMALLEST_BLOB = 0.0008
 STILL_SHARE = 0.0008
 # Speeds are measured over this last part of a prefix, in seconds.
 SEAM_SECONDS = 0.4
+# From this many points on a parabola is fitted.
+PARABOLA_POINTS = 6
 # Slower than this (picture widths per second) is at rest.
 REST_SPEED = 0.02
 
@@ -89,8 +91,8 @@ def is_still(clip: Clip) -> bool:
 def seam_motion(prefix: Clip, *, most: int = 4) -> tuple[Motion, ...]:
     """The moving things of a prefix as they are at its end, the largest first.
 
-    A blob is what differs from the prefix's median picture; its speed is a straight line fitted
-    through its center over the last 0.4 s.
+    A blob is what differs from the prefix's median picture; its speed is that of a parabola
+    fitted through its center over the last 0.4 s, near its end.
 
     Args:
         prefix: V0; fewer than three frames hold no motion.
@@ -100,9 +102,9 @@ def seam_motion(prefix: Clip, *, most: int = 4) -> tuple[Motion, ...]:
         return ()
     gray = _gray(prefix)
     background = np.median(gray, axis=0)
-    moving = np.abs(gray - background) > MOVING_LEVEL
+    away = np.abs(gray - background)
     count = max(3, min(len(gray), round(SEAM_SECONDS * prefix.fps) + 1))
-    found = [_blobs(mask) for mask in moving[-count:]]
+    found = [_blobs(picture > MOVING_LEVEL, picture) for picture in away[-count:]]
     motions = []
     for area, row, column in found[-1][:most]:
         track = _follow(found, row, column, reach=3.0 + float(np.sqrt(area)))
@@ -131,7 +133,7 @@ def _follow(
 
 def _fit(track: list[tuple[int, float, float]], fps: float, size: tuple[int, int]) -> Motion:
     at, rows, columns = (np.asarray(axis, float) for axis in zip(*track, strict=True))
-    slope_y, slope_x = np.polyfit(at, rows, 1)[0], np.polyfit(at, columns, 1)[0]
+    slope_y, slope_x = _speed(at, rows), _speed(at, columns)
     height, width = size
     return Motion(
         x=float(columns[0]) / width,
@@ -141,8 +143,25 @@ def _fit(track: list[tuple[int, float, float]], fps: float, size: tuple[int, int
     )
 
 
-def _blobs(mask: NDArray[np.bool_]) -> list[tuple[int, float, float]]:
-    """(area, row, column) of 8-connected regions above the noise, the largest first."""
+def _speed(at: NDArray[np.float64], place: NDArray[np.float64]) -> float:
+    """Places per frame near the end: a parabola's slope, so that gravity is no lag.
+
+    The slope is taken a quarter of the window before its last frame, where noise does far less
+    than at the very end. With few points a parabola would follow their noise: then a straight
+    line is fitted.
+    """
+    if len(at) < PARABOLA_POINTS:
+        return float(np.polyfit(at, place, 1)[0])
+    since = at - at[0]  # the last frame comes first
+    curve, slope, _ = np.polyfit(since, place, 2)
+    return float(slope + 2 * curve * since[-1] / 4)
+
+
+def _blobs(mask: NDArray[np.bool_], weight: NDArray[np.float32]) -> list[tuple[int, float, float]]:
+    """(area, row, column) of 8-connected regions above the noise, the largest first.
+
+    Centers are weighted by how much a pixel differs, which is finer than a pixel.
+    """
     left = mask.copy()
     smallest = max(2, round(SMALLEST_BLOB * mask.size))
     blobs = []
@@ -151,7 +170,8 @@ def _blobs(mask: NDArray[np.bool_]) -> list[tuple[int, float, float]]:
             continue
         pixels = _flood(left, (int(start[0]), int(start[1])))
         if len(pixels) >= smallest:
-            row, column = np.mean(pixels, axis=0)
+            rows, columns = np.transpose(pixels)
+            row, column = np.average(pixels, axis=0, weights=weight[rows, columns])
             blobs.append((len(pixels), float(row), float(column)))
     return sorted(blobs, reverse=True)
 

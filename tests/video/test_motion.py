@@ -51,3 +51,18 @@ def test_stillness_sees_through_noise_but_not_through_motion():
     assert not is_still(ball(1, 0))
     assert not is_still(ball(0.5, 0, count=12))
     assert is_still(ball(1, 0, count=1))
+
+
+@pytest.mark.parametrize("frame", [20, 23, 26])
+def test_speed_at_the_seam_does_not_lag_behind_gravity(frame):
+    """A ball under constant acceleration: the speed near the end, not that of 0.2 s before."""
+    frames = np.full((frame + 1, 120, 160, 3), 90, np.uint8)
+    rows, columns = np.mgrid[:120, :160]
+    for index, picture in enumerate(frames):
+        top = 10 + 0.12 * index**2
+        ball = np.hypot(rows - top, columns - 80) < 5
+        picture[ball] = (250, 120, 40)
+    (motion,) = seam_motion(Clip(frames, 30.0))
+    true = 0.24 * (frame - 2) * 30 / 160  # two frames before the last
+    assert motion.vy == pytest.approx(true, rel=0.1)
+    assert abs(motion.vx) < 0.02
