@@ -35,13 +35,17 @@ def annotated(clip: dict) -> tuple[np.ndarray, np.ndarray, int]:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    print("| clip | annotated vx, vy | scripted VLM | off | embedded eye | off |\n|---|---|---|---|---|---|")
+    print(
+        "| clip | annotated vx, vy | scripted VLM | off | embedded eye | off |\n|---|---|---|---|---|---|"
+    )
     for entry in json.loads(TRUTH.read_text())["clips"]:
         velocity, _, seam = annotated(entry)
         clip = Clip.read(folder / entry["file"])
         prefix = Clip(clip.frames[: seam + 1], clip.fps)
         scene = Scenario("A ball moves.", prefix)
-        script = ScriptedAsker([json.dumps({"prediction": "The ball moves on.", "objects": [{"name": "the ball"}]})])
+        script = ScriptedAsker(
+            [json.dumps({"prediction": "The ball moves on.", "objects": [{"name": "the ball"}]})]
+        )
         cells = []
         for vlm in (script, WorldVLM()):
             plan = with_motion(predict(vlm, scene, Method()).plan, prefix)
@@ -52,7 +56,10 @@ def main() -> None:
             found = np.array([measured[0].vx, measured[0].vy])
             off = np.linalg.norm(found - velocity) / np.linalg.norm(velocity)
             cells += [f"{found[0]:+.3f}, {found[1]:+.3f}", f"{off:.1%}"]
-        print(f"| {entry['file']} to frame {seam} | {velocity[0]:+.3f}, {velocity[1]:+.3f} | {' | '.join(cells)} |", flush=True)
+        print(
+            f"| {entry['file']} to frame {seam} | {velocity[0]:+.3f}, {velocity[1]:+.3f} | {' | '.join(cells)} |",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The arms, by subject. Importing a module registers its arms."""
 
-from benchmarks.world.arms import controls, loops, rules, selectors
+from benchmarks.world.arms import controls, dialects, loops, rules, selectors
 from benchmarks.world.arms.registry import ARMS, Arm, Case, Cost, Made, Picked, arm
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Picked",
     "arm",
     "controls",
+    "dialects",
     "loops",
     "rules",
     "selectors",

@@ -140,3 +140,8 @@ def test_another_process_makes_the_same_bytes():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert made.stdout.strip() == QUICK.generate(_shot()).digest
+
+
+def test_a_prompt_per_chunk_is_asked_for_by_option():
+    assert QUICK.profile.chunk_frames is None
+    assert evolve(QUICK, per_chunk=True).profile.chunk_frames == 8
