@@ -10,6 +10,7 @@ from phyrefine.types.plan import Plan, PlanEvent, PlanObject, Statement
 from phyrefine.types.pool import Entry, Pool, PoolScores
 from phyrefine.types.results import Attempt, Candidate, Choice, Pick, Refinement, Verdict, pick_key
 from phyrefine.types.scenario import Budget, Candidates, Mode, Scenario
+from phyrefine.types.search import SearchRecord, SearchTry
 from phyrefine.types.shots import Chunk, FrameGrid, GeneratorProfile, Shot
 from phyrefine.types.talk import Answer, Question, Usage
 from phyrefine.types.texts import Critique, Prediction, Prompt, Status, Violation
@@ -41,6 +42,8 @@ __all__ = [
     "Refinement",
     "Scenario",
     "SeamReport",
+    "SearchRecord",
+    "SearchTry",
     "Shot",
     "Stage",
     "Statement",

@@ -11,6 +11,7 @@ from attrs import field, frozen
 from phyrefine import _display, _upward
 from phyrefine.errors import InvalidInputError
 from phyrefine.types.scenario import Scenario
+from phyrefine.types.search import SearchRecord
 from phyrefine.types.talk import Usage
 from phyrefine.types.texts import Critique, Prediction, Prompt
 from phyrefine.video.clip import Clip
@@ -27,6 +28,8 @@ class Candidate:
         steps: Denoising steps; ``None`` for the generator's default.
         seam: How it joins the prefix.
         notes: What is odd about it: black frames, a frozen ending, less than was asked for.
+        search: What a search within the clip did, where there was one.
+        seen: What the critic said of this clip alone, where it watches several of a loop.
     """
 
     clip: Clip
@@ -34,6 +37,8 @@ class Candidate:
     steps: int | None = None
     seam: SeamReport | None = None
     notes: tuple[str, ...] = ()
+    search: SearchRecord | None = None
+    seen: Critique | None = None
 
 
 @frozen

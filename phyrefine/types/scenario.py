@@ -127,6 +127,8 @@ class Budget:
         calls: Calls of any backend.
         clips: Clips made, in whole continuations: a chunk counts as the part of its clip that it
             is.
+        chunks: Chunks made by streaming generators, of all clips and searches together; a clip
+            that is made in one piece is one.
     """
 
     usd: float | None = None
@@ -135,6 +137,7 @@ class Budget:
     wall_seconds: float | None = None
     calls: int | None = None
     clips: float | None = None
+    chunks: int | None = None
 
 
 # Far enough apart that seeds counted from 0 never meet those of another loop.

@@ -48,6 +48,7 @@ class Usage:
         usd: Cost in US dollars; ``None`` when any part of it is unknown.
         saved_calls: Calls answered from the store instead of a backend.
         clips: Clips made, in whole continuations; a chunk is a part of one.
+        chunks: Chunks made; a clip that is made in one piece is one.
     """
 
     calls: int = 0
@@ -57,6 +58,7 @@ class Usage:
     usd: float | None = 0.0
     saved_calls: int = 0
     clips: float = 0.0
+    chunks: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         kinds = {**self.tokens, **other.tokens}
@@ -69,6 +71,7 @@ class Usage:
             usd=self.usd + other.usd if known else None,  # type: ignore[operator]
             saved_calls=self.saved_calls + other.saved_calls,
             clips=self.clips + other.clips,
+            chunks=self.chunks + other.chunks,
         )
 
 

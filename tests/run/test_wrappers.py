@@ -132,7 +132,9 @@ class TestMetered:
         meter = Meter(clock=clock)
         dot = MovingDot(fail=lambda shot: clock.passes(2.5))
         MeteredGenerator(dot, meter).generate(SHOT)
-        assert meter.stages == {"generate": Usage(1, seconds=2.5, gpu_seconds=2.5, clips=1.0)}
+        assert meter.stages == {
+            "generate": Usage(1, seconds=2.5, gpu_seconds=2.5, clips=1.0, chunks=1)
+        }
 
     def test_a_failed_clip_counts_its_time(self):
         clock = Clock()

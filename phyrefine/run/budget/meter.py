@@ -25,6 +25,7 @@ _UNITS = {
     "wall_seconds": "seconds",
     "calls": "calls",
     "clips": "clips",
+    "chunks": "chunks",
 }
 # Sums of parts of a clip miss whole numbers by their last bits.
 _ROUNDING = 1e-9
@@ -32,9 +33,10 @@ _ROUNDING = 1e-9
 
 @define
 class Tally:
-    """What was used within one :meth:`Meter.tally` block."""
+    """What was used within one :meth:`Meter.tally` block, in all and by stage."""
 
     usage: Usage = field(factory=Usage)
+    stages: dict[str, Usage] = field(factory=dict)
 
 
 _open_tallies: contextvars.ContextVar[tuple[Tally, ...]] = contextvars.ContextVar(
@@ -90,7 +92,7 @@ class Meter:
             self._known_usd += usage.usd or 0.0
             if usage.usd is None and any(usage.tokens.values()):
                 self._unpriced = stage
-        _tell_tallies(usage)
+        _tell_tallies(stage, usage)
         if usage.usd is None and not told and self.budget.usd is not None:
             log.warning(
                 "The price of a %s call is unknown, so it does not count towards "
@@ -117,7 +119,7 @@ class Meter:
                 if usage.usd is None and any(usage.tokens.values()):
                     self._unpriced = stage
         if not seen:
-            _tell_tallies(usage)
+            _tell_tallies(stage, usage)
 
     @contextlib.contextmanager
     def tally(self) -> Iterator[Tally]:
@@ -180,6 +182,7 @@ class Meter:
             "wall_seconds": self.wall_seconds,
             "calls": total.calls,
             "clips": total.clips,
+            "chunks": total.chunks,
         }
         for name, limit in asdict(self.budget).items():
             if limit is not None and spent[name] >= limit - _ROUNDING:
@@ -222,6 +225,7 @@ class Meter:
         self._cancelled = True
 
 
-def _tell_tallies(usage: Usage) -> None:
+def _tell_tallies(stage: str, usage: Usage) -> None:
     for tally in _open_tallies.get():
+        tally.stages[stage] = tally.stages.get(stage, Usage()) + usage
         tally.usage = tally.usage + usage

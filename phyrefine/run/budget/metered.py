@@ -171,6 +171,7 @@ class MeteredGenerator:
                 gpu_seconds=seconds if getattr(self._own, "on_gpu", True) else 0.0,
                 usd=self._usd(shot, made),
                 clips=made,
+                chunks=int(made > 0),
             )
             self.meter.add("generate", usage)
             notify(self.listeners, "call", _details("generate", self.identity, usage, failed))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from attrs import define, evolve, field
 
 from phyrefine.errors import InvalidInputError, PhyrefineError
-from phyrefine.protocols import VLM, Listener, Store, identity
+from phyrefine.protocols import VLM, Listener, Store, VideoGenerator, identity
 from phyrefine.refine import dialects
 from phyrefine.refine.dialects import wording
 from phyrefine.refine.loop import Loop
@@ -24,6 +25,7 @@ from phyrefine.run.journal import notify, placed
 from phyrefine.run.many import Outcome
 from phyrefine.run.results import folder_name
 from phyrefine.run.runner import Run
+from phyrefine.run.search.recording import Search, with_records
 from phyrefine.run.sessions.disclaimers import disclaimers_of
 from phyrefine.run.sessions.log_events import EventLog
 from phyrefine.run.sessions.preflight import preflight
@@ -54,6 +56,7 @@ class Session:
     run: Run
     in_progress: dict[int, list[Attempt]] = field(factory=dict, init=False)
     closed: bool = field(default=False, init=False)
+    searches: list[Search] = field(factory=list, init=False, repr=False)
     _unnamed: MemoryStore = field(factory=MemoryStore, init=False, repr=False)
 
     @property
@@ -90,13 +93,7 @@ class Session:
         first = setup.generators[0]
         vlm = ErrorTranslatingAsker(self.wrap(setup.vlm), f"VLM {name_of(setup.vlm)}")
         llm = ErrorTranslatingAsker(self.wrap(setup.llm), f"LLM {name_of(setup.llm)}")
-        wrapped = wrap_generator(
-            setup.generators,
-            store=self._store_of(first),
-            meter=self.run.meter,
-            listeners=self.listeners,
-            timeout=setup.clip_timeout,
-        )
+        wrapped = self._wrapped(setup.generators)
         told = ErrorTranslatingGenerator(wrapped, f"video generator {name_of(first)}")
         generator = RewordingGenerator(told, llm)
         scorers = tuple(with_models(scorer, self.wrap) for scorer in setup.scorers)
@@ -115,6 +112,26 @@ class Session:
                 count,
             )
             for chain in chains
+        )
+
+    def _wrapped(self, generators: Sequence[Any]) -> VideoGenerator:
+        """Generators with store, slots and meter around them.
+
+        Of a search, what it is made of is wrapped and not the whole: every chunk and answer of it
+        is kept and counted by itself.
+        """
+        first = generators[0]
+        if isinstance(first, Search):
+            inner = self._wrapped([one.generator for one in generators])
+            search = first.with_parts(inner, self.wrap)
+            self.searches.append(search)
+            return search
+        return wrap_generator(
+            generators,
+            store=self._store_of(first),
+            meter=self.run.meter,
+            listeners=self.listeners,
+            timeout=self.setup.clip_timeout,
         )
 
     # -- attempts ------------------------------------------------------------------------------
@@ -149,7 +166,7 @@ class Session:
             parts.insert(0, self._baseline(whole, scenario))
         for part in parts:
             for attempt in self._metered(part, scenario, place, made):
-                attempt = as_rendered(first.generator, attempt)
+                attempt = with_records(self.searches, as_rendered(first.generator, attempt))
                 if attempt.index == 1 and opening.usage.calls + opening.usage.saved_calls:
                     attempt = evolve(attempt, usage=attempt.usage + opening.usage)
                     opening.usage = Usage()
@@ -168,7 +185,7 @@ class Session:
         loop = evolve(self.loops()[0], candidates=takes, enough=None)
         with self.run.meter.tally() as tally:
             made = loop.generate(prompt, scenario)
-        return Attempt(0, prompt, made, usage=tally.usage)
+        return with_records(self.searches, Attempt(0, prompt, made, usage=tally.usage))
 
     def _baseline(self, loop: Loop, scenario: Scenario) -> Iterator[Attempt]:
         prompt = Prompt(scenario.description)
