@@ -115,7 +115,14 @@ class Clean:
         if critique.still:
             return Verdict(False, "clean", "no violation, but the continuation stands still")
         enough = critique.looks >= self.looks
-        return Verdict(enough, "clean", f"no violation in {critique.looks} of {self.looks} looks")
+        reason = f"no violation in {critique.looks} of {self.looks} looks"
+        if critique.accidental:
+            count = len(critique.accidental)
+            reason = (
+                f"no systematic violation in {critique.looks} watched clips; {count} accidental "
+                f"violation{' is' if count == 1 else 's are'} left to the choice"
+            )
+        return Verdict(enough, "clean", reason)
 
 
 @frozen

@@ -16,7 +16,7 @@ from phyrefine.protocols import (
     Scorer,
     VideoGenerator,
 )
-from phyrefine.refine import stages
+from phyrefine.refine import stages, watching
 from phyrefine.refine.asking import UNUSABLE
 from phyrefine.refine.dialects import wording
 from phyrefine.refine.stages import Method
@@ -47,7 +47,7 @@ class Loop:
         llm: Rewrites.
         generator: Continues the prefix.
         convergence: Says when to stop.
-        candidates: What each loop generates; the critic watches the first.
+        candidates: What each loop generates; the critic watches the first, or several.
         method: Where this goes beyond the paper.
         scorers: Reference-free scores recorded with every attempt, for patience and ensembles. A
             pool scorer is shown the critic's clips of all loops so far.
@@ -79,13 +79,13 @@ class Loop:
                 yield self.uncriticized(attempt, scenario)
                 return
             try:
-                critique = self.critique(attempt.clip, scenario, history, prompt.plan)  # Pt+1
-                revision = self.compose(critique, scenario, prompt)  #       pt+1 = LLM(Pt+1)
+                attempt = self.watch(attempt, scenario, history)  #      Pt+1 = VLM(K, Vt)
+                revision = self.compose(attempt.critique, scenario, prompt)  # pt+1 = LLM(Pt+1)
                 scores = self.score(attempt.clip, scenario, history)
             except (Exception, KeyboardInterrupt):
                 yield attempt  # the clip is finished work
                 raise
-            attempt = evolve(attempt, critique=critique, revision=revision, scores=scores)
+            attempt = evolve(attempt, revision=revision, scores=scores)
             history = (*history, attempt)
             verdict = self.convergence.decide(history)  # step 3: stop when pt+1 is pt
             yield evolve(attempt, verdict=verdict)
@@ -152,6 +152,27 @@ class Loop:
         )
         odd = symptoms(clip, frames=shot.frames, fps=shot.fps)
         return Candidate(clip, seed, steps, seam, odd)
+
+    def watch(
+        self, attempt: Attempt, scenario: Scenario, history: Sequence[Attempt] = ()
+    ) -> Attempt:
+        """The attempt with its critique: of its first clip, or of several."""
+        plan = None if attempt.baseline else attempt.prompt.plan
+        watched = attempt.candidates[: self.candidates.watch]
+        if len(watched) < 2 or not self.method.criticize:
+            return evolve(attempt, critique=self.critique(attempt.clip, scenario, history, plan))
+        last = history[-1].critique if history else None
+        critique, each = watching.watch(
+            self.vlm,
+            [one.clip for one in watched],
+            scenario,
+            self.method,
+            earlier=last.violations if last is not None else (),
+            plan=plan,
+        )
+        seen = [evolve(one, seen=said) for one, said in zip(watched, each, strict=True)]
+        rest = attempt.candidates[len(watched) :]
+        return evolve(attempt, critique=critique, candidates=(*seen, *rest))
 
     def critique(
         self,

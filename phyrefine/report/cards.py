@@ -25,6 +25,7 @@ class CandidateCard:
     label: str
     clip: PageClip
     seam: SeamReport | None
+    search: str | None
     score: float | None
     chosen: bool
 
@@ -150,6 +151,7 @@ def _candidate_card(
         label=f"{steps}seed {candidate.seed}",
         clip=page_clip(candidate.clip, pixels=pixels),
         seam=candidate.seam,
+        search=candidate.search.in_words() if candidate.search is not None else None,
         score=choice.scores.get(pick_key(pick)) if choice else None,
         chosen=choice is not None and choice.pick == pick,
     )

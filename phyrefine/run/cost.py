@@ -55,7 +55,8 @@ def expected_cost(
     if loops is None:
         return None
     chains = len(candidates.steps) if candidates.chain == "own" else 1
-    looks = (2 if method.second_look else 1) if method.criticize else 0
+    once = 2 if method.second_look and candidates.watch == 1 else candidates.watch
+    looks = once if method.criticize else 0
     vlm = chains * (1 + loops * looks) + looks * baseline + (choosing or 0)
     llm = chains * (1 + (loops if method.criticize else 0) * (2 if method.insist else 1))
     return ExpectedCost(pool_size(candidates, loops, baseline=baseline), vlm, llm, choosing)

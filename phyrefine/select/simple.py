@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from phyrefine.select.pool import entries, highest
-from phyrefine.types import Attempt, Choice, Scenario
+from phyrefine.types import Attempt, Choice, Critique, Entry, Scenario
 
 
 @frozen
@@ -27,22 +27,31 @@ class Last:
 class CriticsPick:
     """Keep-best by the critic's own verdicts: least severity times confidence.
 
-    Only clips the critic watched compete: the first candidate of each attempt. Cheap, and blind
-    to whatever the critic is blind to.
+    Only clips the critic watched compete: the first candidate of each attempt, or those that have
+    a critique of their own. Cheap, and blind to whatever the critic is blind to.
     """
 
     def choose(self, scenario: Scenario, attempts: Sequence[Attempt]) -> Choice:
         """The clip with the least found wrong; the last one when nothing was judged."""
+        said = {entry.key: _critique(entry) for entry in entries(attempts)}
         judged = {
-            entry.key: -entry.attempt.critique.severity
-            - (100.0 if entry.attempt.critique.still else 0)
-            for entry in entries(attempts)
-            if entry.pick.candidate == 0 and entry.attempt.critique is not None
+            key: -one.severity - (100.0 if one.still else 0)
+            for key, one in said.items()
+            if one is not None
         }
         pool = [entry for entry in entries(attempts) if entry.key in judged]
         if not pool:
             return Last().choose(scenario, attempts)
         return highest(pool, judged, "critics_pick")
+
+
+def _critique(entry: Entry) -> Critique | None:
+    """What the critic said of this clip; ``None`` where it was not watched."""
+    own = entry.candidate.seen
+    if own is not None:
+        return own
+    alone = all(one.seen is None for one in entry.attempt.candidates)
+    return entry.attempt.critique if entry.pick.candidate == 0 and alone else None
 
 
 @frozen

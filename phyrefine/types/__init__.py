@@ -13,7 +13,7 @@ from phyrefine.types.scenario import Budget, Candidates, Mode, Scenario
 from phyrefine.types.search import SearchRecord, SearchTry
 from phyrefine.types.shots import Chunk, FrameGrid, GeneratorProfile, Shot
 from phyrefine.types.talk import Answer, Question, Usage
-from phyrefine.types.texts import Critique, Prediction, Prompt, Status, Violation
+from phyrefine.types.texts import Critique, Origin, Prediction, Prompt, Status, Violation
 from phyrefine.video.seam import SeamReport
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "FrameGrid",
     "GeneratorProfile",
     "Mode",
+    "Origin",
     "Pick",
     "Plan",
     "PlanEvent",

@@ -158,16 +158,26 @@ class Candidates:
         redraw: Every loop after the first draws noise of its own (1000 is added to each seed per
             loop). What becomes better may then be luck as well as the prompt, and an ensemble has
             more to choose from.
+        watch: Clips of each loop that the critic watches, the first ones made. From two on,
+            violations that most of them show go to the rewriter, and the others are left to the
+            choice; see :mod:`phyrefine.refine.watching`.
     """
 
     steps: tuple[int | None, ...] = (None,)
     seeds: tuple[int, ...] = (0,)
     chain: Literal["own", "rerender"] = "rerender"
     redraw: bool = field(default=False, kw_only=True)
+    watch: int = field(default=1, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if not self.steps or not self.seeds:
             raise InvalidInputError("Candidates needs at least one step count and one seed.")
+        made = len(self.seeds) * (len(self.steps) if self.chain == "rerender" else 1)
+        if not 1 <= self.watch <= made:
+            raise InvalidInputError(
+                f"Candidates(watch={self.watch}): each loop makes {made} clips, so the critic can "
+                f"watch 1 to {made} of them. Give more seeds, or watch fewer."
+            )
 
     def seeds_of(self, loop: int) -> tuple[int, ...]:
         """The seeds of the loop of that number, from 1; 0 is the plain description's attempt."""

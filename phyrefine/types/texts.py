@@ -72,6 +72,13 @@ class Status(enum.StrEnum):
     FIXED = "fixed"
 
 
+class Origin(enum.StrEnum):
+    """Whose fault a violation is, where several clips of a prompt were watched."""
+
+    SYSTEMATIC = "systematic"
+    ACCIDENTAL = "accidental"
+
+
 @frozen
 class Violation:
     """One break of physics.
@@ -85,6 +92,9 @@ class Violation:
         severity: 0 (a blemish) to 1 (impossible).
         confidence: 0 to 1, the critic's own.
         status: Against the violations of the loop before.
+        origin: The prompt's fault (most clips show it) or the noise's; ``None`` where only one
+            clip was watched.
+        shown: Watched clips of the prompt that show it.
     """
 
     law: str
@@ -95,6 +105,8 @@ class Violation:
     severity: float = field(default=0.5, validator=[validators.ge(0), validators.le(1)])
     confidence: float = field(default=0.5, validator=[validators.ge(0), validators.le(1)])
     status: Status = Status.NEW
+    origin: Origin | None = None
+    shown: int = 1
 
 
 @frozen
@@ -103,13 +115,15 @@ class Critique:
 
     Attributes:
         text: The corrected description the rewriter works from.
-        violations: What is broken now: new and persisting.
+        violations: What is broken now: new and persisting. Where several clips were watched, the
+            systematic ones.
         fixed: What the loop before broke and this one does not.
         looks: Independent looks behind the verdict. A clean verdict counts from two on.
         still: The continuation hardly moves though the prefix does; praise of it means little.
         notes: What happened while it was written. Not compared.
         plan: The plan of the clip's prompt with the critic's edits; ``None`` without one.
         changes: What the edits changed, in words.
+        accidental: What only few of the watched clips show; left to the choice among them.
     """
 
     text: str
@@ -120,6 +134,7 @@ class Critique:
     notes: tuple[str, ...] = field(default=(), eq=False)
     plan: Plan | None = None
     changes: tuple[str, ...] = ()
+    accidental: tuple[Violation, ...] = ()
 
     @property
     def clean(self) -> bool:

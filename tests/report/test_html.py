@@ -8,7 +8,15 @@ from attrs import evolve
 
 from phyrefine import report
 from phyrefine.errors import InvalidInputError
-from phyrefine.types import Candidate, Critique, Prompt, Usage, Violation
+from phyrefine.types import (
+    Candidate,
+    Critique,
+    Origin,
+    Prompt,
+    SearchRecord,
+    Usage,
+    Violation,
+)
 from phyrefine.video.clip import Clip
 
 HOSTILE = (
@@ -118,6 +126,23 @@ def test_an_oracle_is_stamped(refinement, make):
         assert "Oracle: chosen with the ground truth." in page
     assert "(no ground truth seen)" not in report.render(oracle)
     assert "Oracle" not in report.render_gallery([refinement])
+
+
+def test_systematic_and_accidental_violations_and_searches_are_shown(make, refinement):
+    attempts = list(refinement.attempts)
+    systematic = Violation("gravity", "it hovers", 0.5, origin=Origin.SYSTEMATIC, shown=3)
+    accidental = Violation("optics", "a flicker", 0.7, origin=Origin.ACCIDENTAL, shown=1)
+    record = SearchRecord("backtracking", (), 9, ended="clean", reason="nothing wrong",
+                          false_accept=0.25, planted=4)  # fmt: skip
+    candidates = tuple(evolve(one, search=record) for one in attempts[-1].candidates)
+    critique = Critique("text", (systematic,), looks=4, accidental=(accidental,))
+    attempts[-1] = evolve(attempts[-1], critique=critique, candidates=candidates)
+    shown = Elements(report.render(make(attempts=tuple(attempts)))).text
+    words = " ".join(shown.split())
+    assert "systematic, shown by 3" in words
+    assert "accidental, shown by 1" in words
+    assert words.index("it hovers") < words.index("Accidental, left to the choice:")
+    assert "9 chunks; clean: nothing wrong; the verifier passed 25% of 4 planted faults" in words
 
 
 def test_unknown_cost_stays_unknown(refinement):

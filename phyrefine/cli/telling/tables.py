@@ -62,11 +62,13 @@ def _violations(attempt: Attempt) -> str:
     critique = attempt.critique
     if critique is None:
         return "not judged"
+    chance = [f"accidental: {_short(found.what, 40)}" for found in critique.accidental]
     if critique.clean:
-        return "none" + (" (still)" if critique.still else f" in {critique.looks} looks")
+        none = "none" + (" (still)" if critique.still else f" in {critique.looks} looks")
+        return "\n".join([none, *chance])
     told = [f"{found.status}: {_short(found.what, 60)}" for found in critique.violations]
     fixed = [f"fixed: {_short(found.what, 40)}" for found in critique.fixed]
-    return "\n".join([*told, *fixed])
+    return "\n".join([*told, *fixed, *chance])
 
 
 def verdict_line(refinement: Refinement) -> str:

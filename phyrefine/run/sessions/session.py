@@ -191,12 +191,12 @@ class Session:
         prompt = Prompt(scenario.description)
         attempt = Attempt(0, prompt, loop.generate(prompt, scenario), baseline=True)
         try:
-            critique = loop.critique(attempt.clip, scenario, ())
+            watched = loop.watch(attempt, scenario)
             scores = loop.score(attempt.clip, scenario)
         except (Exception, KeyboardInterrupt):
             yield attempt  # the clip is finished work
             raise
-        yield evolve(attempt, critique=critique, scores=scores)
+        yield evolve(watched, scores=scores)
 
     def _metered(
         self, attempts: Iterator[Attempt], scenario: Scenario, place: dict[str, str], made: int
