@@ -30,6 +30,7 @@ from phyrefine.run.cost import ExpectedCost, expected_cost
 from phyrefine.run.journal import as_listener
 from phyrefine.run.many import RunInterrupted, run_many
 from phyrefine.run.runner import open_run
+from phyrefine.run.search.drafting import LEAST_CLIPS, Draft, DraftCheck
 from phyrefine.run.sessions.in_thread import in_thread, iterate_in_threads
 from phyrefine.run.sessions.running import Running
 from phyrefine.run.sessions.session import Session
@@ -82,6 +83,9 @@ class SelfRefiner:
         call_timeout: Seconds one call of the VLM or the LLM may take. A function of yours that is
             late goes on in the background; its result is discarded.
         clip_timeout: Seconds one clip, or one chunk of a stream, may take.
+        draft: A cheap setting for the loops and their candidates; the chosen draft and the plain
+            description are then rendered in full, and the ensemble chooses between them. See
+            :meth:`check_draft`.
 
     Raises:
         UnknownBackendError: A name stands for nothing.
@@ -111,6 +115,7 @@ class SelfRefiner:
         max_concurrency: int = MAX_CONCURRENCY,
         call_timeout: float | None = None,
         clip_timeout: float | None = None,
+        draft: Draft | None = None,
     ) -> None:
         self.vlm: VLM = as_vlm(vlm)
         self.llm: LLM = as_llm(llm)
@@ -135,6 +140,8 @@ class SelfRefiner:
         self.max_concurrency = max_concurrency
         self.call_timeout = _seconds("call_timeout", call_timeout)
         self.clip_timeout = _seconds("clip_timeout", clip_timeout)
+        self.draft = draft
+        self.draft_checks: list[DraftCheck] = []
         named = ((vlm, self.vlm), (llm, self.llm))
         self._made: list[object] = [made for given, made in named if isinstance(given, str)]
         if isinstance(generator, str):
@@ -306,6 +313,30 @@ class SelfRefiner:
         with self._session(self._meter()) as session:
             return session.render(scenario, prompt, candidates)
 
+    def check_draft(self, scenario: Scenario, clips: int = 8) -> DraftCheck:
+        """Whether drafts rank like finals: one prompt's clips both ways, scored by agreement.
+
+        It costs ``clips`` drafts and as many finals; with ``run_dir`` they are kept. The result
+        is printed with every later refinement of this object.
+
+        Args:
+            scenario: What to continue.
+            clips: At least eight.
+
+        Raises:
+            InvalidInputError: There is no ``draft``, or too few clips.
+            PhyrefineError: A backend failed, or the budget is spent.
+        """
+        if self.draft is None:
+            raise InvalidInputError("There is no draft to check: pass draft=Draft(steps=...).")
+        if clips < LEAST_CLIPS:
+            raise InvalidInputError(
+                f"check_draft compares at least {LEAST_CLIPS} clips, not {clips!r}: fewer say "
+                "nothing about an order."
+            )
+        with self._session(self._meter()) as session:
+            return session.check_draft(scenario, clips)
+
     def refine_many(
         self, scenarios: Iterable[Scenario], *, workers: int | None = None
     ) -> tuple[Refinement, ...]:
@@ -420,6 +451,8 @@ class SelfRefiner:
             self.max_concurrency,
             self.call_timeout,
             self.clip_timeout,
+            self.draft,
+            self.draft_checks,
         )
 
     @contextlib.contextmanager

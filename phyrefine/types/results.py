@@ -74,6 +74,8 @@ class Attempt:
         verdict: What the convergence policy said after this attempt.
         notes: Things a reader should know: a prompt cut, a rewrite refused.
         usage: What this loop took.
+        final: A chosen draft or the plain description, rendered in full; see
+            :class:`~phyrefine.run.search.drafting.Draft`.
     """
 
     index: int
@@ -87,6 +89,7 @@ class Attempt:
     verdict: Verdict | None = None
     notes: tuple[str, ...] = ()
     usage: Usage = field(factory=Usage)
+    final: bool = False
 
     @property
     def clip(self) -> Clip:

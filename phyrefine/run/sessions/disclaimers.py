@@ -10,7 +10,18 @@ import attrs
 from phyrefine.types import Scenario
 
 # Wrapped backends, and the models inside selectors and scorers.
-_INSIDE = ("backend", "function", "vlm", "judge", "scorer", "scorers", "parts", "selector")
+_INSIDE = (
+    "backend",
+    "function",
+    "vlm",
+    "judge",
+    "scorer",
+    "scorers",
+    "parts",
+    "selector",
+    "generator",
+    "critic",
+)
 
 
 def disclaimers_of(backends: Iterable[object], scenario: Scenario) -> tuple[str, ...]:

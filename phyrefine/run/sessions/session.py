@@ -25,14 +25,17 @@ from phyrefine.run.journal import notify, placed
 from phyrefine.run.many import Outcome
 from phyrefine.run.results import folder_name
 from phyrefine.run.runner import Run
+from phyrefine.run.search.drafting import DraftCheck, DraftGenerator, compare_drafts
 from phyrefine.run.search.recording import Search, with_records
 from phyrefine.run.sessions.disclaimers import disclaimers_of
+from phyrefine.run.sessions.finals import drafts_checked, moved, render_finals
 from phyrefine.run.sessions.log_events import EventLog
 from phyrefine.run.sessions.preflight import preflight
 from phyrefine.run.sessions.rewording import RewordingGenerator, as_rendered
 from phyrefine.run.sessions.setup import Setup
 from phyrefine.run.store.store import MemoryStore
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
+from phyrefine.select.agreement.consensus import Consensus
 from phyrefine.select.combining.controls import with_controls
 from phyrefine.select.models import with_models
 from phyrefine.select.simple import CriticsPick
@@ -82,8 +85,12 @@ class Session:
         kept_long = not isinstance(self.run.store, MemoryStore) or " at 0x" not in identity(backend)
         return self.run.store if kept_long else self._unnamed
 
-    def loops(self) -> tuple[Loop, ...]:
-        """One loop per step count when each has a chain of its own, else one for all."""
+    def loops(self, *, full: bool = False) -> tuple[Loop, ...]:
+        """One loop per step count when each has a chain of its own, else one for all.
+
+        Args:
+            full: On the full setting also where loops make drafts.
+        """
         setup, asked = self.setup, self.setup.candidates
         chains = (
             [evolve(asked, steps=(steps,)) for steps in asked.steps]
@@ -94,6 +101,10 @@ class Session:
         vlm = ErrorTranslatingAsker(self.wrap(setup.vlm), f"VLM {name_of(setup.vlm)}")
         llm = ErrorTranslatingAsker(self.wrap(setup.llm), f"LLM {name_of(setup.llm)}")
         wrapped = self._wrapped(setup.generators)
+        if setup.draft is not None and not full:
+            own = setup.draft.generator
+            cheap = wrapped if own is None else self._wrapped([own])
+            wrapped = DraftGenerator(cheap, setup.draft)
         told = ErrorTranslatingGenerator(wrapped, f"video generator {name_of(first)}")
         generator = RewordingGenerator(told, llm)
         scorers = tuple(with_models(scorer, self.wrap) for scorer in setup.scorers)
@@ -182,7 +193,7 @@ class Session:
             PhyrefineError: The generator failed, or the budget is spent.
         """
         takes = candidates or self.setup.candidates
-        loop = evolve(self.loops()[0], candidates=takes, enough=None)
+        loop = evolve(self.loops(full=True)[0], candidates=takes, enough=None)
         with self.run.meter.tally() as tally:
             made = loop.generate(prompt, scenario)
         return with_records(self.searches, Attempt(0, prompt, made, usage=tally.usage))
@@ -233,6 +244,7 @@ class Session:
             try:
                 for attempt in self.attempts(scenario):
                     made.append(attempt)
+                made += self._finals(scenario, made)
             except KeyboardInterrupt as interruption:
                 failure = interruption
             except Exception as error:
@@ -244,6 +256,34 @@ class Session:
             choice = self.choose(scenario, made, failure) if made else None
         return self.finish(scenario, made, choice, failure, tally.usage), failure
 
+    def _finals(self, scenario: Scenario, drafts: Sequence[Attempt]) -> list[Attempt]:
+        """The chosen drafts in full; none where no drafts were asked for."""
+        draft = self.setup.draft
+        if draft is None:
+            return []
+        chosen = self._choice(scenario, drafts, None)
+        loop = self.loops(full=True)[0]
+        finals = render_finals(
+            loop, scenario, drafts, chosen, count=draft.finals, baseline=self.setup.baseline
+        )
+        return [with_records(self.searches, one) for one in finals]
+
+    def check_draft(self, scenario: Scenario, clips: int) -> DraftCheck:
+        """The first prompt's clips as drafts and as finals, and whether both rank alike."""
+        loops = [self.loops()[0], self.loops(full=True)[0]]
+        prompt = loops[0].compose(loops[0].predict(scenario), scenario)
+        steps, first = self.setup.candidates.steps[0], self.setup.candidates.seeds[0]
+        drafts, finals = (
+            [
+                loop.render(prompt, scenario, steps=steps, seed=first + number).clip
+                for number in range(clips)
+            ]
+            for loop in loops
+        )
+        self.setup.checked.append(compare_drafts(scenario, drafts, finals, Consensus()))
+        log.info("%s", self.setup.checked[-1])
+        return self.setup.checked[-1]
+
     def finish(
         self,
         scenario: Scenario,
@@ -253,18 +293,18 @@ class Session:
         usage: Usage,
     ) -> Refinement:
         """The refinement, saved and told to the listeners."""
+        loops = [attempt for attempt in made if not attempt.final]
+        setup = self.setup
+        backends = (setup.generators[0], setup.vlm, setup.llm, setup.ensemble)
         refinement = Refinement(
             scenario,
             tuple(made),
             choice,
-            ended_by(made) if failure is None else stopped_by(failure),
-            reason(made, failure),
+            ended_by(loops) if failure is None else stopped_by(failure),
+            reason(loops, failure),
             next((attempt.prediction for attempt in made if attempt.prediction), None),
             usage,
-            disclaimers_of(
-                (self.setup.generators[0], self.setup.vlm, self.setup.llm, self.setup.ensemble),
-                scenario,
-            ),
+            (*disclaimers_of(backends, scenario), *drafts_checked(self.setup)),
         )
         if not self.closed:
             self.run.save_refinement(refinement)
@@ -296,8 +336,11 @@ class Session:
         """The ensemble's choice; the critic's pick when the ensemble itself cannot go on."""
         name = folder_name(scenario)
         with placed(scenario=scenario.name or name, scenario_id=name):
-            choice = self._choice(scenario, attempts, failure)
-            choice = with_controls(choice, scenario, attempts)
+            # Where there are finals, drafts do not compete any more.
+            begin = next((at for at, one in enumerate(attempts) if one.final), 0)
+            competing = attempts[begin:]
+            choice = self._choice(scenario, competing, failure)
+            choice = moved(with_controls(choice, scenario, competing), begin)
             notify(self.listeners, "chosen", {"choice": choice})
         return choice
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import frozen
+from attrs import field, frozen
 
 from phyrefine.identities import refresh
 from phyrefine.protocols import (
@@ -21,6 +21,7 @@ from phyrefine.protocols import (
 from phyrefine.protocols import VideoGenerator as Generator
 from phyrefine.refine import prompts
 from phyrefine.refine.stages import Method
+from phyrefine.run.search.drafting import Draft, DraftCheck
 from phyrefine.run.spec import RunSpec
 from phyrefine.run.wrappers import MAX_CONCURRENCY
 from phyrefine.types import Budget, Candidates
@@ -44,6 +45,8 @@ class Setup:
     max_concurrency: int = MAX_CONCURRENCY
     call_timeout: float | None = None
     clip_timeout: float | None = None
+    draft: Draft | None = None
+    checked: list[DraftCheck] = field(factory=list, repr=False, eq=False)
 
     def spec(self, budget: Budget | None) -> RunSpec:
         """What a run folder is held to, without secrets; limits may change between starts."""
@@ -53,6 +56,7 @@ class Setup:
             "candidates": (self.candidates, Candidates()),
             "method": (self.method, Method()),
             "baseline": (self.baseline, True),
+            "draft": (_named(self.draft), None),
         }
         given = {name for name, (value, default) in binding.items() if value != default}
         settings = {name: _words(value) for name, (value, _) in binding.items()}
@@ -72,6 +76,14 @@ class Setup:
                 "budget": _words(budget),
             },
         )
+
+
+def _named(draft: Draft | None) -> tuple[object, ...] | None:
+    """A draft by the lasting identity of its generator."""
+    if draft is None:
+        return None
+    name = None if draft.generator is None else identity(draft.generator)
+    return name, draft.steps, draft.size, dict(draft.options), draft.finals
 
 
 def _words(value: object) -> str:
