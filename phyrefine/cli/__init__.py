@@ -32,6 +32,10 @@ COMMANDS = {
     ),
     "score": ("phyrefine.physics_iq.commands.scores:score", "Score folders of generated videos."),
     "ensemble": ("phyrefine.physics_iq.commands.scores:ensemble", "Ensembles over scored folders."),
+    "check": (
+        "phyrefine.physics_iq.commands.check:check",
+        "Check a benchmark's download or a submission pack.",
+    ),
     "pack": ("phyrefine.physics_iq.commands.scores:pack", "Write a leaderboard's submission pack."),
 }
 

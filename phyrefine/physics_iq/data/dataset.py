@@ -26,6 +26,9 @@ from phyrefine.physics_iq.data.layout import (
 from phyrefine.types import Mode, Scenario
 from phyrefine.video.clip import Clip
 
+# The programs read the first, the benchmark's documents name the second.
+_CONDITIONING = ("conditioning", "conditioning-videos")
+
 
 @attrs.frozen
 class PhysicsIQ:
@@ -114,10 +117,11 @@ class PhysicsIQ:
     def conditioning(self, sample: Sample, fps: int) -> Path:
         """The 3 s before the switch frame, take 1, at ``fps`` if shipped, else at 30."""
         for rate in (fps, BASE_FPS):
-            folder = self.root / "split-videos" / "conditioning" / f"{rate}FPS"
-            path = folder / sample.conditioning_name(1, rate)
-            if path.is_file():
-                return path
+            for folder in _CONDITIONING:
+                place = self.root / "split-videos" / folder / f"{rate}FPS"
+                path = place / sample.conditioning_name(1, rate)
+                if path.is_file():
+                    return path
         raise VideoError(
             f"No conditioning clip of {sample.name} at {fps} or {BASE_FPS} FPS under "
             f"{self.root / 'split-videos' / 'conditioning'}."

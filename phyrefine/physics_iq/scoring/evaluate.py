@@ -154,7 +154,7 @@ class Evaluator:
                 f"{folder} runs at {fps} FPS and the ground truth was opened at {self._truth.fps}."
             )
         if check and (problems := self._truth.problems(wanted)):
-            raise InvalidInputError(f"The ground truth is incomplete: {shortened(problems)}.")
+            raise InvalidInputError(f"The ground truth is incomplete: {shortened(problems)}")
         results = self._each_view(wanted, lambda sample: self.view(sample, clips[sample.number]))
         return {sample.name: result for sample, result in zip(wanted, results, strict=True)}
 

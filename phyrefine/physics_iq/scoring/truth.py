@@ -160,7 +160,8 @@ def run_rate(clips: Iterable[Path], *, check_duration: bool = True) -> int:
     ]
     if wrong and check_duration:
         raise InvalidInputError(
-            f"Clips must last {TEST_SECONDS} s, without the conditioning part: {shortened(wrong)}."
+            f"Clips must last {TEST_SECONDS} s, without the conditioning part (sound counts, if "
+            f"it is longer than the picture): {shortened(wrong)}."
         )
     return int(rates[0])
 

@@ -29,6 +29,17 @@ PUBLIC = (
 )
 UPSAMPLING = ("upsample_gpu", "upsample_ngpu", "upsample_time")
 GENERATION = ("generation_gpu", "generation_ngpu", "generation_time")
+OPTIONAL = (
+    "parameters",
+    "bon_sampling_method",
+    "bon_sampling_source",
+    "prompt_upsampling_method",
+    "prompt_upsampling_source",
+    "templater",
+    "provider",
+    "tech_report",
+    "comments",
+)
 SCORES = tuple(
     f"{name}_{part}"
     for name in ("physiq", "spatial_iou", "weighted_spatial_iou", "spatiotemporal_iou", "mse")
@@ -90,6 +101,12 @@ def required_public(info: Mapping[str, Any]) -> tuple[str, ...]:
     if info.get("prompt_upsampling") is True:
         names += ("upsample_cost",) if by_api else ("upsample_cost", *UPSAMPLING)
     return names if by_api else names + GENERATION
+
+
+def whole_info(info: Mapping[str, Any]) -> dict[str, Any]:
+    """``public_info`` with every field of the leaderboard's template, ``None`` where unknown."""
+    names = (*PUBLIC, "upsample_cost", *UPSAMPLING, *GENERATION, *OPTIONAL)
+    return {**dict.fromkeys(names), **info}
 
 
 def _check_terms(terms: Mapping[str, Any]) -> list[Finding]:

@@ -25,6 +25,7 @@ from phyrefine.physics_iq.submission.card import (
 from phyrefine.physics_iq.submission.card_files import read_card_file, read_text
 
 VERIFIED_CARD, ORIGINAL_CARD = "submission.yaml", "original.yaml"
+CARDS = (VERIFIED_CARD, ORIGINAL_CARD)
 DURATION_TOLERANCE = 0.001
 _FPS_TOLERANCE = 0.01
 

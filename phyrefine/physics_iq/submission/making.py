@@ -25,6 +25,7 @@ from phyrefine.physics_iq.submission.card import (
     TERMS_VERSION,
     WARRANTIES,
     Finding,
+    whole_info,
 )
 from phyrefine.physics_iq.submission.card_files import write_card
 from phyrefine.physics_iq.submission.checking import (
@@ -33,8 +34,10 @@ from phyrefine.physics_iq.submission.checking import (
     VERIFIED_CARD,
     check_pack,
 )
+from phyrefine.physics_iq.submission.prompts import write_prompts
 from phyrefine.video.clip import Clip
 
+NO_SELECTION = "none"
 _LABELS = {
     "physiq": "Phys-IQ verified",
     "spatial_iou": "SP verified",
@@ -54,7 +57,7 @@ class Selection:
         used: Editions whose scores had a part in it, in tuning too.
     """
 
-    selector: str = "none"
+    selector: str = NO_SELECTION
     oracle: bool = False
     used: frozenset[Edition] = frozenset()
 
@@ -107,6 +110,7 @@ def write_pack(
     evaluations: Sequence[Evaluation],
     *,
     descriptions: Path,
+    prompts: Mapping[str, Mapping[str, str]],
     public_info: Mapping[str, Any],
     selection: Selection,
 ) -> list[Finding]:
@@ -120,7 +124,8 @@ def write_pack(
         folder: A new folder; it appears once all is written.
         runs: Run name to generated-video name (with ``.mp4``) to clip.
         evaluations: Score of each run, in the same order; all of one edition.
-        descriptions: The prompts that were used.
+        descriptions: The benchmark's table of prompts.
+        prompts: Run name to generated-video name to the prompt the clip was made from.
         public_info: The card's ``public_info``; see the leaderboard's documentation.
         selection: How the clips were chosen.
 
@@ -144,12 +149,13 @@ def write_pack(
     if not all(item.provenance.official for item in evaluations):
         raise InvalidInputError("A score was not measured as the official program does.")
     combined = aggregate(evaluations)
-    info = {**public_info, "fps": fps, "bon_sampling_method": selection.selector}
+    chosen = None if selection.selector == NO_SELECTION else selection.selector
+    info = whole_info({**public_info, "fps": fps, "bon_sampling_method": chosen})
     with _appearing_whole(folder) as aside:
         for name, clips in runs.items():
             for file, source in clips.items():
                 cut_clip(source, aside / "runs" / name / file, fps)
-        shutil.copyfile(descriptions, aside / "descriptions.csv")
+        write_prompts(aside, descriptions, prompts)
         for name, item in zip(runs, evaluations, strict=True):
             item.table.write(aside / "results" / f"{name}.csv")
         (aside / "scores.csv").write_text(combined.to_csv())

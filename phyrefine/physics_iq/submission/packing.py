@@ -87,7 +87,9 @@ def pack_bench(
     truth = GroundTruth(dataset, plan.fps)
     stored = measure_bench(folder, truth, entered, cache=cache, jobs=jobs)
     attempts = stored.attempts
+    records = read_records(folder, dataset.samples)
     runs: dict[str, dict[str, Path]] = {}
+    prompts: dict[str, dict[str, str]] = {}
     evaluations = []
     for number, seed in enumerate(entered.seeds, start=1):
         picks = _picks(attempts, [RunKey(*attempts.rows[row - 1], seed) for row in rows], scores)
@@ -96,21 +98,33 @@ def pack_bench(
             f"{sample}.mp4": folder / VIDEOS / key.name / f"{sample}.mp4"
             for sample, key in picks.items()
         }
+        prompts[name] = {
+            f"{sample}.mp4": records[sample]["rows"][key.name]["prompt"]
+            for sample, key in picks.items()
+        }
         evaluations.append(Evaluation(attempts.combined(picks), stored.provenance))
     clip = next(iter(next(iter(runs.values())).values()))
-    known = public_info(folder, plan, seeds=entered.seeds, pool=len(rows), clip=clip)
+    known = public_info(
+        folder, plan, seeds=entered.seeds, rows=[attempts.rows[row - 1] for row in rows], clip=clip
+    )
     return write_pack(
         out,
         runs,
         evaluations,
         descriptions=dataset.descriptions,
+        prompts=prompts,
         public_info={**known, **(info or {})},
         selection=selection,
     )
 
 
 def public_info(
-    folder: Path, plan: Plan, *, seeds: Sequence[int], pool: int, clip: Path
+    folder: Path,
+    plan: Plan,
+    *,
+    seeds: Sequence[int],
+    rows: Sequence[tuple[int, int]],
+    clip: Path,
 ) -> dict[str, Any]:
     """What the folder says for the card; the rest is left empty to be filled in.
 
@@ -118,12 +132,12 @@ def public_info(
         folder: Of the benchmark run.
         plan: Its plan.
         seeds: Those of the plan's seeds that are entered.
-        pool: Clips each delivered one was chosen from.
+        rows: (loop, steps) of the clips that each delivered one was chosen from.
         clip: One of the delivered clips.
     """
     made = origin(folder)
     facts = probe(clip)
-    steps = ", ".join(str(step) if step else "default" for step in plan.steps)
+    listed = "; ".join(f"loop {loop}, {steps or 'default'} denoising steps" for loop, steps in rows)
     others = "" if tuple(seeds) == plan.seeds else f" of {_listed(plan.seeds)}"
     program = f"phyrefine {made.get('version', '')}".strip()
     method = (
@@ -136,14 +150,14 @@ def public_info(
         "model_version": made.get("generator") or plan.generator,
         "input_type": plan.mode,
         "resolution": f"{facts.width}x{facts.height}",
-        "bon_sampling": pool,
+        "bon_sampling": len(rows),
         "prompt_upsampling": True,
         "prompt_upsampling_method": method,
         "descriptions": None,
         "availability": None,
         "model_source": None,
         "date": made.get("date") or None,
-        "comments": f"Denoising steps {steps}; seeds {_listed(seeds)}{others}.",
+        "comments": f"Clips of {listed}. Seeds {_listed(seeds)}{others}.",
         "generation_cost": None,
     }
 

@@ -159,7 +159,9 @@ def judged(attempts: Attempts, title: str, scores: SelectorScores) -> str:
             won, room = won + seen.chosen - seen.random, room + seen.headroom
             if seen.rank_correlation is not None:
                 correlations.append(seen.rank_correlation)
-    share = f"{100 * won / room:.0f} %" if room > _NOTHING else "nothing"
+    if room <= _NOTHING:
+        return f"{title}: nothing to choose from, as the clips of each pool have equal true scores."
+    share = f"{100 * won / room:.0f} %" if won > _NOTHING else "nothing"
     rho = f"{np.mean(correlations):.2f}" if correlations else "undefined"
     return (
         f"{title}: wins {share} of what the oracle wins over a random pick; mean rank correlation "

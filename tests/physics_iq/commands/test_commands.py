@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Iterable
@@ -222,7 +223,16 @@ def test_one_seeds_run_is_packed(tiny_bench: Path, shared: list[str], tmp_path: 
     sources = sorted((tiny_bench / "videos" / "loop2-steps4-seed1").iterdir())
     assert [clip.read_bytes() for clip in clips] == [path.read_bytes() for path in sources]
     info = read_card((out / "original.yaml").read_text())["public_info"]
-    assert info["comments"] == "Denoising steps 4; seeds 1 of 0, 1."
+    assert info["comments"] == "Clips of loop 2, 4 denoising steps. Seeds 1 of 0, 1."
+    assert info["bon_sampling_method"] is None
+    rows = list(csv.DictReader((out / "descriptions.csv").read_text().splitlines()))
+    assert len(rows) == 6
+    for row in rows:
+        name = row["generated_video_name"].removesuffix(".mp4")
+        record = json.loads((tiny_bench / "samples" / f"{name}.json").read_text())
+        assert row["description"] == record["rows"]["loop2-steps4-seed1"]["prompt"]
+        assert row["description"] != row["original_description"]
+    assert not (out / "descriptions").exists()
 
 
 def test_one_seeds_run_of_an_ensemble(tiny_bench: Path, shared: list[str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import shutil
@@ -18,7 +19,13 @@ from phyrefine.physics_iq.data.decoding import probe
 from phyrefine.physics_iq.data.layout import Edition
 from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
 from phyrefine.physics_iq.scoring.results import ResultTable
-from phyrefine.physics_iq.submission.card import check_card, valid_run_id
+from phyrefine.physics_iq.submission.card import (
+    GENERATION,
+    OPTIONAL,
+    UPSAMPLING,
+    check_card,
+    valid_run_id,
+)
 from phyrefine.physics_iq.submission.card_files import read_card
 from phyrefine.physics_iq.submission.checking import (
     ClipFacts,
@@ -113,6 +120,7 @@ def pack(
         {"run_01": {"0001_a.mp4": clip}},
         evaluations,
         descriptions=prompts,
+        prompts={"run_01": {"0001_a.mp4": "the prompt used"}},
         public_info={"resolution": "48x32", "model": "m"},
         selection=selection,
     )
@@ -127,7 +135,15 @@ def test_a_pack_is_written_and_checked(tmp_path: Path) -> None:
     assert not [about for about in found if about.startswith("reported_scores")]
     card = read_card((tmp_path / "pack" / "submission.yaml").read_text())
     assert card["reported_scores"]["physiq_mean"] == pytest.approx(56.17)
-    assert card["public_info"]["fps"] == 8
+    info = card["public_info"]
+    assert info["fps"] == 8
+    assert info["bon_sampling_method"] == "judge"
+    for name in (*UPSAMPLING, *GENERATION, *OPTIONAL):  # to be filled in
+        assert info[name] is None or name == "bon_sampling_method"
+    rows = csv.DictReader((tmp_path / "pack/descriptions.csv").read_text().splitlines())
+    assert [(row["description"], row["original_description"]) for row in rows] == [
+        ("the prompt used", "d")
+    ]
     assert (tmp_path / "pack/runs/run_01/0001_a.mp4").is_file()
     with pytest.raises(InvalidInputError, match="exists"):
         pack(tmp_path / "pack", clip, [evaluation(Edition.VERIFIED)], Selection())
