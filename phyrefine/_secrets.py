@@ -29,11 +29,18 @@ _SHAPES = re.compile(
     """,
     re.VERBOSE,
 )
+# What stands after these words is a key only if it looks like one: "the torch bearer walking" and
+# "?key=velocity" are prose.
+_LIKE_A_KEY = r"(?=[^\s&\"'@]*\d)[^\s&\"'@]{8,}|[A-Za-z0-9_.~+/=-]{24,}"
 _AFTER = re.compile(
-    r"((?:\bbearer\s+|[?&](?:api_?key|key|access_token|token|sig|signature)=|\bx-goog-api-key:\s*"
-    r"|://[^\s/:@]+:(?=[^\s/@]+@)))([^\s&\"'@]{6,})",
+    r"((?:\bbearer\s+|[?&](?:api_?key|key|access_token|token|sig|signature)=|\bx-goog-api-key:\s*))"
+    rf"({_LIKE_A_KEY})",
     re.IGNORECASE,
 )
+_PASSWORD = re.compile(r"(://[^\s/:@]+:(?=[^\s/@]+@))([^\s&\"'@]{6,})")
+# Services echo a key by its beginning; a token of this form is known by that much of it.
+_TOKEN = re.compile(r"(?=.*\d)[A-Za-z0-9_.-]{16,}")
+_BEGINNING = 10
 
 _told: set[str] = set()
 _lock = threading.Lock()
@@ -63,7 +70,11 @@ def scrub(text: str) -> str:
     for secret in sorted(known, key=len, reverse=True):
         if secret in text:
             text = text.replace(secret, HIDDEN)
-    return _SHAPES.sub(HIDDEN, _AFTER.sub(rf"\1{HIDDEN}", text))
+        if _TOKEN.fullmatch(secret) and secret[:_BEGINNING] in text:
+            text = re.sub(rf"{re.escape(secret[:_BEGINNING])}[A-Za-z0-9_.*…-]*", HIDDEN, text)
+    for pattern in (_AFTER, _PASSWORD):
+        text = pattern.sub(rf"\1{HIDDEN}", text)
+    return _SHAPES.sub(HIDDEN, text)
 
 
 def scrub_json(value: Any) -> Any:

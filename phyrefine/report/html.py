@@ -19,6 +19,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from phyrefine._atomic import write_bytes
+from phyrefine._secrets import scrub
 from phyrefine.errors import InvalidInputError
 from phyrefine.report import words
 from phyrefine.report.cards import report_context
@@ -95,12 +96,19 @@ def environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=words.visible,
+        finalize=_shown,
     )
     for name in ("number", "seconds", "usage_words", "words"):
         made.filters[name] = getattr(words, name)
     made.filters["best_title"] = best_title
     return made
+
+
+def _shown(value: Any) -> Any:
+    """A value as the page shows it: without keys, invisible characters spelled out."""
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.startswith("data:"):
+        value = scrub(value)
+    return words.visible(value)
 
 
 @functools.cache

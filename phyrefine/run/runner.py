@@ -184,6 +184,12 @@ def _refuse_foreign(folder: Path) -> None:
         return
     ours = ("run.", "run-", "events", ".run", ".manifest")  # what a kill before the manifest leaves
     foreign = sorted(item.name for item in folder.iterdir() if not item.name.startswith(ours))
+    if {"store", "scenarios"} & set(foreign):
+        raise RunMismatchError(
+            f"{folder} looks like a run folder whose {MANIFEST} is lost. Put it back from a copy; "
+            "or choose a new folder and copy this one's store folder into it, so that nothing "
+            "stored is paid for twice."
+        )
     if foreign:
         raise RunMismatchError(
             f"{folder} holds other things ({', '.join(foreign[:3])}) and no {MANIFEST}: choose an "

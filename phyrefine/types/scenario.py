@@ -25,13 +25,6 @@ class Mode(enum.StrEnum):
 def _check_text(_: object, attribute: Any, value: Any) -> None:
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{attribute.name} is a text that says something, not {value!r}.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(
-            f"{attribute.name} holds a character that is no text ({value[error.start]!r} at "
-            f"{error.start}): type it anew, in UTF-8."
-        ) from error
 
 
 def _check_name(_: object, attribute: Any, value: object) -> None:

@@ -40,6 +40,7 @@ def scenario_of(
     from phyrefine.video.clip import Clip
     from phyrefine.video.reading.probing import probe
 
+    _refuse_no_text(description)
     given: dict[str, Any] = {"seconds": seconds}
     if video is None:
         given |= {"size": size} if size is not None else {}
@@ -64,6 +65,16 @@ def scenario_of(
     given |= {"size": size} if size is not None else {}
     given |= {"fps": fps} if fps is not None else {}
     return Scenario(description, prefix, name=video.stem, **given)
+
+
+def _refuse_no_text(description: str) -> None:
+    try:
+        description.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"--description holds a character that is no text ({description[error.start]!r} at "
+            f"{error.start}): type it anew, in UTF-8."
+        ) from error
 
 
 def _within(size: tuple[int, int]) -> tuple[int, int]:

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field
 
-from phyrefine.errors import StoreError
+from phyrefine._secrets import scrub_json
+from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.identities import refresh
 from phyrefine.protocols import LLM, VLM, Store, identity
 from phyrefine.run.budget.meter import Meter
@@ -21,6 +22,13 @@ from phyrefine.video.clip import Clip
 log = logging.getLogger(__name__)
 
 T = TypeVar("T", Clip, Chunk)
+
+# What reading a value of another schema raises: it was stored by another version.
+_UNFIT = (InvalidInputError, KeyError, TypeError, AttributeError)
+
+
+def _made_anew(key: str, error: Exception) -> None:
+    log.warning("The stored %s is of another schema and is made anew: %s", key, error)
 
 
 @define
@@ -50,8 +58,9 @@ class StoredAsker:
             found = self._find(key, question)
             if found is not None:
                 return found
-            answer = self.backend.ask(question)
-            self.store.put(key, to_json(answer))
+            kept = scrub_json(to_json(self.backend.ask(question)))
+            answer = from_json(kept, Answer)  # what is used now is what is found again later
+            self.store.put(key, kept)
             self.meter.paid(key)
             return answer
 
@@ -66,7 +75,11 @@ class StoredAsker:
         value = self.store.get(key)
         if value is None:
             return None
-        answer = from_json(value, Answer)
+        try:
+            answer = from_json(value, Answer)
+        except _UNFIT as error:
+            _made_anew(key, error)
+            return None
         usage = answer.usage
         if usage.usd is None and answer.model:  # its price may be known by now
             usage = self.meter.price(usage, [answer.model], billed=True)
@@ -170,10 +183,14 @@ class StoredGenerator:
 
         try:
             made = from_json(value["made"], kind, fetch=fetch)
+            usage = from_json(value["usage"], Usage)
+        except _UNFIT as error:
+            _made_anew(key, error)
+            return None
         except StoreError:
             if not lost:
                 raise
             log.warning("The frames %s are gone from the store and are made again.", lost[0])
             return None
-        self.meter.recalled("generate", key, from_json(value["usage"], Usage))
+        self.meter.recalled("generate", key, usage)
         return made
