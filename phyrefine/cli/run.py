@@ -58,7 +58,7 @@ def run(
     size: Annotated[
         Size | None,
         Parameter(
-            help="Height and width of the result; VIDEO's by default, its shorter side at most 360."
+            help="Height and width of the result; VIDEO's by default, its shorter side at most 720."
         ),
     ] = None,
     loops: Annotated[Count, Parameter(help="Loops at the most.")] = 4,

@@ -18,9 +18,9 @@ VIDEO_HELP = (
     "A video, an animation, a photo (image to video), or a folder of images (with --fps). Left "
     "out, the scene is made from the description alone (text to video)."
 )
-# A result has at most so many lines and frames per second unless asked: every attempt is kept, and a
+# A result has at most so many lines and frames per second unless asked: attempts are kept, and a
 # minute of 4K at 60 frames per second would fill the memory.
-MOST_LINES, MOST_FPS = 360, 30.0
+MOST_LINES, MOST_FPS = 720, 30.0
 
 
 def scenario_of(
