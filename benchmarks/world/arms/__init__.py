@@ -1,6 +1,6 @@
 """The arms, by subject. Importing a module registers its arms."""
 
-from benchmarks.world.arms import controls, dialects, loops, rules, selectors
+from benchmarks.world.arms import controls, dialects, loops, rules, search, selectors
 from benchmarks.world.arms.registry import ARMS, Arm, Case, Cost, Made, Picked, arm
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "dialects",
     "loops",
     "rules",
+    "search",
     "selectors",
 ]
