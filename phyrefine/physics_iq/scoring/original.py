@@ -82,9 +82,11 @@ def original_score(table: ResultTable, *, exact: bool = False) -> OriginalScore:
     variances = {
         "variance_mse": keep(_view_first(table, "variance_mse"), 4),
         "variance_spatiotemporal_iou": keep(_view_first(table, "variance_spatiotemporal_iou"), 4),
-        "variance_spatial": keep(_scalars(table, "variance_spatial", optional=True), 5),
+        "variance_spatial": keep(
+            _scalars(table, "variance_spatial", optional=True, by_scene=exact), 5
+        ),
         "variance_weighted_spatial": keep(
-            _scalars(table, "variance_weighted_spatial", optional=True), 4
+            _scalars(table, "variance_weighted_spatial", optional=True, by_scene=exact), 4
         ),
     }
     total = (
@@ -142,8 +144,10 @@ def _scalars(
             columns.append(numbers)
     if not columns:
         return float("nan")
-    groups = zip(*columns, strict=True) if by_scene else columns
-    return mean_of_known([mean_of_known(group) for group in groups])
+    if by_scene:
+        return mean_of_known([mean_of_known(group) for group in zip(*columns, strict=True)])
+    # A view without any known value leaves no mean, in the first program.
+    return float(np.mean([mean_of_known(column) for column in columns]))
 
 
 def _numpy_round(value: float, digits: int) -> float:

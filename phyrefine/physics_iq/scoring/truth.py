@@ -20,19 +20,28 @@ _DURATION_TOLERANCE = 0.001  # seconds, of the official check
 _LISTED = 8  # problems spelled out in a message
 
 
+def _whole(fps: float) -> int:
+    if fps < 1 or fps != int(fps):
+        raise InvalidInputError(
+            f"The benchmark works at whole rates from 1 on, not at {fps:g} FPS (8, 16, 24 and 30 "
+            "are shipped)."
+        )
+    return int(fps)
+
+
 @attrs.frozen
 class GroundTruth:
     """Where the real side of one edition lies, at one frame rate.
 
     Attributes:
         dataset: The download.
-        fps: Frames per second of the clips to score.
+        fps: Frames per second of the clips to score, a whole number.
         allow_made_masks: Verified only. Its shipped masks were edited by hand, so masks made here
             give another number; by default that is refused.
     """
 
     dataset: PhysicsIQ
-    fps: int
+    fps: int = attrs.field(converter=_whole)
     allow_made_masks: bool = False
 
     @property

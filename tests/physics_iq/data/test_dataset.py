@@ -211,6 +211,14 @@ def test_descriptions_that_cannot_be_read(tmp_path: Path) -> None:
         read_descriptions(short)
 
 
+def test_a_rate_may_be_a_whole_float_only(tiny: Path) -> None:
+    truth = GroundTruth(PhysicsIQ.open(tiny), 8.0)
+    assert (truth.frames, truth.problems()) == (40, [])
+    for wrong in (23.976, 0):
+        with pytest.raises(InvalidInputError, match="whole rates"):
+            GroundTruth(PhysicsIQ.open(tiny), wrong)
+
+
 def test_what_scoring_lacks_is_known_without_opening(tiny: Path, tmp_path: Path) -> None:
     data = PhysicsIQ.open(copied(tiny, tmp_path))
     truth = GroundTruth(data, 8)

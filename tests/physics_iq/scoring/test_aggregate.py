@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.data.layout import Edition
 from phyrefine.physics_iq.scoring.aggregate import aggregate, aggregate_tables
 from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
+from phyrefine.physics_iq.scoring.original import original_score
 from phyrefine.physics_iq.scoring.report import score_table
 from phyrefine.physics_iq.scoring.results import ResultTable
 
@@ -93,3 +95,22 @@ def test_runs_measured_differently_are_not_averaged() -> None:
     with pytest.raises(InvalidInputError, match="not measured alike"):
         aggregate(runs)
     assert aggregate(runs[:1]).runs == 1
+
+
+def with_variances(**cells: tuple[float | None, float | None]) -> ResultTable:
+    """Two scenes, whose ``variance_spatial`` of some views is given, ``None`` for an empty cell."""
+    whole = tables(1)[0]
+    columns = {name: column[:2] for name, column in whole.columns.items()}
+    for view, pair in cells.items():
+        columns[f"variance_spatial_perspective-{view}"] = pair
+    return ResultTable(whole.scenes[:2], columns)
+
+
+def test_empty_cells_as_in_each_program() -> None:
+    """The first averages views, the newer one scenes; only the newer skips what has no value."""
+    table = with_variances(left=(0.2, None), center=(0.4, 0.8), right=(0.6, None))
+    assert original_score(table).variance_spatial == pytest.approx((0.2 + 0.6 + 0.6) / 3, abs=1e-5)
+    assert original_score(table, exact=True).variance_spatial == pytest.approx((0.4 + 0.8) / 2)
+    table = with_variances(left=(None, None), center=(0.4, 0.8), right=(0.6, 0.2))
+    assert math.isnan(original_score(table).variance_spatial)
+    assert original_score(table, exact=True).variance_spatial == pytest.approx(0.5)
