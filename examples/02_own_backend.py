@@ -1,7 +1,7 @@
 """A video generator of your own in one file, refined by the loop.
 
-The generator below knows nothing but how to move what moved in the prefix. It listens to a few
-words of the prompt, as a real model listens to many, so better prompts give better videos. The
+The generator below knows nothing but how to move what moved in the prefix. It responds to a few
+words of the prompt, as a real model responds to many, so better prompts give better videos. The
 critic and the rewriter are the embedded ones: no GPU, no keys, no download.
 
 Run it: python examples/02_own_backend.py [folder]

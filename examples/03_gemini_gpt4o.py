@@ -1,6 +1,6 @@
 """Gemini as critic and GPT-4o as rewriter, with what it costs.
 
-As it is nothing leaves this machine: both SDKs talk to a loopback server that gives rehearsed
+By default nothing leaves this machine: both SDKs call a loopback server that gives scripted
 replies, so that you see every request, the tokens and the price before you pay for any. With both
 keys set (GEMINI_API_KEY or GOOGLE_API_KEY, and OPENAI_API_KEY) and --paid, the same lines ask the
 services. The video generator is the embedded one; put your own in its place.
@@ -30,7 +30,7 @@ PRICES = {GEMINI: {"input": 0.75, "output": 3.75}, GPT: {"input": 2.50, "output"
 
 @contextlib.contextmanager
 def models(paid: bool) -> Iterator[tuple[GeminiVLM, OpenAILLM]]:
-    """The two services, or a server on this machine that speaks like both."""
+    """The two services, or a local server that imitates both."""
     if paid:
         with GeminiVLM(GEMINI, fps=8, thinking="low") as vlm:
             yield vlm, OpenAILLM(GPT)

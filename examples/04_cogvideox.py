@@ -1,7 +1,7 @@
 """CogVideoX-5B image-to-video, refined: the loop of the paper around a diffusers pipeline.
 
 With --tiny it runs anywhere in a minute: diffusers' real CogVideoX classes with random weights and
-the embedded critic, so the frames are noise but every line below is the one the real model takes.
+the embedded critic, so the frames are noise but the real model runs the same lines.
 Without it the published weights are loaded from the Hugging Face hub (CogVideoX License, about
 20 GB), which wants a GPU: 12 GB with --memory balanced by a rule of thumb, see "phyrefine doctor
 --generator diffusers:THUDM/CogVideoX-5b-I2V". The real weights were not run by the authors of this

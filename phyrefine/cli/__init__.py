@@ -1,4 +1,4 @@
-"""The command line: one door, one file per command, each loaded on use."""
+"""The command line: one entry point, one file per command, each loaded on use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cyclopts import App, CycloptsError, Parameter
 
 from phyrefine.cli.telling import failures
 
-# Exit codes: 0 done; 1 an error, told in one line; 2 a wrong command line; 3 stopped early, with
-# what was finished kept; 130 interrupted.
+# Exit codes: 0 done; 1 error, with a one-line message; 2 invalid command line; 3 stopped early,
+# finished work kept; 130 interrupted.
 FAILED, USAGE, STOPPED_EARLY, INTERRUPTED = 1, 2, 3, 130
 
 # name: (where, one line for --help); commands load on use, so the line stands here.
@@ -46,9 +46,9 @@ def _version() -> str:
     return version("phyrefine")
 
 
-EPILOGUE = """Exit codes: 0 done; 1 an error, told in one line; 2 a wrong command line; 3 stopped
-early (budget, rate limit, ...) with what was finished kept; 130 interrupted. After 3 and 130 the
-same command goes on where it stopped, and nothing is paid for twice.
+EPILOGUE = """Exit codes: 0 done; 1 error, with a one-line message; 2 invalid command line;
+3 stopped early (budget, rate limit, ...), finished work kept; 130 interrupted. After 3 or
+130, run the same command again to resume; you never pay twice for finished work.
 
 Examples:
 

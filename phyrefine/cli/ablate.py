@@ -25,8 +25,9 @@ def ablate(
 ) -> int:
     """Leave one statement of a finished run's plan out at a time and render again.
 
-    Every statement costs one clip, and two more clips tell what a new seed alone changes. What
-    changes the picture less than a tenth of that is idle: the generator does not understand it.
+    Every statement costs one clip, and two more clips show what a new seed alone changes. A
+    statement that changes the picture less than a tenth of that is idle: the generator does not
+    understand it.
 
     Parameters
     ----------

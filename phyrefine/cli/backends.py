@@ -20,7 +20,7 @@ def backends(
     """List the backends, or the options of one.
 
     An option goes into a name, NAME:MODEL?key=value&key=value, or follows --vlm-option,
-    --llm-option or --generator-option as key=value. A function or class of your own is
+    --llm-option or --generator-option as key=value. Name your own function or class as
     package.module:factory.
     """
     from phyrefine import registry

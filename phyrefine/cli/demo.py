@@ -39,11 +39,11 @@ def demo(
 ) -> int:
     """Run the loop end to end on small scenes: no GPU, key or download.
 
-    The generator is a tiny learned video model, the VLM measures pixels, the LLM extracts. It
-    shows the mechanism and says nothing about large models. By default half of what the generator
-    learned is wrong physics, so that there is something to mend; the variant "truthful" learned
-    right physics only, and plain descriptions are nearly as good as its best clips. Each scene is
-    scored against what truly happens, which nothing in the loop can see.
+    The generator is a tiny learned video model, the VLM measures pixels, and the LLM selects
+    sentences. It shows the mechanism; its results do not transfer to large models. By default half
+    of what the generator learned is wrong physics, so that there is something to correct; the
+    variant "truthful" learned right physics only, and plain descriptions are nearly as good as its
+    best clips. Each scene is scored against what truly happens, which nothing in the loop can see.
 
     Parameters
     ----------

@@ -35,8 +35,8 @@ def doctor(
 ) -> int:
     """Check packages, GPU, keys (never shown), codecs, disk, and models that retire.
 
-    Nothing is loaded and no service is asked. Exits with 1 when something the base package needs,
-    or something asked for here, is missing.
+    Nothing is loaded and no service is asked. Exits with 1 if something is missing that the base
+    package or an option given here needs.
     """
     from rich.table import Table
 
@@ -159,7 +159,7 @@ def _backends() -> Iterator[Check]:
 
 
 def _models() -> Check:
-    """Which models of services end when."""
+    """When models of services are retired."""
     from phyrefine.backends.calling import models
 
     told = "; ".join(models.retirements_told())
@@ -197,7 +197,7 @@ def _keys_needed(model: str, options: Mapping[str, Any]) -> tuple[str, ...] | No
 
 
 def check_backend(role: Role, spec: str) -> Check:
-    """Whether a name stands for something, takes the options it is given, and is ready."""
+    """Whether a name is known, takes the options it is given, and is ready."""
     from phyrefine import registry
     from phyrefine.backends.calling.models import retirement_of
     from phyrefine.errors import PhyrefineError

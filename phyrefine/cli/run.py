@@ -69,13 +69,13 @@ def run(
         Seeds | None, Parameter(help="Seeds to try in every loop: 0,1 or 0 1; 0 by default.")
     ] = None,
     chain: Literal["own", "rerender"] | None = None,
-    redraw: Annotated[bool, Parameter(help="Noise of its own for every loop.")] = False,
+    redraw: Annotated[bool, Parameter(help="Draw new noise in every loop.")] = False,
     ensemble: Text | None = None,
     best_of: Annotated[
         Count | None, Parameter(help="Make this many clips of the first prompt; no critic.")
     ] = None,
     adaptive: Annotated[
-        bool, Parameter(help="Stop adding clips when no better one is to be expected.")
+        bool, Parameter(help="Stop adding clips when a better one is unlikely.")
     ] = False,
     baseline: Annotated[
         bool | None, Parameter(help="Let the plain description's clip compete; it does by default.")

@@ -32,8 +32,8 @@ def scorers(
 ) -> int:
     """Compare rules on the clips of a finished run: rank correlation, gain, cost per clip.
 
-    Answers that the run folder holds are not asked for again. Without truth the table tells how
-    far the rules agree with each other, and what they cost.
+    Answers that the run folder holds are not asked for again. Without truth the table shows how
+    well the rules agree with each other and what they cost.
 
     Parameters
     ----------

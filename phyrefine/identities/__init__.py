@@ -1,4 +1,4 @@
-"""What tells two backends apart: a digest of code, settings and everything a call can see.
+"""What distinguishes two backends: a digest of code, settings and everything a call can see.
 
 Equal digests must mean equal replies, because stored replies are found by them. So everything that
 a function reads counts: its code, its defaults, partial arguments, the object it is bound to, what

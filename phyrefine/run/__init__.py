@@ -1,4 +1,4 @@
-"""Durability: what is finished stays finished, and nothing is paid for twice."""
+"""Durability: finished work is kept, and no one pays for it twice."""
 
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.budget.prices import PriceTable

@@ -1,8 +1,8 @@
 """A server on this machine that speaks Gemini's and OpenAI's wire formats.
 
-It lets a whole run be rehearsed through the real SDKs: no key, no cost, nothing leaves the
-machine. Gemini's Files API is there too, with a count of the files left alive. Token counts are
-estimates by the services' published rules.
+It rehearses a complete run through the real SDKs: no key, no cost, nothing leaves the machine.
+Gemini's Files API is there too, with a count of the files left alive. Token counts are estimates by
+the services' published rules.
 """
 
 from phyrefine.backends.loopback.gemini import gemini_body, google_error

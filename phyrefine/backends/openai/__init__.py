@@ -1,4 +1,4 @@
-"""GPT-4o and everything that speaks its API, as critic and as rewriter: ``openai:MODEL``.
+"""GPT-4o and every server with a compatible API, as critic and as rewriter: ``openai:MODEL``.
 
 May import ``backends.calling``.
 """

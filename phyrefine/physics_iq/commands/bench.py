@@ -59,7 +59,7 @@ class PlanFlags:
     size: tuple[int, int] = (720, 1280)
 
     def plan(self) -> Plan:
-        """The plan they stand for."""
+        """The plan these flags describe."""
         from attrs import asdict
 
         from phyrefine.options import join_options
@@ -87,7 +87,7 @@ class BudgetFlags:
     max_minutes: float | None = None
 
     def allowance(self) -> Allowance | None:
-        """The budget they stand for; ``None`` without limits."""
+        """The budget these flags set; ``None`` without limits."""
         from phyrefine.physics_iq.generation.allowance import Allowance
         from phyrefine.types import Budget
 
@@ -103,7 +103,7 @@ class DataFlags:
 
     Attributes:
         data: The benchmark's folder as downloaded, or the folder that holds it.
-        edition: Which ground truth DATA is; by default told by the folder's name.
+        edition: Which ground truth DATA is; by default taken from the folder's name.
         descriptions: Prompts; by default descriptions.csv beside the data.
         make_scenes: Render that many small scenes into DATA, a new folder, first.
         allow_made_masks: Verified: make masks at a rate without shipped ones (unofficial).
@@ -137,18 +137,18 @@ def bench(
     out: Annotated[Path, Parameter(help="Folder of this run.")] = Path("runs/physics-iq"),
     subsets: Annotated[str | None, Parameter(help="Rows of ensembles: 1,2,5;1,2,3.")] = None,
     prompts: Annotated[
-        Path | None, Parameter(help="Prompts of others, one a sample: .csv or .json.")
+        Path | None, Parameter(help="Prompts from other sources, one per sample: .csv or .json.")
     ] = None,
     shard: Annotated[str | None, Parameter(help="This machine's share: i/n.")] = None,
     score_only: Annotated[bool, Parameter(help="Never generate; score what is there.")] = False,
-    cache: Annotated[Path | None, Parameter(help="Folder of the real side.")] = None,
+    cache: Annotated[Path | None, Parameter(help="Cache folder for data from real clips.")] = None,
     jobs: Annotated[
         int | None, Parameter(help="Views scored at a time.", validator=Number(gte=1))
     ] = None,
 ) -> int:
     """Run Physics-IQ: refine every sample, score every clip, print the table.
 
-    OUT keeps everything; the same command again goes on where the last one ended. With --shard
+    OUT keeps everything; run the same command again to resume. With --shard
     only this machine's samples are generated: run once more without it, or with --score-only, for
     the table when all shards are done.
     """

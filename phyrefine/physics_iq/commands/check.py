@@ -18,9 +18,9 @@ def check(
     allow_made_masks: bool = False,
     run_id: str | None = None,
 ) -> int:
-    """Check a download of Physics-IQ, or a submission pack; nothing is changed.
+    """Check a download of Physics-IQ, or a submission pack, without changing it.
 
-    Prints a line for each problem and ends with 1 if there is any.
+    Prints a line for each problem and exits with 1 if there is one.
 
     Parameters
     ----------
@@ -29,15 +29,15 @@ def check(
     fps
         Data: the rate of the clips that will be scored.
     mode
-        Data: what generating will read.
+        Data: the mode that clips will be generated in.
     edition
-        Data: which ground truth it is; by default told by the folder's name.
+        Data: which ground truth it is; by default taken from the folder's name.
     descriptions
         Data: the prompts' file; by default in or beside the folder.
     allow_made_masks
         Data: as in score.
     run_id
-        Pack: the id it is to be sent under.
+        Pack: the run id that you will submit it under.
     """
     from phyrefine.physics_iq.data.dataset import PhysicsIQ
     from phyrefine.physics_iq.data.layout import SAMPLES

@@ -37,7 +37,8 @@ def score(
     ----------
     folders
         Each holds one .mp4 per sample, named from its id; nothing in them is changed. Runs are
-        called as their folders; folders of one name by as much of the path as tells them apart.
+        named after their folders; folders with the same name also get the part of the path in
+        which they differ.
     data
         The benchmark's folder as downloaded.
     fps
@@ -45,11 +46,11 @@ def score(
     out
         Folder for the official result tables; each is written as soon as its run is scored.
     edition
-        Which ground truth DATA is; by default told by the folder's name.
+        Which ground truth DATA is; by default taken from the folder's name.
     descriptions
         The prompts' file; by default beside the data.
     cache
-        Folder of the real side, worth keeping: later runs only read it.
+        Cache folder for data from real clips; later runs reuse it.
     """
     from phyrefine.physics_iq.data.dataset import PhysicsIQ
     from phyrefine.physics_iq.scoring.evaluate import Evaluator
@@ -98,11 +99,11 @@ def ensemble(
     out
         Folder for table.txt, table.csv, table.json and table.svg.
     edition
-        Which ground truth DATA is; by default told by the folder's name.
+        Which ground truth DATA is; by default taken from the folder's name.
     descriptions
         The prompts' file; by default beside the data.
     cache
-        Folder of the real side, worth keeping.
+        Cache folder for data from real clips; later runs reuse it.
     """
     from phyrefine.physics_iq.data.dataset import PhysicsIQ
     from phyrefine.physics_iq.scoring.evaluate import Evaluator
@@ -160,11 +161,11 @@ def pack(
     info
         YAML file with fields of the card's public_info, such as organization.
     edition
-        Which ground truth DATA is; by default told by the folder's name.
+        Which ground truth DATA is; by default taken from the folder's name.
     descriptions
         The prompts' file; by default beside the data.
     cache
-        Folder of the real side; by default inside BENCH.
+        Cache folder for data from real clips; by default inside BENCH.
     """
     from phyrefine.physics_iq.data.dataset import PhysicsIQ
     from phyrefine.physics_iq.submission.card_files import read_card_file

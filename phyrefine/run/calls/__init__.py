@@ -1,1 +1,1 @@
-"""What is asked of a single call of a backend: the right form, and in time."""
+"""Checks on a single backend call: a valid reply, within the time limit."""

@@ -1,1 +1,1 @@
-"""One use of a run: what it is made of, shared between threads, stopped, and asked from asyncio."""
+"""One use of a run: setup, sharing between threads, cancellation and asyncio."""

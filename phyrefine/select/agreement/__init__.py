@@ -1,1 +1,1 @@
-"""What the clips of a pool move like, and how far they agree. NumPy alone."""
+"""How the clips of a pool move, and how well they agree. NumPy alone."""
