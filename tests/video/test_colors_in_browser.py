@@ -39,6 +39,9 @@ def browser(tmp_path_factory):
         options.add_argument(flag)
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
     driver.set_script_timeout(60)
+    page = tmp_path_factory.mktemp("page") / "page.html"
+    page.write_text("<!doctype html><video muted></video>")
+    driver.get(page.as_uri())
     yield driver
     driver.quit()
 
@@ -52,4 +55,5 @@ def test_pure_colors_are_pure(browser, kind, size):
     clip = Clip(np.repeat(picture[None], 6, axis=0), 12)
     data = base64.b64encode(clip.to_bytes(kind)).decode()
     shown = browser.execute_async_script(READ, f"data:video/{kind};base64,{data}")
+    assert isinstance(shown, list), shown
     np.testing.assert_allclose(np.array(shown), COLORS, atol=3)
