@@ -210,7 +210,7 @@ def critique_question() -> Question:
     clip = moving_clip()
     text = prompts.render(
         "critique_question", seam=None, total=clip.duration, description="A dot moves.",
-        violations=(), second_look=False,
+        violations=(), plan=(), second_look=False,
     )  # fmt: skip
     return Question(
         "critique", text, prompts.render("critique", knowledge=prompts.knowledge()), (clip,),

@@ -185,6 +185,6 @@ def test_the_command_line_tells_it_in_one_line(monkeypatch, capsys):
     def raises(*_, **__):
         raise error
 
-    monkeypatch.setattr("phyrefine.cli.build", lambda: raises)
+    monkeypatch.setattr("phyrefine.cli.build", lambda *_, **__: raises)
     assert main([]) == 1
     assert capsys.readouterr().err == "PhyrefineError: The VLM Mine failed (In attempt 2.)\n"

@@ -25,6 +25,7 @@ from phyrefine.adapt import FunctionAsker, as_generator, as_llm, as_vlm
 from phyrefine.errors import InvalidInputError, RunMismatchError
 from phyrefine.identities import UnnamedError, identity, refresh, why_unnamed
 from phyrefine.refine.convergence import MaxLoops
+from phyrefine.refine.stages import Method
 from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import Question
 
@@ -395,7 +396,13 @@ ASKED = []
 
 
 def refined(llm, **settings):
-    settings = {"convergence": MaxLoops(1), "ensemble": "last", **settings}
+    # Without a plan the rewriter's words are the prompt, whatever they leave out.
+    settings = {
+        "convergence": MaxLoops(1),
+        "ensemble": "last",
+        "method": Method(plan=False),
+        **settings,
+    }
     return SelfRefiner(critic, llm, MovingDot(), **settings).refine(SCENE)
 
 
@@ -416,7 +423,14 @@ def test_in_memory_an_object_that_changes_is_asked_again():
     def llm(question):
         return f"This prompt was written by {client.name}."
 
-    refiner = SelfRefiner(critic, llm, MovingDot(), convergence=MaxLoops(1), ensemble="last")
+    refiner = SelfRefiner(
+        critic,
+        llm,
+        MovingDot(),
+        convergence=MaxLoops(1),
+        ensemble="last",
+        method=Method(plan=False),
+    )
     assert refiner.refine(SCENE).attempts[-1].prompt.text.endswith("A.")
     client.name = "B"
     assert refiner.refine(SCENE).attempts[-1].prompt.text.endswith("B.")
@@ -439,7 +453,9 @@ def test_functions_may_be_async_also_inside_a_running_loop():
         return MovingDot().generate(shot)
 
     async def notebook():
-        return SelfRefiner(vlm, Writer(), generate, convergence=MaxLoops(1)).refine(SCENE)
+        return SelfRefiner(
+            vlm, Writer(), generate, convergence=MaxLoops(1), method=Method(plan=False)
+        ).refine(SCENE)
 
     done = asyncio.run(notebook())
     assert done.stopped_by == "loop_limit"

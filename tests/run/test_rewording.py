@@ -9,6 +9,7 @@ import pytest
 from phyrefine import Scenario, SelfRefiner
 from phyrefine.errors import BlockedError
 from phyrefine.refine.convergence import MaxLoops
+from phyrefine.refine.stages import Method
 from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import Answer, Usage
 
@@ -40,7 +41,13 @@ class Rewriter:
 
 def refine(rewriter, **settings):
     refiner = SelfRefiner(
-        "world", rewriter, Prudish(), convergence=MaxLoops(1), ensemble="last", **settings
+        "world",
+        rewriter,
+        Prudish(),
+        convergence=MaxLoops(1),
+        ensemble="last",
+        method=Method(plan=False),
+        **settings,
     )
     return refiner.refine(SCENARIO)
 
