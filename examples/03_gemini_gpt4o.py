@@ -5,6 +5,7 @@ replies, so that you see every request, the tokens and the price before you pay 
 keys set (GEMINI_API_KEY or GOOGLE_API_KEY, and OPENAI_API_KEY) and --paid, the same lines ask the
 services. The video generator is the embedded one; put your own in its place.
 
+It needs the extras: pip install ".[demo,gemini,openai]" in a checkout.
 Run it: python examples/03_gemini_gpt4o.py [folder] [--paid]
 """
 
@@ -21,6 +22,7 @@ from phyrefine.backends.gemini import GeminiVLM
 from phyrefine.backends.loopback import Loopback
 from phyrefine.backends.loopback.rehearsal import rehearse
 from phyrefine.backends.openai import OpenAILLM
+from phyrefine.errors import MissingDependencyError
 
 # GPT-4o, the paper's rewriter, leaves OpenAI's API on 2027-01-14: take "gpt-6-luna" from then on.
 GEMINI, GPT = "gemini-3.8-flash", "gpt-4o"
@@ -77,4 +79,7 @@ if __name__ == "__main__":
         and (os.environ.get("GEMINI_API_KEY") or os.environ.get("GOOGLE_API_KEY"))
     ):
         sys.exit("--paid needs OPENAI_API_KEY and GEMINI_API_KEY (or GOOGLE_API_KEY).")
-    main(Path(words[0] if words else "runs/two-services"), paid=paid)
+    try:
+        main(Path(words[0] if words else "runs/two-services"), paid=paid)
+    except MissingDependencyError as missing:
+        sys.exit(str(missing))

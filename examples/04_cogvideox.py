@@ -7,11 +7,13 @@ Without it the published weights are loaded from the Hugging Face hub (CogVideoX
 --generator diffusers:THUDM/CogVideoX-5b-I2V". The real weights were not run by the authors of this
 example.
 
+It needs the extras: pip install ".[demo,diffusers]" in a checkout.
 Run it: python examples/04_cogvideox.py [folder] --tiny
         python examples/04_cogvideox.py [folder] --video falling.mp4 --description "A ball falls."
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import numpy as np
 from phyrefine import Clip, Refinement, Scenario, SelfRefiner, report
 from phyrefine.backends.diffusers import CogVideoXGenerator
 from phyrefine.backends.diffusers.tiny import tiny_cogvideox
+from phyrefine.errors import MissingDependencyError
 
 MODEL = "THUDM/CogVideoX-5b-I2V"
 
@@ -70,4 +73,7 @@ def main(words: Sequence[str] | None = None) -> Refinement:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MissingDependencyError as missing:
+        sys.exit(str(missing))

@@ -57,6 +57,18 @@ def test_a_run_with_toys_says_so_everywhere(tmp_path, capsys):
     assert "cannot judge" in json.loads(kept.read_text())["disclaimers"][0]
 
 
+def test_numbers_are_explained_and_true_scores_shown():
+    sample = make_sample("drop", 1_000_000)
+    refined = SelfRefiner("world", "world", "world", convergence=MaxLoops(1)).refine(
+        sample.scenario
+    )
+    page = report.render(refined, truth=sample.take1, true_scores={"0.0": 81.25})
+    assert "true score 81.25 of 100" in page
+    assert "What the words and numbers mean" in page
+    assert 'title="Weighted severity: ' in page
+    assert "true score 81" not in report.render(refined)
+
+
 def test_in_their_own_scenes_nothing_is_said():
     sample = make_sample("drop", 1_000_000)
     refined = SelfRefiner("world", "world", "world", convergence=MaxLoops(1)).refine(

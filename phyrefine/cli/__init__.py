@@ -23,6 +23,14 @@ COMMANDS = {
     "replay": ("phyrefine.cli.replay:replay", "Decide a finished run again by other rules."),
     "scorers": ("phyrefine.cli.scorers:scorers", "Compare rules on the clips of a finished run."),
     "report": ("phyrefine.cli.report:report", "Write the HTML page of a finished run."),
+    "prompts": (
+        "phyrefine.cli.experiments.prompts:prompts",
+        "List the prompts, or copy them to be edited.",
+    ),
+    "sweep": (
+        "phyrefine.cli.experiments.sweep:sweep",
+        "Run every combination of an experiment file.",
+    ),
     "doctor": ("phyrefine.cli.doctor:doctor", "Check packages, GPU, keys, codecs and disk."),
     "backends": ("phyrefine.cli.backends:backends", "List the backends and their options."),
     "generators": ("phyrefine.cli.generators:generators", "List the video generators."),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -61,6 +62,8 @@ def demo(
     from phyrefine.refiner import SelfRefiner
     from phyrefine.types import Candidates
 
+    screen = console()
+    screen.print(f"Refining {scenes} small scenes; each takes a minute or so on two cores.")
     refiner = SelfRefiner(
         "world",
         "world",
@@ -68,11 +71,11 @@ def demo(
         convergence=default_policy(loops),
         candidates=Candidates(seeds=tuple(range(seeds))),
         run_dir=out,
+        listeners=[_tick],
         progress=True,
     )
     samples = demo_scenes(KINDS, scenes, seed)
     refinements = refiner.refine_many([sample.scenario for sample in samples])
-    screen = console()
     screen.print(DISCLAIMER)
     rows = []
     for sample, refinement in zip(samples, refinements, strict=True):
@@ -94,6 +97,16 @@ def demo(
     return 0 if len(rows) == len(samples) else 1
 
 
+def _tick(event: str, details: Mapping[str, Any]) -> None:
+    """A line for each clip and each critique."""
+    stages = {"generate": "clip", "critique": "critique"}
+    if event == "call" and details["stage"] in stages:
+        from tqdm.auto import tqdm
+
+        took = f"{details['usage'].seconds:.1f} s"
+        tqdm.write(f"  {details.get('scenario', '')}: {stages[details['stage']]}, {took}")
+
+
 def _show(sample: Sample, refinement: Refinement, folder: Path) -> dict[str, float]:
     """Print and keep what became of one scene; gives the true score of every candidate."""
     from phyrefine import report
@@ -108,7 +121,7 @@ def _show(sample: Sample, refinement: Refinement, folder: Path) -> dict[str, flo
     mine = folder / str(sample.scenario.name)
     mine.mkdir(parents=True, exist_ok=True)
     (mine / "contact_sheet.png").write_bytes(encode_png(contact_sheet(sample, refinement)))
-    report.write(refinement, mine / "report.html", truth=sample.take1)
+    report.write(refinement, mine / "report.html", truth=sample.take1, true_scores=scores)
     return scores
 
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from phyrefine.errors import BadOutputError
 from phyrefine.protocols import LLM, VLM
@@ -41,6 +42,14 @@ from phyrefine.video.motion import is_still, seam_motion
 FEW_CONTEXT_SECONDS = 0.3
 
 
+def _readable(_: object, __: object, value: str | Path | None) -> None:
+    prompts.read_knowledge(value)
+
+
+def _folder(_: object, __: object, value: str | Path | None) -> None:
+    prompts.check_folder(value)
+
+
 @frozen
 class Method:
     """Where the default goes beyond the paper; each a switch.
@@ -58,6 +67,9 @@ class Method:
         insist: A rewrite that leaves the prompt as it was despite violations is asked for anew.
         critic_pixels: Longer side of the video the critic gets; larger ones are shrunk.
         criticize: Ask the critic. Without it there is one loop: the first prompt's clips.
+        knowledge: K of your own: the text, or the path of a Markdown file or of a folder of them.
+        prompts: Folder with prompts and schemas of your own, as ``phyrefine prompts --copy DIR``
+            writes it; files that are not there are the package's.
     """
 
     watch_prefix: bool = True
@@ -69,6 +81,8 @@ class Method:
     insist: bool = True
     critic_pixels: int = 768
     criticize: bool = True
+    knowledge: str | Path | None = field(default=None, validator=_readable, kw_only=True)
+    prompts: str | Path | None = field(default=None, validator=_folder, kw_only=True)
 
 
 PAPER = Method(
@@ -85,6 +99,7 @@ PAPER = Method(
 # -- step 1 ------------------------------------------------------------------------------------
 
 
+@prompts.by_method
 def predict(vlm: VLM, scenario: Scenario, method: Method) -> Prediction:
     """P0 = VLM(K, I, V0, D): what physics will do, in detail."""
     instruction = prompts.render("predict", knowledge=prompts.knowledge())
@@ -124,6 +139,7 @@ def predict(vlm: VLM, scenario: Scenario, method: Method) -> Prediction:
 # -- the rewrite -------------------------------------------------------------------------------
 
 
+@prompts.by_method
 def compose(
     llm: LLM,
     source: Prediction | Critique,
@@ -253,6 +269,7 @@ def motion_at_seam(scenario: Scenario, profile: GeneratorProfile) -> str:
 # -- step 2 ------------------------------------------------------------------------------------
 
 
+@prompts.by_method
 def critique(
     vlm: VLM,
     clip: Clip,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,25 @@ from phyrefine.errors import InvalidInputError
 from phyrefine.report import words
 from phyrefine.report.cards import report_context
 from phyrefine.report.exhibits import best_title, gallery_context
+from phyrefine.report.explained import EXPLAINED, explained
 from phyrefine.types import Refinement
 from phyrefine.video.clip import Clip
 
 
-def write(refinement: Refinement, path: str | Path, *, truth: Clip | None = None) -> Path:
+def write(
+    refinement: Refinement,
+    path: str | Path,
+    *,
+    truth: Clip | None = None,
+    true_scores: Mapping[str, float] | None = None,
+) -> Path:
     """Write the report of one run.
 
     Args:
         refinement: What ``refine()`` gave back, finished or not.
         path: The ``.html`` file; written aside and renamed.
         truth: What really happened after the prefix, shown beside the attempts.
+        true_scores: Score of each clip against it, 0 to 100, by ``"attempt.candidate"``.
 
     Returns:
         The path of the page.
@@ -42,7 +50,7 @@ def write(refinement: Refinement, path: str | Path, *, truth: Clip | None = None
     Raises:
         InvalidInputError: ``path`` is a folder.
     """
-    return _save(render(refinement, truth=truth), path)
+    return _save(render(refinement, truth=truth, true_scores=true_scores), path)
 
 
 def write_gallery(
@@ -66,9 +74,16 @@ def write_gallery(
     return _save(render_gallery(refinements, truths=truths, links=links), path)
 
 
-def render(refinement: Refinement, *, truth: Clip | None = None) -> str:
+def render(
+    refinement: Refinement,
+    *,
+    truth: Clip | None = None,
+    true_scores: Mapping[str, float] | None = None,
+) -> str:
     """The page :func:`write` writes."""
-    return _page("report.html.jinja", "report", **report_context(refinement, truth))
+    context = report_context(refinement, truth)
+    scores = dict(true_scores or {})
+    return _page("report.html.jinja", "report", **context, true_scores=scores)
 
 
 def render_gallery(
@@ -101,6 +116,8 @@ def environment() -> Environment:
     for name in ("number", "seconds", "usage_words", "words"):
         made.filters[name] = getattr(words, name)
     made.filters["best_title"] = best_title
+    made.filters["explained"] = explained
+    made.globals["legend"] = EXPLAINED
     return made
 
 

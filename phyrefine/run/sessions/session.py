@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,7 +11,7 @@ from attrs import define, evolve, field
 
 from phyrefine.errors import InvalidInputError, PhyrefineError
 from phyrefine.protocols import VLM, Listener, Store, VideoGenerator, identity
-from phyrefine.refine import dialects
+from phyrefine.refine import dialects, prompts
 from phyrefine.refine.dialects import wording
 from phyrefine.refine.loop import Loop
 from phyrefine.run.endings import ended_by, reason, stopped_by, where
@@ -79,6 +80,10 @@ class Session:
             timeout=setup.call_timeout,
             json_prompts=dialects.find(setup.generators[0].profile.dialect).kind == "json",
         )
+
+    def assets(self) -> contextlib.AbstractContextManager[None]:
+        """Within the block, judges and scorers use the method's own prompts as well."""
+        return prompts.using(self.setup.method.prompts, self.setup.method.knowledge)
 
     def _store_of(self, backend: object) -> Store:
         """In memory, what cannot be told from another model is kept for this session only."""
@@ -216,7 +221,11 @@ class Session:
         attempt: Attempt | None = None
         while True:
             try:
-                with self.run.meter.tally() as tally, placed(**place, position=made):
+                with (
+                    self.run.meter.tally() as tally,
+                    placed(**place, position=made),
+                    self.assets(),
+                ):
                     following = next(attempts, None)
             except Exception as error:
                 error.add_note(where(attempt, scenario))
@@ -352,7 +361,8 @@ class Session:
             return self._critics_pick(scenario, attempts, f"the {kind} was not asked any more")
         try:
             ensemble = with_models(self.setup.ensemble, self.wrap)
-            choice: Choice = ensemble.choose(scenario, attempts)
+            with self.assets():
+                choice: Choice = ensemble.choose(scenario, attempts)
         except InvalidInputError:
             raise
         except KeyboardInterrupt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from phyrefine.identities import refresh
 from phyrefine.protocols import (
@@ -52,9 +52,13 @@ class Setup:
         """What a run folder is held to, without secrets; limits may change between starts."""
         for backend in (self.vlm, self.llm, *self.generators):
             refresh(backend)
+        with prompts.using(self.method.prompts, self.method.knowledge):
+            assets = prompts.asset_digests()
+        # Own prompts are known by their digests, wherever they lie.
+        method = evolve(self.method, prompts=None, knowledge=None)
         binding = {
             "candidates": (self.candidates, Candidates()),
-            "method": (self.method, Method()),
+            "method": (method, Method()),
             "baseline": (self.baseline, True),
             "draft": (_named(self.draft), None),
         }
@@ -68,7 +72,7 @@ class Setup:
                 "llm": identity(self.llm),
                 "generator": identity(self.generators[0]),
             },
-            prompts=prompts.asset_digests(),
+            prompts=assets,
             limits={
                 "convergence": _words(self.convergence),
                 "ensemble": _words(self.ensemble),

@@ -17,7 +17,7 @@ from phyrefine.world.eye.describing.phrases import (
     STRESSED_THROW,
     say,
 )
-from phyrefine.world.eye.measuring.case import Case, Finding, Motion
+from phyrefine.world.eye.measuring.case import Case, Finding, Motion, likely
 from phyrefine.world.eye.measuring.motion import Stretch
 from phyrefine.world.wordings import Cues
 
@@ -48,7 +48,8 @@ class Cast:
 
 def cast(cues: Cues, case: Case | None) -> Cast:
     """Name the kind of scene and its players, from words first and motion second."""
-    kind = cues.kind or (_kind_by_motion(case) if case else "")
+    kinds = likely(cues, case.motions if case is not None else ())
+    kind = kinds[0] if kinds else (_kind_by_motion(case) if case else "")
     named = [item.name for item in cues.objects]
     if kind == "topple":
         named = [name for name in named if "block" not in name and "stack" not in name]

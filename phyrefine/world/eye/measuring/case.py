@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
 from phyrefine.world.eye.measuring.motion import Contact, Stretch, contacts, stretches
@@ -19,6 +20,8 @@ FloatArray = NDArray[np.float64]
 # Tracks smaller than this share of the largest one are shadows, reflections or specks.
 _SMALL = 0.15
 _TINY = 0.05
+# Kinds of scene in which two things meet.
+_PAIRS = ("collide", "attract")
 
 
 @frozen(eq=False)
@@ -110,6 +113,19 @@ class Case:
         return float(self.times[1] - self.times[0]) if len(self.times) > 1 else 1.0
 
 
+def likely(cues: Cues, motions: Sequence[Motion]) -> tuple[str, ...]:
+    """Kinds of scene that the words name, without those that need a second thing there is not.
+
+    "A ball falls towards the floor" names one thing: nothing can be hit.
+
+    Args:
+        cues: What the description says.
+        motions: What is seen to move.
+    """
+    alone = len(cues.objects) <= 1 and len(motions) <= 1
+    return tuple(kind for kind in cues.kinds if not (alone and kind in _PAIRS))
+
+
 def open_case(sight: Sight, seam: int, cues: Cues) -> Case:
     """Measure every noticeable thing of a clip.
 
@@ -122,7 +138,7 @@ def open_case(sight: Sight, seam: int, cues: Cues) -> Case:
     tracks = _that_matter(sight, bare.unit)
     names = _names(tracks, cues)
     motions = tuple(_motion(track, name, bare) for track, name in zip(tracks, names, strict=True))
-    return Case(sight, seam, cues, motions)
+    return Case(sight, seam, evolve(cues, kinds=likely(cues, motions)), motions)
 
 
 def _motion(track: Track, name: str, case: Case) -> Motion:

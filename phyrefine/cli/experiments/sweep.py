@@ -1,0 +1,161 @@
+"""``phyrefine sweep``: every combination of an experiment file, into one table."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from phyrefine.cli.experiments.plan import Experiment
+    from phyrefine.refiner import SelfRefiner
+    from phyrefine.types import Refinement
+
+log = logging.getLogger(__name__)
+COLUMNS = (
+    "scenario",
+    "stopped_by",
+    "attempts",
+    "violations",
+    "severity",
+    "score",
+    "seconds",
+    "usd",
+)
+
+
+def sweep(experiment: Path) -> int:
+    """Run every combination of critics, rewriters, generators, prompts and rules in a TOML file.
+
+    Each combination has a run folder of its own, so that the same command again finishes the work.
+    Results stand in one table, OUT/table.csv, a row per combination and scenario.
+
+    Parameters
+    ----------
+    experiment
+        The file; see the page "Your own knowledge, prompts and sweeps" of the documentation.
+    """
+    from phyrefine.cli import FAILED, INTERRUPTED
+    from phyrefine.cli.experiments.plan import read_experiment
+    from phyrefine.cli.telling.tables import console
+
+    plan = read_experiment(experiment)
+    screen = console()
+    rows: list[tuple[Any, ...]] = []
+    failed = interrupted = False
+    for number, settings in enumerate(plan.combinations, 1):
+        name = plan.name_of(settings)
+        screen.print(f"{number} of {len(plan.combinations)}: {name}", markup=False)
+        told, error = run_combination(plan, settings)
+        if error is not None:
+            screen.print(f"  failed: {error}", markup=False)
+            failed = True
+        rows += [(*_varied(plan, settings), *row) for row in told]
+        interrupted = any(row[1] == "interrupted" for row in told)
+        if interrupted:
+            screen.print("Interrupted. Run the same command again to go on.")
+            break
+    _write(plan, rows)
+    screen.print(str(_means(plan, rows)), markup=False, highlight=False)
+    screen.print(f"Wrote {plan.out / 'table.csv'}.", markup=False)
+    return INTERRUPTED if interrupted else FAILED if failed else 0
+
+
+def run_combination(
+    plan: Experiment, settings: Mapping[str, Any]
+) -> tuple[list[tuple[Any, ...]], str | None]:
+    """Rows of one combination, and why it could not be made, if so."""
+    from phyrefine.errors import PhyrefineError
+
+    try:
+        with build(settings, plan.folder_of(settings)) as refiner:
+            refined = refiner.refine_many(plan.scenarios, workers=plan.workers)
+    except PhyrefineError as error:  # a wrong name or a missing package; the others go on
+        log.info("%s: %s", plan.name_of(settings), error)
+        return [], f"{type(error).__name__}: {error}"
+    broken = [one for one in refined if not one.attempts and one.stopped_by != "interrupted"]
+    why = f"{len(broken)} scenarios: {broken[0].reason}" if broken else None
+    return [_row(one) for one in refined], why
+
+
+def build(settings: Mapping[str, Any], run_dir: Path) -> SelfRefiner:
+    """The refiner of one combination."""
+    from attrs import evolve
+
+    from phyrefine.refine.convergence import default_policy, paper_policy
+    from phyrefine.refine.stages import PAPER, Method
+    from phyrefine.refiner import SelfRefiner
+    from phyrefine.types import Candidates
+
+    paper, loops = bool(settings.get("paper")), int(settings.get("loops", 4))
+    rest: dict[str, Any] = {
+        "convergence": paper_policy(loops) if paper else default_policy(loops),
+        "method": evolve(
+            PAPER if paper else Method(),
+            prompts=settings.get("prompts"),
+            knowledge=settings.get("knowledge"),
+        ),
+        "baseline": bool(settings.get("baseline", not paper)),
+        "candidates": Candidates(
+            steps=tuple(_listed(settings.get("steps", 16 if paper else None))),
+            seeds=tuple(_listed(settings.get("seeds", 0))),
+        ),
+    }
+    ensemble = settings.get("ensemble", "last" if paper else None)
+    if ensemble is not None:
+        rest["ensemble"] = ensemble
+    return SelfRefiner(
+        settings["vlm"], settings["llm"], settings["generator"], run_dir=run_dir, **rest
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _row(refinement: Refinement) -> tuple[Any, ...]:
+    from phyrefine.run.comparing.compare import METRICS
+
+    values = {name: read(refinement) for name, read in METRICS.items()}
+    return (
+        refinement.scenario.name,
+        refinement.stopped_by,
+        *(values[name] for name in COLUMNS[2:]),
+    )
+
+
+def _varied(plan: Experiment, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(settings[name]) for name in plan.varied)
+
+
+def _write(plan: Experiment, rows: list[tuple[Any, ...]]) -> None:
+    from phyrefine._atomic import write_bytes
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow((*plan.varied, *COLUMNS))
+    writer.writerows(rows)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    write_bytes(plan.out / "table.csv", text.getvalue().encode())
+
+
+def _means(plan: Experiment, rows: list[tuple[Any, ...]]) -> Any:
+    """One line per combination: means over its scenarios, unknown values left out."""
+    from phyrefine.table import Table
+
+    width = len(plan.varied)
+    groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for row in rows:
+        groups.setdefault(row[:width], []).append(row[width:])
+    lines = []
+    for key, group in groups.items():
+        means = []
+        for column in range(2, len(COLUMNS)):
+            known = [row[column] for row in group if row[column] is not None]
+            means.append(sum(known) / len(known) if known else None)
+        lines.append((*key, len(group), *means))
+    columns = (*plan.varied, "scenarios", *COLUMNS[2:])
+    return Table(columns, lines, caption="Means over scenarios")
