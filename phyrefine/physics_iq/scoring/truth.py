@@ -135,9 +135,11 @@ def find_run(folder: Path, samples: Iterable[Sample]) -> dict[int, Path]:
     missing = [f"{s.number:04d}_*.mp4" for s in samples if s.number not in by_number]
     doubled = [path.name for s in samples for path in by_number.get(s.number, [])[1:]]
     if missing or doubled:
+        capitals = [p.name for p in sorted(folder.iterdir()) if p.suffix in (".MP4", ".Mp4")]
+        renamed = f" Rename to .mp4 in small letters: {shortened(capitals)}." if capitals else ""
         raise InvalidInputError(
-            f"{folder} does not hold one clip per sample. "
-            f"Missing: {shortened(missing)}. Second clip of an id: {shortened(doubled)}."
+            f"{folder} does not hold one clip per sample. Missing: {shortened(missing)}. "
+            f"Second clip of an id: {shortened(doubled)}.{renamed}"
         )
     return {sample.number: by_number[sample.number][0] for sample in samples}
 

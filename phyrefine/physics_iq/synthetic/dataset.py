@@ -121,7 +121,10 @@ def build_dataset(
 
 
 def write_mask_file(video: Path, path: Path, fps: int) -> None:
-    """The mask file of a clip: MPEG-4 part 2, even size, as the official program writes it.
+    """The mask file of a clip: MPEG-4 part 2, even size.
+
+    Near the official program's file, but not equal to it: of 506 pixels that are on at the metrics'
+    size, 5 differed.
 
     Args:
         video: The clip.

@@ -350,3 +350,12 @@ def test_the_card_tells_the_clips_size_and_where_they_come_from(
     bare = info({})
     assert (bare["date"], bare["model_version"]) == (None, "dot")
     assert bare["prompt_upsampling_method"].startswith("phyrefine: watcher criticises")
+
+
+def test_endings_in_capitals_are_named(
+    videos: list[str], shared: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    clip = min(Path(videos[0]).iterdir())
+    clip.rename(clip.with_suffix(".MP4"))
+    told = refused(["score", videos[0], *shared, "--fps", "8"], capsys)
+    assert f"Rename to .mp4 in small letters: {clip.stem}.MP4." in told
