@@ -14,9 +14,10 @@ from pathlib import Path
 
 from search_toys import ToyStream, scenario
 
-from phyrefine import Budget, SelfRefiner
+from phyrefine import Budget, Candidates, SelfRefiner
 from phyrefine.refine.convergence import MaxLoops
-from phyrefine.run.search import Backtracking, ChunkSearch
+from phyrefine.refine.stages import PAPER
+from phyrefine.run.search import Backtracking, ChunkSearch, Draft
 from phyrefine.types import Answer, Usage
 
 
@@ -76,7 +77,9 @@ class Logged(ToyStream):
         for index in range(len(shot.accepted), 5):
             prompt = "+".join(one.text for one in shot.chunk_prompts) or shot.prompt.text
             state = (shot.state or b"").hex()[:8]
-            self.dying.call(f"chunk:{index}:{shot.seed}:{state}:{prompt}".replace(" ", "_"))
+            self.dying.call(
+                f"chunk:{index}:{shot.seed}:{shot.steps}:{state}:{prompt}".replace(" ", "_")
+            )
             yield next(chunks)
 
 
@@ -93,11 +96,16 @@ def work(folder, kind, after):
         "backtracking": lambda: Backtracking(toy, vlm, chunks=24, revise=llm),
         "chunk_search": lambda: ChunkSearch(toy, 2, look_ahead=1),
     }
-    from phyrefine.refine.stages import PAPER
-
+    more = {
+        "drafts": {"draft": Draft(steps=2)},
+        "watch": {"candidates": Candidates(seeds=(0, 1), watch=2)},
+    }
     SelfRefiner(
-        vlm, llm, searches[kind](), run_dir=folder / "run", convergence=MaxLoops(1),
-        ensemble="critics_pick", method=PAPER, budget=Budget(chunks=200),
+        vlm, llm, searches.get(kind, lambda: toy)(), run_dir=folder / "run",
+        **{
+            "convergence": MaxLoops(1), "ensemble": "critics_pick", "method": PAPER,
+            "budget": Budget(chunks=200), **more.get(kind, {}),
+        },
     ).refine(scenario())  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def drive(folder, kind, **options):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("kind", ["backtracking", "chunk_search"])
+@pytest.mark.parametrize("kind", ["backtracking", "chunk_search", "drafts", "watch"])
 def test_killed_at_random_calls_it_comes_to_the_same(tmp_path, kind, seed):
     whole = drive(tmp_path / "whole", kind, kills=0)
     killed = drive(tmp_path / "killed", kind, kills=8, seed=seed)
@@ -110,4 +110,9 @@ def test_killed_at_random_calls_it_comes_to_the_same(tmp_path, kind, seed):
     ]
     assert outcomes[0] == outcomes[1]
     folder = next(iter(refinement_folders(tmp_path / "killed" / "run")))
-    assert read_refinement(folder).attempts[0].candidates[0].search.chunks > 5
+    refined = read_refinement(folder)
+    searched = refined.attempts[0].candidates[0].search
+    assert (searched is not None and searched.chunks > 5) == kind.endswith(("ing", "search"))
+    assert any(one.final for one in refined.attempts) == (kind == "drafts")
+    watched = [one.seen is not None for one in refined.attempts[0].candidates]
+    assert watched == ([True, True] if kind == "watch" else [False])
