@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from os import PathLike
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -182,6 +183,7 @@ class FunctionGenerator:
         made = finish(self.function(shot))
         fps = self.profile.fps or shot.fps
         try:
+            _refuse_what_is_no_video(made)
             if not isinstance(made, Clip):
                 is_images = isinstance(made, list | tuple) and made and hasattr(made[0], "convert")
                 made = (Clip.from_images if is_images else Clip.from_array)(made, fps)
@@ -192,6 +194,31 @@ class FunctionGenerator:
                 f"{error}",
                 provider="function",
             ) from error
+
+
+def _refuse_what_is_no_video(made: Any) -> None:
+    """Say what to return instead of what people return most often.
+
+    Raises:
+        VideoError: It is nothing, a path, bytes, a dictionary, a generator or a batch of videos.
+    """
+    if made is None:
+        raise VideoError("it returned None: return the frames (is a `return` missing?)")
+    if isinstance(made, str | PathLike):
+        raise VideoError(f"it returned the path {str(made)!r}: return Clip.read(path)")
+    if isinstance(made, bytes | bytearray):
+        raise VideoError("it returned bytes: return Clip.from_bytes(data)")
+    if isinstance(made, Mapping):
+        keys = ", ".join(map(repr, made))
+        raise VideoError(f"it returned a dictionary with {keys}: return its frames")
+    if isinstance(made, Iterator):
+        raise VideoError("it returned a Python generator: return list(frames)")
+    if hasattr(made, "frames") and not isinstance(made, Clip):
+        raise VideoError("it returned a pipeline's output: return output.frames[0]")
+    nested = isinstance(made, list | tuple) and made and isinstance(made[0], list | tuple)
+    batch = getattr(made, "ndim", 0) == 5
+    if batch or (nested and hasattr(made[0][0] if made[0] else None, "convert")):
+        raise VideoError(f"it returned a batch of {len(made)} videos: return the first, frames[0]")
 
 
 @frozen

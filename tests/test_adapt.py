@@ -90,3 +90,25 @@ def test_everything_else_is_refused(value):
 
 def test_a_function_of_a_question_keeps_the_askers_contract():
     check_llm(as_llm(lambda q: Answer("said", "model-1", Usage(calls=1))))
+
+
+class _Output:
+    frames = ()
+
+
+@pytest.mark.parametrize(
+    ("returned", "words"),
+    [
+        (None, "return the frames"),
+        ("out.mp4", r"Clip\.read\(path\)"),
+        (b"mp4", r"Clip\.from_bytes"),
+        ({"video": 1}, "a dictionary with 'video'"),
+        ((frame for frame in ()), r"list\(frames\)"),
+        (_Output(), r"output\.frames\[0\]"),
+        (np.zeros((1, 8, 4, 4, 3), np.uint8), "batch of 1 videos"),
+    ],
+)
+def test_what_is_no_video_is_answered_with_what_to_return(returned, words):
+    generator = as_generator(lambda shot: returned)
+    with pytest.raises(GenerationError, match=words):
+        generator.generate(Shot(Prompt("x"), moving_clip(8), seconds=1.0, fps=8.0))
