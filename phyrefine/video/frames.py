@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from phyrefine.video.footage import refuse_too_large
 from phyrefine.video.numbers import as_array
 
 UInt8Array = NDArray[np.uint8]
+_kept = threading.local()
 _SMALLER = "Ask for a smaller size or a lower rate."
 
 
@@ -164,13 +166,21 @@ def _letterbox(frames: UInt8Array, height: int, width: int) -> UInt8Array:
     return out
 
 
+def _converter() -> Any:
+    """One converter a thread: PyAV 19 gives back only part of the memory of each."""
+    from av.video.reformatter import VideoReformatter
+
+    if not hasattr(_kept, "converter"):
+        _kept.converter = VideoReformatter()
+    return _kept.converter
+
+
 def _scale(frames: UInt8Array, height: int, width: int) -> UInt8Array:
     if frames.shape[1:3] == (height, width):
         return frames
     import av
-    from av.video.reformatter import VideoReformatter
 
-    converter = VideoReformatter()
+    converter = _converter()
     out = np.empty((len(frames), height, width, 3), np.uint8)
     for index, frame in enumerate(frames):
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")

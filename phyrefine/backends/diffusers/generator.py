@@ -49,7 +49,7 @@ class DiffusersVideoGenerator:
 
     The identity is a digest of the pipeline as it is: every byte of its weights, adapters, hooks,
     attention processors and settings are looked at again before each clip, so that a change is
-    never answered with a stored clip. That reads all weights: 28 GB take some 4 s on one CPU
+    never answered with a stored clip. That reads all weights: 28 GB take some 8 s on one CPU
     thread, and less where a GPU reads them. A ``label`` of yours stands for all of that instead.
 
     Attributes:

@@ -38,6 +38,7 @@ class Pictures:
     size: tuple[int, int] | None = None
     notes: dict[str, str] = field(factory=dict)
     _converter: Any = field(factory=VideoReformatter, init=False, repr=False)
+    _turn: tuple[int, int, int, int] | None = field(default=None, init=False, repr=False)
 
     def picture(self, frame: Any) -> UInt8Array:
         """uint8 [H, W, 3] of an ``av.VideoFrame``; valid as long as the array is kept."""
@@ -93,7 +94,10 @@ class Pictures:
         return square
 
     def _upright(self, pixels: UInt8Array, frame: Any) -> UInt8Array:
-        a, b, c, d = _display_matrix(frame)
+        # Once a stream: reading a frame's side data keeps that frame alive, 12 MB each at 4K.
+        if self._turn is None:
+            self._turn = _display_matrix(frame)
+        a, b, c, d = self._turn
         if (a, b, c, d) == _UPRIGHT:
             return pixels
         if abs(b) > abs(a):
