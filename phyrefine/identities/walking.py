@@ -38,6 +38,9 @@ from phyrefine.identities.values import (
     is_value_class,
 )
 
+# Plain values of torch that say all they are.
+TORCH_VALUES = ("device", "dtype", "Size", "layout", "memory_format")
+
 
 @define
 class Walk:
@@ -222,6 +225,9 @@ class Walk:
         array = array_token(value, where)
         if array is not None:
             yield array
+            return
+        if kind.__module__ == "torch" and kind.__name__ in TORCH_VALUES:
+            yield f"torch {value!r}"
             return
         if self._foreign(kind) and not is_value_class(kind):
             raise UnnamedError(

@@ -16,6 +16,8 @@ _MOVERS = (
     "accelerate.hooks",
     "diffusers.hooks.group_offloading",
     "diffusers.hooks.layerwise_casting",
+    # Put on at a model's first call, to collect what its layers give.
+    "transformers.utils.output_capturing",
 )
 _HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_forward_hooks_with_kwargs",
@@ -188,7 +190,8 @@ def _vocabulary(part: Any) -> str:
         whole = repr(sorted(part.get_vocab().items()))
     else:
         return ""
-    limit = getattr(part, "model_max_length", None), getattr(part, "padding_side", None)
+    # Not the side it pads on: LTX-2 sets that in every call.
+    limit = getattr(part, "model_max_length", None)
     return f"{hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()} {limit}"
 
 
