@@ -48,7 +48,7 @@ def llm(question):
 def refine(run_dir, log, kill_at=None):
     """One whole run; each forward pass is a byte in ``log``, and ``kill_at`` the fatal one."""
     generator = CogVideoXGenerator.from_pretrained(
-        str(cases.folder("cogvideox-i2v")), steps=STEPS, num_frames=9
+        str(cases.folder("cogvideox-i2v")), steps=STEPS, num_frames=9, label="counted"
     )
 
     def count(*_):
