@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from attrs import define, evolve, field, frozen, validators
 
@@ -16,7 +16,7 @@ from phyrefine.backends.calling.pacing import Pacer, pacer_of
 from phyrefine.backends.calling.policy import Clock, Done, Fault, Policy, SystemClock
 from phyrefine.backends.calling.service import Service
 from phyrefine.errors import InvalidInputError, TruncatedError
-from phyrefine.types import Answer, Usage
+from phyrefine.types import Answer, Question, Usage
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -73,6 +73,55 @@ class Portable:
                     "base_url=, headers= and the like instead, and it makes its client there."
                 )
         return _remade, (type(self), args, options)
+
+
+class Watching(Protocol):
+    """What :class:`TextOnly` needs of the model around which it stands."""
+
+    service: Service
+
+    def _identity(self, looking: dict[str, Any]) -> str: ...
+
+    def ask(self, question: Question) -> Answer: ...  # noqa: D102 - as VLM's
+
+    def close(self) -> None: ...  # noqa: D102 - as VLM's
+
+
+class TextOnly(Portable):
+    """A model of a service as the rewriter: the same client, no clips.
+
+    Args:
+        vlm: The adapter that asks.
+    """
+
+    def __init__(self, vlm: Watching) -> None:
+        self._vlm = vlm
+        self.service = vlm.service
+
+    @property
+    def identity(self) -> str:
+        """Model, server and every setting that changes the output."""
+        return self._vlm._identity({})  # noqa: SLF001 - without what only clips need
+
+    @property
+    def model(self) -> str:
+        """Model asked for; the one that answers is in ``Answer.model``."""
+        return self.service.model
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r})"
+
+    def ask(self, question: Question) -> Answer:
+        """Answer one question; its clips are not looked at.
+
+        Raises:
+            BackendError: The model could not answer; the subclass says why.
+        """
+        return self._vlm.ask(evolve(question, clips=(), labels=()))
+
+    def close(self) -> None:
+        """Close the connections, unless they were given."""
+        self._vlm.close()
 
 
 def _remade(kind: type[T], args: tuple[Any, ...], options: dict[str, Any]) -> T:

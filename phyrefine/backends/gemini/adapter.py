@@ -15,6 +15,7 @@ from phyrefine.backends.calling.asking import (
     Patience,
     Portable,
     Sampling,
+    TextOnly,
     checked,
     finished,
     identity,
@@ -331,38 +332,11 @@ class GeminiVLM(Portable):
         return self._encodings.get(f"{clip.digest} {side}", lambda: encoded(clip, side=side))
 
 
-class GeminiLLM(Portable):
+class GeminiLLM(TextOnly):
     """Gemini as the rewriter: text in, text out. Takes :class:`GeminiVLM`'s arguments."""
 
     def __init__(self, model: str | None = None, **options: Any) -> None:
-        self._vlm = GeminiVLM(model, **options)
-        self.service = self._vlm.service
-
-    @property
-    def identity(self) -> str:
-        """Model and every setting that changes the output."""
-        vlm = self._vlm
-        return vlm._identity({})  # noqa: SLF001 - one module, one client
-
-    @property
-    def model(self) -> str:
-        """Model asked for; the one that answers is in ``Answer.model``."""
-        return self.service.model
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.model!r})"
-
-    def ask(self, question: Question) -> Answer:
-        """Answer one question; its clips are not looked at.
-
-        Raises:
-            BackendError: The model could not answer; the subclass says why.
-        """
-        return self._vlm.ask(evolve(question, clips=(), labels=()))
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._vlm.close()
+        super().__init__(GeminiVLM(model, **options))
 
 
 def _check(route: str, thinking: object) -> None:

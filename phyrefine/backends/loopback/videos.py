@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
-import http.server
 import json
-import threading
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
 from attrs import define, field
 
+from phyrefine.backends.loopback.serving import LocalServer
 from phyrefine.backends.loopback.wire import Request, Response, Sender
 from phyrefine.errors import PhyrefineError
 from phyrefine.protocols import VideoGenerator
@@ -35,42 +34,20 @@ class VideoJob:
 
 
 @define(eq=False)
-class VideosLoopback:
+class VideosLoopback(LocalServer):
     """The server. Use it as a context manager.
 
     Attributes:
         generator: Makes the clips.
         gives_prefix: The answer begins with the context frames, as Cosmos 3's does.
         interfere: Sees every request first; gives another answer, or ``None``.
-        requests: Everything that came in.
         jobs: Jobs by id.
     """
 
     generator: VideoGenerator
     gives_prefix: bool = True
     interfere: Callable[[Request], Sender | None] = lambda _: None
-    requests: list[Request] = field(factory=list)
     jobs: dict[str, VideoJob] = field(factory=dict)
-    _server: http.server.ThreadingHTTPServer | None = None
-    _lock: threading.Lock = field(factory=threading.Lock)
-
-    def __enter__(self) -> Self:
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        serve = self._server.serve_forever
-        threading.Thread(target=serve, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        """Base URL."""
-        assert self._server is not None, "use the server as a context manager"
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def submitted(self) -> int:
@@ -154,37 +131,3 @@ def parse_form(request: Request) -> tuple[dict[str, str], dict[str, bytes]]:
         else:
             fields[name] = data.decode()
     return fields, files
-
-
-def _handler(server: VideosLoopback) -> type[http.server.BaseHTTPRequestHandler]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _serve(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            if headers.get("transfer-encoding") == "chunked":
-                body = _chunks(self.rfile)
-            else:
-                body = self.rfile.read(length)
-            request = Request(self.command, self.path.partition("?")[0], headers, body)
-            try:
-                server.answer(request).send(self)
-            except (BrokenPipeError, ConnectionResetError):
-                self.close_connection = True
-
-        do_GET = do_POST = do_DELETE = do_PUT = _serve  # noqa: N815 - http.server's names
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - inherited
-            """Keep quiet."""
-
-    return Handler
-
-
-def _chunks(file: Any) -> bytes:
-    parts = []
-    while size := int(file.readline().strip() or b"0", 16):
-        parts.append(file.read(size))
-        file.readline()
-    file.readline()
-    return b"".join(parts)

@@ -13,13 +13,14 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Self
 
-from attrs import asdict, evolve
+from attrs import asdict
 
 from phyrefine.backends.calling.asking import (
     FREE_OPTIONS,
     Patience,
     Portable,
     Sampling,
+    TextOnly,
     checked,
     finished,
     identity,
@@ -234,37 +235,13 @@ def _check(api: str, clips: str, thinking: object) -> None:
         raise InvalidInputError("video_url goes with api='chat': responses has no video part.")
 
 
-class OpenAILLM(Portable):
+class OpenAILLM(TextOnly):
     """An OpenAI-style model as the rewriter. Takes :class:`OpenAIVLM`'s arguments."""
 
     def __init__(self, model: str | None = None, **options: Any) -> None:
-        self._vlm = OpenAIVLM(model, **options)
-        self.service, self.billed = self._vlm.service, self._vlm.billed
-
-    @property
-    def identity(self) -> str:
-        """Model, server and every setting that changes the output."""
-        return self._vlm._identity({})  # noqa: SLF001 - one module, one client
-
-    @property
-    def model(self) -> str:
-        """Model asked for; the one that answers is in ``Answer.model``."""
-        return self.service.model
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.model!r})"
-
-    def ask(self, question: Question) -> Answer:
-        """Answer one question; its clips are not looked at.
-
-        Raises:
-            BackendError: The model could not answer; the subclass says why.
-        """
-        return self._vlm.ask(evolve(question, clips=(), labels=()))
-
-    def close(self) -> None:
-        """Close the connections, unless they were given."""
-        self._vlm.close()
+        vlm = OpenAIVLM(model, **options)
+        super().__init__(vlm)
+        self.billed = vlm.billed
 
 
 BACKEND = Backend(
