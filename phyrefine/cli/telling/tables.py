@@ -79,7 +79,7 @@ def verdict_line(refinement: Refinement) -> str:
         return said
     stamp = " [ORACLE: chosen with ground truth]" if choice.oracle else ""
     beside = "".join(f" {name}: {key}," for name, key in choice.controls.items()).rstrip(",")
-    controls = f" Controls would take{beside}." if beside else ""
+    controls = f" Controls would take{beside} (loop.candidate)." if beside else ""
     return f"{said} Chosen by {choice.selector}: {choice.reason}.{stamp}{controls}"
 
 
