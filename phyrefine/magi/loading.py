@@ -132,6 +132,24 @@ def load_parts(
         # Followers load their network while this process loads the rest.
         load = Load(layout, dtype, plan, torch.get_num_threads())
         leader = Leader(places.devices, places.device, load)
+    try:
+        models = _models(layout, dtype, plan, places, text, leader)
+    except BaseException:
+        # A group that is left open would refuse the next attempt.
+        if leader is not None:
+            leader.close()
+        raise
+    return Parts(models, layout.variant, tokens, leader)
+
+
+def _models(
+    layout: Layout,
+    dtype: torch.dtype,
+    plan: Memory,
+    places: Places,
+    text: TextPlan,
+    leader: Leader | None,
+) -> tuple[MagiTransformer3DModel, AutoencoderKLMagi, TextEncoder]:
     transformer = load_network(layout, dtype, plan, places.device)
     if leader is not None:
         leader.lead(transformer)
@@ -143,7 +161,7 @@ def load_parts(
         max_length=layout.variant.model.caption_max_length,
         cache=text.cache,
     )
-    return Parts((transformer, vae, encoder), layout.variant, tokens, leader)
+    return transformer, vae, encoder
 
 
 def _tokens(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from diffusers.models.attention_dispatch import attention_backend
 
 from phyrefine.errors import GenerationError, InvalidInputError
 from phyrefine.magi.config import VARIANTS
@@ -37,6 +38,28 @@ def test_a_follower_that_died_is_told_and_the_group_is_closed(original):
     with pytest.raises(GenerationError, match="Load the generator again"):
         pipe(ASKED[2])
     pipe.close()
+
+
+@pytest.mark.slow
+def test_a_load_that_fails_leaves_no_group_behind(original, monkeypatch):
+    def fail(*_args, **_options):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr("phyrefine.magi.loading.load_autoencoder", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        MagiPipeline.from_pretrained(original, dtype=torch.float32, devices=2)
+    assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.slow
+def test_attention_that_another_pipeline_set_does_not_hinder_a_group(original, caplog):
+    with attention_backend("_native_math"):
+        pipe = MagiPipeline.from_pretrained(original, dtype=torch.float32, devices=2)
+        frames = pipe(ASKED[2])
+        pipe.close()
+    assert "'_native_math' of this process cannot be divided over devices" in caplog.text
+    one = MagiPipeline.from_pretrained(original, dtype=torch.float32)
+    assert np.abs(frames.astype(int) - one(ASKED[2])).max() <= 1
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from typing import Any, Self
 from attrs import define, evolve, field
 
 from phyrefine.backends.continuing import fitting
+from phyrefine.backends.continuing.attention import process_attention
 from phyrefine.backends.continuing.fingerprint import fingerprint
 from phyrefine.backends.continuing.rehearsal import random_weights
 from phyrefine.backends.diffusers import continuation, memory, passes, pipelines
@@ -223,7 +224,7 @@ class DiffusersVideoGenerator:
             "color_match": self.color_match,
             "crossfade": self.crossfade,
             "batch_size": self.batch_size,
-            "attention": self.attention,
+            "attention": self.attention or process_attention(),
             "memory": [self.memory_mode, self.step_down],
             "options": dict(self.options),
         }

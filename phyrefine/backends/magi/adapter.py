@@ -23,6 +23,7 @@ from attrs import asdict, define, field
 from numpy.typing import NDArray
 
 from phyrefine.backends.continuing import fitting
+from phyrefine.backends.continuing.attention import process_attention
 from phyrefine.backends.continuing.chunking import frames_needed
 from phyrefine.backends.continuing.fingerprint import fingerprint
 from phyrefine.backends.continuing.rehearsal import random_weights
@@ -215,6 +216,8 @@ class MagiGenerator:
             "special_tokens": None if tokens is None else tokens.digest,
             "tiling": repr(pipe.vae.tiling),
         }
+        if attention := process_attention():
+            switches["attention"] = attention
         weights = fingerprint(SimpleNamespace(config=switches, components=parts))
         settings = {
             "size": self.size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.magi.config import MagiConfig
+
+log = logging.getLogger(__name__)
 
 # Followers wait for the next pass while a VLM is asked, or a notebook is idle.
 PATIENCE = timedelta(days=30)
@@ -131,8 +134,26 @@ def split(network: Any, degree: int) -> None:
     """Split the tokens of every chunk over the group (Ulysses), on every member alike."""
     from diffusers import ContextParallelConfig
 
+    _keep_to_divisible_attention(network)
     with _counted_accelerators():
         network.enable_parallelism(config=ContextParallelConfig(ulysses_degree=degree))
+
+
+def _keep_to_divisible_attention(network: Any) -> None:
+    """Another pipeline may have set a backend for the whole process that knows one device only."""
+    from diffusers.models.attention_dispatch import AttentionBackendName, _AttentionBackendRegistry
+
+    active, _ = _AttentionBackendRegistry.get_active_backend()
+    if _AttentionBackendRegistry._is_context_parallel_available(active):  # noqa: SLF001 - no public way
+        return
+    log.warning(
+        "The attention backend %r of this process cannot be divided over devices: MAGI-1 uses "
+        "'native' instead.",
+        active.value,
+    )
+    for module in network.modules():
+        if hasattr(getattr(module, "processor", None), "_attention_backend"):
+            module.processor._attention_backend = AttentionBackendName.NATIVE  # noqa: SLF001 - for this network alone
 
 
 @contextmanager

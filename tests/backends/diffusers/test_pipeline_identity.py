@@ -140,9 +140,25 @@ def test_caches_and_attention_backends_are_seen():
     pipe.transformer.enable_cache(FasterCacheConfig(current_timestep_callback=lambda: 500))
     seen.append(fingerprint(pipe))
     pipe.transformer.disable_cache()
-    pipe.transformer.set_attention_backend("_native_math")
-    seen.append(fingerprint(pipe))
+    from diffusers.models.attention_dispatch import attention_backend
+
+    with attention_backend("native"):  # puts back what the model sets for the whole process
+        pipe.transformer.set_attention_backend("_native_math")
+        seen.append(fingerprint(pipe))
     assert len(set(seen)) == 5
+
+
+def test_attention_set_for_the_whole_process_by_another_model_is_seen():
+    from diffusers.models.attention_dispatch import attention_backend
+
+    generator = DiffusersVideoGenerator(tiny.wan_22(), steps=1)
+    before = generator.identity
+    with attention_backend("native"):
+        tiny.wan_22().transformer.set_attention_backend("_native_math")
+        generator.refresh_identity()
+        assert generator.identity != before
+    generator.refresh_identity()
+    assert generator.identity == before
 
 
 def test_adapters_that_are_switched_off_or_weakened_are_seen():
