@@ -21,6 +21,7 @@ from phyrefine.cli.asking.values import (
     Text,
 )
 from phyrefine.errors import InvalidInputError
+from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 from phyrefine.select.named import DEFAULT_ENSEMBLE
 from phyrefine.types import Answer, Question, Scenario
 
@@ -85,6 +86,7 @@ def run(
     max_tokens: Annotated[Many | None, Parameter(help="Stop at this many tokens.")] = None,
     max_clips: Annotated[Positive | None, Parameter(help="Stop at this many clips.")] = None,
     max_minutes: Annotated[Positive | None, Parameter(help="Stop after this long.")] = None,
+    what_if: DryRunFlags = NOT_DRY,
 ) -> int:
     """Continue a video so that it obeys physics.
 
@@ -148,7 +150,23 @@ def run(
         backends, out, budget, loops, steps or (), seeds or (), chain or "rerender", redraw,
         ensemble or DEFAULT_ENSEMBLE, best_of, adaptive, baseline is not False, paper,
     )  # fmt: skip
+    if what_if.dry_run:
+        return _tell_cost(scenario, how, what_if)
     return _show(how.refiner(), scenario, how)
+
+
+def _tell_cost(scenario: Scenario, how: Settings, what_if: DryRunFlags) -> int:
+    """Print what the run would take."""
+    from phyrefine.cli.telling.tables import console
+    from phyrefine.run.estimating.left import finished_in
+
+    rates, refiner = what_if.rates(how.out, how.backends), how.refiner(dry=True)
+    finished = finished_in(how.out, [scenario], refiner.convergence)
+    estimate = what_if.estimate(refiner.cost(), rates, scenarios=1, finished=len(finished))
+    screen = console()
+    for line in ("Dry run: nothing is made and nothing is paid for.", *estimate.lines()):
+        screen.print(line, markup=False, highlight=False)
+    return 0
 
 
 def _show(refiner: SelfRefiner, scenario: Scenario, how: Settings) -> int:

@@ -26,6 +26,25 @@ class ExpectedCost:
     llm_questions: int
     choosing: int | None
 
+    def __mul__(self, scenarios: int) -> ExpectedCost:
+        """Of several scenarios that take the same."""
+        return ExpectedCost(
+            self.clips * scenarios,
+            self.vlm_questions * scenarios,
+            self.llm_questions * scenarios,
+            None if self.choosing is None else self.choosing * scenarios,
+        )
+
+    def __add__(self, other: ExpectedCost) -> ExpectedCost:
+        """Of both together."""
+        known = self.choosing is not None and other.choosing is not None
+        return ExpectedCost(
+            self.clips + other.clips,
+            self.vlm_questions + other.vlm_questions,
+            self.llm_questions + other.llm_questions,
+            (self.choosing or 0) + (other.choosing or 0) if known else None,
+        )
+
     def __str__(self) -> str:
         rule = "an unknown number" if self.choosing is None else str(self.choosing)
         return (

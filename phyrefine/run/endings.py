@@ -41,6 +41,9 @@ _BY_ERROR: tuple[tuple[type[PhyrefineError], str], ...] = (
     (WrongReplyError, UNUSABLE),
     (GeneratorMemoryError, "out_of_memory"),
 )
+# Endings that say nothing is wrong with the scenario: somebody or something asked to stop.
+_STOPPED = frozenset({"budget", INTERRUPTED, UNFINISHED})
+_FAILED = frozenset({"error", *(name for _, name in _BY_ERROR)}) - _STOPPED
 _BY_RULE = {"max_loops": "loop_limit"}
 # Rules that look at whether the prompt changed.
 _PROMPT_RULES = ("same_prompt", "near_prompt", "cycle")
@@ -49,6 +52,16 @@ _PROMPT_RULES = ("same_prompt", "near_prompt", "cycle")
 def finished(refinement: Refinement) -> bool:
     """Whether it ended by a rule of the policy rather than by a fault, a budget or a user."""
     return refinement.stopped_by in FINISHED
+
+
+def failed(ending: str) -> bool:
+    """Whether ``Refinement.stopped_by`` is a fault."""
+    return ending in _FAILED
+
+
+def ended_well(ending: str) -> bool:
+    """Whether ``Refinement.stopped_by`` is a rule, also one of the user's."""
+    return ending not in _FAILED and ending not in _STOPPED
 
 
 def stopped_by(error: BaseException) -> str:

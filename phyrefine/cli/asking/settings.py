@@ -47,26 +47,30 @@ class Settings:
     baseline: bool
     paper: bool
 
-    def refiner(self) -> SelfRefiner:
-        """Load the models and put the refiner together."""
+    def refiner(self, *, dry: bool = False) -> SelfRefiner:
+        """Load the models and put the refiner together.
+
+        Args:
+            dry: Load nothing: only what it would cost can be asked then.
+        """
         from phyrefine.refine.convergence import default_policy
         from phyrefine.refiner import SelfRefiner
+        from phyrefine.run.estimating.flags import STAND_INS
         from phyrefine.select.adaptive import stop_early
 
+        models: tuple[Any, Any, Any] = STAND_INS if dry else self.backends
         shared: dict[str, Any] = {"run_dir": self.out, "budget": self.budget}
         if self.paper:
             steps = self.steps[0] if self.steps else 16
-            return SelfRefiner.paper(*self.backends, steps=steps, loops=self.loops, **shared)
+            return SelfRefiner.paper(*models, steps=steps, loops=self.loops, **shared)
         shared["ensemble"] = self.ensemble
         if self.best_of is not None:
-            return SelfRefiner.best_of(
-                *self.backends, self.best_of, adaptive=self.adaptive, **shared
-            )
+            return SelfRefiner.best_of(*models, self.best_of, adaptive=self.adaptive, **shared)
         candidates = Candidates(
             self.steps or (None,), self.seeds or (0,), self.chain, redraw=self.redraw
         )
         refiner = SelfRefiner(
-            *self.backends,
+            *models,
             convergence=default_policy(self.loops),
             candidates=candidates,
             baseline=self.baseline,

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
+
 if TYPE_CHECKING:
     from phyrefine.cli.experiments.plan import Experiment
-    from phyrefine.refiner import SelfRefiner
     from phyrefine.types import Refinement
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ COLUMNS = (
 )
 
 
-def sweep(experiment: Path) -> int:
+def sweep(experiment: Path, *, what_if: DryRunFlags = NOT_DRY) -> int:
     """Run every combination of critics, rewriters, generators, prompts and rules in a TOML file.
 
     Each combination has a run folder of its own, so that the same command again finishes the work.
@@ -39,10 +40,13 @@ def sweep(experiment: Path) -> int:
         The file; see the page "Your own knowledge, prompts and sweeps" of the documentation.
     """
     from phyrefine.cli import FAILED, INTERRUPTED
+    from phyrefine.cli.experiments.costs import tell_cost
     from phyrefine.cli.experiments.plan import read_experiment
     from phyrefine.cli.telling.tables import console
 
     plan = read_experiment(experiment)
+    if what_if.dry_run:
+        return tell_cost(plan, what_if)
     screen = console()
     rows: list[tuple[Any, ...]] = []
     failed = interrupted = False
@@ -68,6 +72,7 @@ def run_combination(
     plan: Experiment, settings: Mapping[str, Any]
 ) -> tuple[list[tuple[Any, ...]], str | None]:
     """Rows of one combination, and why it could not be made, if so."""
+    from phyrefine.cli.experiments.building import build
     from phyrefine.errors import PhyrefineError
 
     try:
@@ -79,41 +84,6 @@ def run_combination(
     broken = [one for one in refined if not one.attempts and one.stopped_by != "interrupted"]
     why = f"{len(broken)} scenarios: {broken[0].reason}" if broken else None
     return [_row(one) for one in refined], why
-
-
-def build(settings: Mapping[str, Any], run_dir: Path) -> SelfRefiner:
-    """The refiner of one combination."""
-    from attrs import evolve
-
-    from phyrefine.refine.convergence import default_policy, paper_policy
-    from phyrefine.refine.stages import PAPER, Method
-    from phyrefine.refiner import SelfRefiner
-    from phyrefine.types import Candidates
-
-    paper, loops = bool(settings.get("paper")), int(settings.get("loops", 4))
-    rest: dict[str, Any] = {
-        "convergence": paper_policy(loops) if paper else default_policy(loops),
-        "method": evolve(
-            PAPER if paper else Method(),
-            prompts=settings.get("prompts"),
-            knowledge=settings.get("knowledge"),
-        ),
-        "baseline": bool(settings.get("baseline", not paper)),
-        "candidates": Candidates(
-            steps=tuple(_listed(settings.get("steps", 16 if paper else None))),
-            seeds=tuple(_listed(settings.get("seeds", 0))),
-        ),
-    }
-    ensemble = settings.get("ensemble", "last" if paper else None)
-    if ensemble is not None:
-        rest["ensemble"] = ensemble
-    return SelfRefiner(
-        settings["vlm"], settings["llm"], settings["generator"], run_dir=run_dir, **rest
-    )
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _row(refinement: Refinement) -> tuple[Any, ...]:

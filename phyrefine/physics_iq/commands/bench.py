@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from phyrefine.physics_iq.commands.scores import numbers, say
+from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 
 if TYPE_CHECKING:
     from phyrefine.physics_iq.data.dataset import PhysicsIQ
@@ -145,6 +146,7 @@ def bench(
     jobs: Annotated[
         int | None, Parameter(help="Views scored at a time.", validator=Number(gte=1))
     ] = None,
+    what_if: DryRunFlags = NOT_DRY,
 ) -> int:
     """Run Physics-IQ: refine every sample, score every clip, print the table.
 
@@ -164,6 +166,8 @@ def bench(
     given = None if prompts is None else read_given(prompts, dataset)
     if given is not None:
         plan = evolve(plan, given=given.digest)
+    if what_if.dry_run:
+        return _tell_cost(plan, dataset, out, shard, what_if)
     if not score_only:
         check_subsets(rows or (), plan)
         if shard is None:  # a shard's machine may lack what is needed to score
@@ -182,6 +186,24 @@ def bench(
     )
     say(table.shown())
     say(f"Wrote {out / 'table.txt'}, table.csv, table.json, table.svg and loops.svg.")
+    return 0
+
+
+def _tell_cost(
+    plan: Plan, dataset: PhysicsIQ, out: Path, shard: str | None, what_if: DryRunFlags
+) -> int:
+    """Print what generating would take; scoring needs neither GPU nor money."""
+    from phyrefine.physics_iq.generation.generating import cost_of_a_sample, samples_of
+
+    samples, left = samples_of(plan, dataset, out, shard)
+    estimate = what_if.estimate(
+        cost_of_a_sample(plan),
+        what_if.rates(out, (plan.vlm, plan.llm, plan.generator)),
+        scenarios=len(samples),
+        finished=len(samples) - len(left),
+    )
+    for line in ("Dry run: nothing is made and nothing is paid for.", *estimate.lines()):
+        say(line)
     return 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 from tqdm.auto import tqdm
@@ -26,7 +26,9 @@ from phyrefine.physics_iq.generation.plan import (
     note_origin,
     require_same,
 )
+from phyrefine.run.cost import ExpectedCost
 from phyrefine.run.endings import INTERRUPTED
+from phyrefine.run.estimating.flags import STAND_INS
 from phyrefine.run.many import shard as take_shard
 from phyrefine.run.store.disk import read_json
 from phyrefine.types import (
@@ -39,6 +41,9 @@ from phyrefine.types import (
     Scenario,
     pick_key,
 )
+
+if TYPE_CHECKING:
+    from phyrefine.refiner import SelfRefiner
 
 SAMPLES, VIDEOS = "samples", "videos"
 CRITIC = "critic"
@@ -61,12 +66,15 @@ class Refiner(Protocol):
         ...
 
 
-def make_refiner(plan: Plan, run_dir: Path, **rest: Any) -> Refiner:
+def make_refiner(
+    plan: Plan, run_dir: Path | None, *, models: tuple[Any, Any, Any] | None = None, **rest: Any
+) -> SelfRefiner:
     """The refiner of a plan, with a run folder that finishes interrupted work.
 
     Args:
         plan: What to generate.
         run_dir: Folder of replies and clips.
+        models: VLM, LLM and video generator in place of those that the plan names.
         **rest: Further arguments of :class:`phyrefine.refiner.SelfRefiner`, such as ``budget``.
     """
     from phyrefine.refine.convergence import MaxLoops, paper_policy
@@ -74,9 +82,7 @@ def make_refiner(plan: Plan, run_dir: Path, **rest: Any) -> Refiner:
     from phyrefine.refiner import SelfRefiner
 
     return SelfRefiner(
-        plan.vlm,
-        plan.llm,
-        plan.generator,
+        *(models or (plan.vlm, plan.llm, plan.generator)),
         # A table has a row for every loop, so only the paper's own rule may end one early.
         convergence=paper_policy(plan.loops) if plan.paper else MaxLoops(plan.loops),
         ensemble=plan.ensemble,
@@ -121,9 +127,7 @@ def generate(
         RunMismatchError: The folder belongs to another plan or edition.
         InvalidInputError: Inputs of the data set are missing.
     """
-    require_same(plan, dataset, folder)
-    samples = list(dataset.samples) if shard is None else take_shard(dataset.samples, shard)
-    waiting = [sample for sample in samples if not _finished(plan, sample, folder)]
+    _, waiting = samples_of(plan, dataset, folder, shard)
     _require_inputs(plan, dataset, waiting)
     run_dir = folder / ("run" if shard is None else f"run-{shard.replace('/', '-of-')}")
     made = (refiner or (lambda path: make_refiner(plan, path)))(run_dir)
@@ -150,6 +154,28 @@ def generate(
             failures.append(f"{sample.name}: {type(error).__name__}: {error}")
     note_origin(folder)
     return failures
+
+
+def samples_of(
+    plan: Plan, dataset: PhysicsIQ, folder: Path, shard: str | None = None
+) -> tuple[list[Sample], list[Sample]]:
+    """All samples of a share, and those that are not finished yet.
+
+    Raises:
+        RunMismatchError: The folder belongs to another plan or edition.
+    """
+    require_same(plan, dataset, folder)
+    samples = list(dataset.samples) if shard is None else take_shard(dataset.samples, shard)
+    return samples, [sample for sample in samples if not _finished(plan, sample, folder)]
+
+
+def cost_of_a_sample(plan: Plan) -> ExpectedCost | None:
+    """What one sample takes at the most, without loading any model."""
+    cost = make_refiner(plan, None, models=STAND_INS).cost()
+    if cost is None or not plan.given:
+        return cost
+    more = len(plan.steps) * len(plan.seeds)
+    return cost + ExpectedCost(more, 0, 0, 0)
 
 
 def _with_given(

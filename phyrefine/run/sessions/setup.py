@@ -63,7 +63,7 @@ class Setup:
             "draft": (_named(self.draft), None),
         }
         given = {name for name, (value, default) in binding.items() if value != default}
-        settings = {name: _words(value) for name, (value, _) in binding.items()}
+        settings = {name: in_words(value) for name, (value, _) in binding.items()}
         return RunSpec(
             args={name: value for name, value in settings.items() if name in given},
             defaults={name: value for name, value in settings.items() if name not in given},
@@ -74,10 +74,10 @@ class Setup:
             },
             prompts=assets,
             limits={
-                "convergence": _words(self.convergence),
-                "ensemble": _words(self.ensemble),
-                "enough": _words(self.enough),
-                "budget": _words(budget),
+                "convergence": in_words(self.convergence),
+                "ensemble": in_words(self.ensemble),
+                "enough": in_words(self.enough),
+                "budget": in_words(budget),
             },
         )
 
@@ -90,6 +90,6 @@ def _named(draft: Draft | None) -> tuple[object, ...] | None:
     return name, draft.steps, draft.size, dict(draft.options), draft.finals
 
 
-def _words(value: object) -> str:
+def in_words(value: object) -> str:
     """A value's repr, without what differs between processes."""
     return re.sub(r" at 0x[0-9a-f]+", "", repr(value))

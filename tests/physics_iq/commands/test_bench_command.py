@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from phyrefine.cli import main
+from phyrefine.physics_iq.data.dataset import PhysicsIQ
 from phyrefine.physics_iq.data.layout import Edition
 from phyrefine.physics_iq.generation import generating as generation
 from phyrefine.physics_iq.synthetic import world_set
@@ -141,3 +142,20 @@ def test_other_scenes_need_another_folder(built: list[Path], tmp_path: Path) -> 
         with pytest.raises(Exception, match="name a new folder"):
             make(tmp_path / "small", **other)
     assert len(built) == 1
+
+
+def test_a_dry_run_counts_all_samples_and_generates_nothing(
+    tiny: Path, tmp_path: Path, generated: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rates = ["--seconds-per-clip", "36", "--loops", "2", "--seeds", "0,1", "--ensemble", "judge"]
+    assert bench(tiny, tmp_path / "out", "--dry-run", *rates) == 0
+    said = capsys.readouterr().out
+    samples = len(PhysicsIQ.open(tiny).samples)
+    assert f"{samples} scenarios, 0 finished, {samples} to do." in said
+    clips = samples * 3 * 2  # the plain description and two loops, two seeds each
+    assert f"at most {clips} clips, " in said
+    assert f"GPU hours: {clips * 36 / 3600:.3g} (36 s per clip, stated)" in said
+    assert generated == []
+    assert not (tmp_path / "out").exists()
+    assert bench(tiny, tmp_path / "out", "--dry-run", "--shard", "1/2") == 0
+    assert f"{-(-samples // 2)} scenario" in capsys.readouterr().out

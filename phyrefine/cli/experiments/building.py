@@ -1,0 +1,52 @@
+"""The refiner of one combination of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from phyrefine.refiner import SelfRefiner
+
+
+def build(
+    settings: Mapping[str, Any], run_dir: Path, *, models: tuple[Any, Any, Any] | None = None
+) -> SelfRefiner:
+    """The refiner of one combination.
+
+    Args:
+        settings: The combination.
+        run_dir: Its run folder.
+        models: VLM, LLM and video generator in place of those that the settings name.
+    """
+    from attrs import evolve
+
+    from phyrefine.refine.convergence import default_policy, paper_policy
+    from phyrefine.refine.stages import PAPER, Method
+    from phyrefine.refiner import SelfRefiner
+    from phyrefine.types import Candidates
+
+    paper, loops = bool(settings.get("paper")), int(settings.get("loops", 4))
+    rest: dict[str, Any] = {
+        "convergence": paper_policy(loops) if paper else default_policy(loops),
+        "method": evolve(
+            PAPER if paper else Method(),
+            prompts=settings.get("prompts"),
+            knowledge=settings.get("knowledge"),
+        ),
+        "baseline": bool(settings.get("baseline", not paper)),
+        "candidates": Candidates(
+            steps=tuple(_listed(settings.get("steps", 16 if paper else None))),
+            seeds=tuple(_listed(settings.get("seeds", 0))),
+        ),
+    }
+    ensemble = settings.get("ensemble", "last" if paper else None)
+    if ensemble is not None:
+        rest["ensemble"] = ensemble
+    named = (settings["vlm"], settings["llm"], settings["generator"])
+    return SelfRefiner(*(models or named), run_dir=run_dir, **rest)
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
