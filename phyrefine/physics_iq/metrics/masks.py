@@ -31,6 +31,7 @@ KERNEL = 5  # side of the square of opening and closing, and of the blur
 OFF, ON = 16, 235
 _MPEG4_OPTIONS = {"qmin": "3"}
 _STRIP = 64  # rows worked on at a time where that changes nothing
+_REACH = 2 * (KERNEL - 1)  # rows: twice what opening and closing can look at around a pixel
 # Pixels from which masks wait for the mask file: its encoder and decoder take 120 MB at 4K, beside
 # the clip's own decoder and background; waiting costs a few per cent of time.
 _LARGE = 4_000_000
@@ -67,13 +68,19 @@ class MotionMasker:
             return gray
         # In one piece: the last pixels of a call are rounded otherwise.
         cv.accumulateWeighted(gray, self._background, WEIGHT)
+        moving = []
         for top in range(0, len(gray), _STRIP):
             part = gray[top : top + _STRIP]
             rounded = cv.convertScaleAbs(self._background[top : top + _STRIP])
             cv.absdiff(part, rounded, dst=part)
             cv.threshold(part, DIFFERENCE, ON - OFF, cv.THRESH_BINARY, dst=part)
-        cv.morphologyEx(gray, cv.MORPH_OPEN, self._square, dst=gray)
-        cv.morphologyEx(gray, cv.MORPH_CLOSE, self._square, dst=gray)
+            if cv.hasNonZero(part):
+                moving.append(top)
+        if moving:
+            # Opening and closing reach this far; whatever lies beyond is black and stays so.
+            part = gray[max(moving[0] - _REACH, 0) : moving[-1] + _STRIP + _REACH]
+            cv.morphologyEx(part, cv.MORPH_OPEN, self._square, dst=part)
+            cv.morphologyEx(part, cv.MORPH_CLOSE, self._square, dst=part)
         return gray
 
 
@@ -123,16 +130,29 @@ class MaskFile:
 
     def _open(self, height: int, width: int) -> Any:
         encoder: Any = av.CodecContext.create("mpeg4", "w")
-        encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-        encoder.time_base, encoder.framerate = Fraction(1, self._fps), Fraction(self._fps)
-        encoder.gop_size, encoder.thread_count = _GROUP, 1
-        # High enough that the quantizer always stays at qmin; a lower rate changes the result.
-        encoder.bit_rate = min(96 * self._fps * width * height, 2**31 - 1)
-        encoder.options = _MPEG4_OPTIONS
+        encoder.time_base = Fraction(1, self._fps)
+        set_up_encoder(encoder, self._fps, (height, width))
         encoder.flags |= av.codec.context.Flags.global_header
         encoder.open()
         self._decoder.extradata = encoder.extradata
         return encoder
+
+
+def set_up_encoder(encoder: Any, fps: int, size: tuple[int, int]) -> None:
+    """Give an MPEG-4 encoder the settings of the official program's mask files.
+
+    Args:
+        encoder: A codec context, or the one of a stream, before it is opened.
+        fps: Rounded frame rate.
+        size: (height, width), even numbers.
+    """
+    height, width = size
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.framerate = Fraction(fps)
+    encoder.gop_size, encoder.thread_count = _GROUP, 1
+    # High enough that the quantizer always stays at qmin; a lower rate changes the result.
+    encoder.bit_rate = min(96 * fps * width * height, 2**31 - 1)
+    encoder.options = _MPEG4_OPTIONS
 
 
 class MetricMasks:

@@ -8,6 +8,7 @@ and rows nobody looks at are left out; the bytes are those of the whole way.
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import attrs
@@ -18,6 +19,7 @@ from phyrefine.physics_iq.data.decoding import BgrReader, UInt8, opencv, planes
 
 _ROWS, _FEWEST = 60, 8  # rows of the result in one strip: at the most, at the least
 _MASK_BYTES = 160_000  # of a mask file in one strip: few, as strips without motion are passed over
+_MOST_MADE = 4  # rows of the result in a block that is resized alone
 _HALVED = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}  # the format of a frame of half the rows
 
 
@@ -120,18 +122,20 @@ class GrayReader:
 
     def read_luma(self, frame: Any) -> UInt8:
         """The same of a frame of even height whose chroma is neutral everywhere."""
-        luma, table, cv = planes(frame)[0], _luma_to_blue(frame.format.name), opencv()
-        if self._size is None or luma.shape != (4 * self._size[0], 4 * self._size[1]):
-            return self._scaled(cv.LUT(luma, table))
-        small, rows = np.zeros(self._size, np.uint8), _mask_rows(luma.shape[1])
-        for top in range(0, self._size[0], rows):
-            seen = [luma[4 * top + row : 4 * (top + rows) : 4] for row in (1, 2)]
-            if not table[max(int(part.max()) for part in seen)]:
+        luma, table = planes(frame)[0], _luma_to_blue(frame.format.name)
+        block = None if self._size is None else _block(luma.shape, self._size)
+        if self._size is None or block is None:
+            return self._scaled(opencv().LUT(luma, table))
+        small, times = np.zeros(self._size, np.uint8), _blocks(luma.shape, block)
+        for at in range(0, luma.shape[0] // block.read, times):
+            part = luma[at * block.read : (at + times) * block.read]
+            seen = [part[row :: block.read] for row in block.seen] or [part]
+            if not table[max(int(rows.max()) for rows in seen)]:
                 continue  # black as far as anyone looks, as most of a mask is
-            strip = np.empty((2 * len(seen[0]), luma.shape[1]), np.uint8)
-            for row, part in enumerate(seen):
-                cv.LUT(part, table, dst=strip[row::2])
-            _resize_into(strip, small[top : top + rows])
+            strip = np.empty((len(seen) * len(seen[0]), luma.shape[1]), np.uint8)
+            for row, rows in enumerate(seen):
+                opencv().LUT(rows, table, dst=strip[row :: len(seen)])
+            _resize_into(strip, small[at * block.made : (at + times) * block.made])
         return small
 
     def _scaled(self, gray: UInt8) -> UInt8:
@@ -165,8 +169,36 @@ def _strip_rows(height: int, most: int) -> int:
     return max(rows for rows in range(1, most + 1) if height % rows == 0)
 
 
-def _mask_rows(width: int) -> int:
-    return max(1, _MASK_BYTES // (2 * width))
+@attrs.frozen
+class _Block:
+    """The fewest rows that a resize makes of whole rows, none of which another block looks at.
+
+    Attributes:
+        read: Rows it is made of.
+        made: Rows made.
+        seen: Those of the rows that are looked at; empty for all.
+    """
+
+    read: int
+    made: int
+    seen: tuple[int, ...] = ()
+
+
+@functools.cache
+def _block(whole: tuple[int, int], size: tuple[int, int]) -> _Block | None:
+    """The block of a resize; ``None`` where only the whole picture gives the whole's bytes."""
+    if whole == (4 * size[0], 4 * size[1]):
+        return _Block(4, 1, (1, 2))
+    common = math.gcd(whole[0], size[0])
+    block = _Block(whole[0] // common, size[0] // common)
+    # Larger pictures look beyond their block. Of many rows a block, some lie so near to the
+    # middle of two weights that the place in the picture decides which one is taken.
+    return block if block.made <= min(block.read, _MOST_MADE) else None
+
+
+def _blocks(whole: tuple[int, int], block: _Block) -> int:
+    """How many blocks are looked at in one go."""
+    return max(1, _MASK_BYTES // (whole[1] * (len(block.seen) or block.read)))
 
 
 def _fill_half(strip: list[UInt8], whole: list[UInt8], top: int) -> None:

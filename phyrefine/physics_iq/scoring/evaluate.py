@@ -119,7 +119,7 @@ class Evaluator:
         self._jobs = jobs or os.cpu_count() or 1
         self._progress = progress
         self._stop = threading.Event()
-        self._digests: dict[tuple[Path, int, int], str] = {}
+        self._digests: dict[tuple[object, ...], str] = {}
 
     def evaluate(
         self, folder: str | Path, *, samples: Iterable[Sample] | None = None, check: bool = True
@@ -153,8 +153,8 @@ class Evaluator:
             raise InvalidInputError(
                 f"{folder} runs at {fps} FPS and the ground truth was opened at {self._truth.fps}."
             )
-        if check and (problems := self._truth.problems(wanted)):
-            raise InvalidInputError(f"The ground truth is incomplete: {shortened(problems)}")
+        if check:
+            self._require_truth(wanted)
         results = self._each_view(wanted, lambda sample: self.view(sample, clips[sample.number]))
         return {sample.name: result for sample, result in zip(wanted, results, strict=True)}
 
@@ -191,6 +191,20 @@ class Evaluator:
 
         self._each_view(self._truth.dataset.samples if samples is None else tuple(samples), fill)
 
+    def _require_truth(self, samples: Sequence[Sample]) -> None:
+        """Look at every real file; not again, with a cache, while none of them has changed."""
+
+        def look() -> bool:
+            if problems := self._truth.problems(samples):
+                raise InvalidInputError(f"The ground truth is incomplete: {shortened(problems)}")
+            return True
+
+        if self._cache_folder is None:
+            look()
+        else:
+            seen = [_changed(path) for path in self._truth.files(samples)]
+            Cache(self._cache_folder).value(digest("whole", seen), look)
+
     # -- one view ------------------------------------------------------------------------------
 
     def _compare_generated(
@@ -212,8 +226,8 @@ class Evaluator:
         ]
 
     def _real_side(self, cache: Cache, sample: Sample) -> tuple[RealClip, RealClip, PairMetrics]:
-        facts = probe(self._truth.testing(sample, 1))
-        size = facts.height // 4, facts.width // 4
+        height, width = self._size(cache, self._truth.testing(sample, 1))
+        size = height // 4, width // 4
         first, second = (self._real(cache, sample, take, size) for take in (1, 2))
 
         def variance() -> dict[str, Any]:
@@ -223,6 +237,16 @@ class Evaluator:
 
         key = digest("variance", first.key, second.key)
         return first, second, PairMetrics.of(cache.value(key, variance))
+
+    def _size(self, cache: Cache, video: Path) -> tuple[int, int]:
+        """(height, width) of a real clip, from the cache if it is known there."""
+
+        def read() -> tuple[int, int]:
+            facts = probe(video)
+            return facts.height, facts.width
+
+        height, width = cache.value(digest("size", self._digest(video)), read)
+        return height, width
 
     def _real(self, cache: Cache, sample: Sample, take: int, size: tuple[int, int]) -> RealClip:
         video, mask = self._truth.testing(sample, take), self._truth.mask(sample, take)
@@ -235,8 +259,7 @@ class Evaluator:
         """Digest of a real file, which every run asks for; read again only when it has changed."""
         if not path.is_file():
             raise VideoError(f"No such video: {path}")
-        facts = path.stat()
-        key = path, facts.st_size, facts.st_mtime_ns
+        key = path, *_changed(path)[1:]
         if key not in self._digests:  # two threads may both read it, to the same end
             self._digests[key] = file_digest(path)
         return self._digests[key]
@@ -346,6 +369,15 @@ class Evaluator:
             return
         with tempfile.TemporaryDirectory(prefix="phyrefine-physics-iq-") as folder:
             yield Cache(Path(folder))
+
+
+def _changed(path: Path) -> tuple[str, int, int]:
+    """What differs when a file has changed; length -1 when it is not there."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return str(path), -1, -1
+    return str(path.absolute()), facts.st_size, facts.st_mtime_ns
 
 
 def _keep_freed_pages() -> None:

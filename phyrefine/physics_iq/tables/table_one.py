@@ -119,7 +119,7 @@ def table_one(
     Args:
         attempts: Stored attempts.
         subsets: Row numbers to put into ensembles, such as ``(1, 2, 5)``; 0 stands for the plain
-            description's rows. The set of all refined rows is always there.
+            description's rows. The set of all refined rows is always there if there are several.
         selectors: Scores of reference-free selectors by name, sample and run. One that lacks
             scores of plain clips is left out of ensembles with row 0.
         notes: Put under the table.
@@ -131,7 +131,8 @@ def table_one(
     require_table(attempts.results)
     maker = _Maker(attempts)
     wanted = dict.fromkeys(tuple(sorted(set(subset))) for subset in subsets)
-    wanted[tuple(range(1, len(attempts.rows) + 1))] = None
+    if len(attempts.rows) > 1:  # an ensemble of one row is that row again
+        wanted[tuple(range(1, len(attempts.rows) + 1))] = None
     rows = [*maker.plain(), *maker.given(), *maker.loops()]
     for subset in wanted:
         rows += maker.ensembles(subset, selectors or {})

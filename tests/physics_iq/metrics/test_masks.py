@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from phyrefine.physics_iq.data import decoding
 from phyrefine.physics_iq.metrics import masks, scaling
+from phyrefine.physics_iq.synthetic.dataset import write_mask_file
 
 DATA = Path(__file__).parents[2] / "data" / "physics_iq"
 CLIPS = ["near_real-0013", "near_real-0029", "near_real-0048", "drift-0048", "real-0014"]
@@ -92,6 +93,32 @@ def test_lossless_masks_differ_only_at_edges() -> None:
     clean = metric_masks(frames, (24, 40), lossless=True)
     flipped = np.count_nonzero(lossy ^ clean)
     assert 0 < flipped < 0.2 * np.count_nonzero(clean)
+
+
+@pytest.mark.parametrize("top", [0, 2, 60, 62, 64, 66, 120, 190])  # strips have 64 rows
+def test_opening_and_closing_where_something_moves_equal_those_of_the_whole(
+    top: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(top)
+    frames = [np.full((200, 80), 90, np.uint8) for _ in range(3)]
+    for frame in frames[1:]:  # patches of all sizes, in a few rows
+        patches = rng.random((10, 40)) < 0.4
+        frame[top : top + 10, 40:] = np.where(patches, 200, 90)[: len(frame[top : top + 10])]
+        frame[top : top + 7, 3:12] = 240
+    part, whole = masks.MotionMasker(), masks.MotionMasker()
+    seen = [part.push(frame.copy()) for frame in frames]
+    monkeypatch.setattr(masks, "_REACH", 1000)
+    wanted = [whole.push(frame.copy()) for frame in frames]
+    np.testing.assert_array_equal(np.stack(seen), np.stack(wanted))
+    assert np.stack(seen).any()
+
+
+@pytest.mark.parametrize("name", ["near_real-0013", "drift-0048"])
+def test_a_written_mask_file_holds_the_official_pictures(name: str, tmp_path: Path) -> None:
+    stored = np.load(DATA / "arrays" / f"{name}.npz")
+    write_mask_file(clip_path(name), tmp_path / "mask.mp4", 30)
+    shown = [sha(frame) for frame in frames_of(tmp_path / "mask.mp4")]
+    assert shown == stored["mask_file_frame_sha"].tolist()
 
 
 def test_a_still_clip_has_no_motion() -> None:

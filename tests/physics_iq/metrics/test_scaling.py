@@ -88,6 +88,20 @@ def test_small_gray_equals_the_resized_blue_channel(size: tuple[int, int]) -> No
     np.testing.assert_array_equal(GrayReader().read(frame), blue)
 
 
+@pytest.mark.parametrize("height", [180, 120, 80, 160, 270, 420, 240])  # 4:3, 2:1, 3:1, 3:2, ...
+@pytest.mark.parametrize("rows", [(0, 3), (117, 125), (150, 240), (199, 203), (237, 240), (0, 240)])
+def test_a_mask_resized_in_strips_equals_the_whole(height: int, rows: tuple[int, int]) -> None:
+    frame = noise(1280, 240)
+    for part in planes(frame)[1:]:
+        part[:] = 128
+    luma = planes(frame)[0]
+    luma[: rows[0]], luma[rows[1] :] = 16, 16
+    blue = np.ascontiguousarray(BgrReader().read(frame)[..., 0])
+    gray = GrayReader((height, 960)).read(frame)
+    np.testing.assert_array_equal(gray, scale(blue, (height, 960)))
+    assert gray.any()
+
+
 @pytest.mark.parametrize("row", [81, 82, 122, 125, 158])  # strips begin at 124
 def test_a_lone_bright_row_of_a_dark_mask_is_seen(row: int) -> None:
     frame = noise(2560, 240)

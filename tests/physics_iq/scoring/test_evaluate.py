@@ -16,6 +16,7 @@ import pytest
 from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
 from phyrefine.physics_iq.data.layout import Edition
+from phyrefine.physics_iq.scoring import truth
 from phyrefine.physics_iq.scoring.evaluate import Evaluation, Evaluator
 from phyrefine.physics_iq.scoring.original import original_score
 from phyrefine.physics_iq.scoring.results import ResultTable
@@ -30,8 +31,8 @@ slow = pytest.mark.slow
 def evaluate(
     root: Path, folder: Path, cache: Path, *, fps: int = 30, check: bool = True, **options: bool
 ) -> Evaluation:
-    truth = GroundTruth(PhysicsIQ.open(root), fps)
-    return Evaluator(truth, cache=cache, jobs=1, **options).evaluate(folder, check=check)
+    real = GroundTruth(PhysicsIQ.open(root), fps)
+    return Evaluator(real, cache=cache, jobs=1, **options).evaluate(folder, check=check)
 
 
 def assert_same_tables(ours: ResultTable, official: ResultTable) -> None:
@@ -219,6 +220,29 @@ def other_json(path: Path) -> None:
     path.write_text('{"size": [1, 2]}')
 
 
+def test_real_files_are_opened_again_only_when_they_have_changed(
+    tiny: Path, tiny_bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, cache, videos = tmp_path / "data", tmp_path / "cache", tiny_bench / "videos"
+    shutil.copytree(tiny, data)
+    opened: list[Path] = []
+    problem = truth.file_problem
+
+    def look(path: Path, seconds: float) -> str | None:
+        opened.append(path)
+        return problem(path, seconds)
+
+    monkeypatch.setattr(truth, "file_problem", look)
+    for run in ("loop1-steps4-seed0", "loop1-steps4-seed1"):
+        evaluate(data, videos / run, cache, fps=8)
+    assert len(opened) == len(set(opened)) == 24
+    damaged = next(data.rglob("0003_video-masks*"))
+    damaged.write_bytes(damaged.read_bytes()[:-400])
+    for _ in range(2):  # what is wrong is never remembered as right
+        with pytest.raises(InvalidInputError, match="0003_video-masks"):
+            evaluate(data, videos / "loop1-steps4-seed1", cache, fps=8)
+
+
 @pytest.mark.parametrize(
     ("files", "damage"),
     [
@@ -243,12 +267,13 @@ def test_a_damaged_cache_is_made_anew(
     if files.startswith("clips"):
         shutil.rmtree(cache / "values")  # or the entries are not read
     damaged = list(cache.glob(files))
-    assert len(damaged) == 2  # of both takes, or of the real side and the generated one
+    # Both takes; or that all is whole, the size, the takes' variance and the generated clip's pairs.
+    assert len(damaged) == (2 if files.startswith("clips") else 4)
     assert not caplog.records
     for path in damaged:
         damage(path)
     assert one_view(tiny, tiny_bench, cache) == expected
-    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * len(damaged)
     assert all("is damaged" in record.message for record in caplog.records)
     caplog.clear()
     assert one_view(tiny, tiny_bench, cache) == expected

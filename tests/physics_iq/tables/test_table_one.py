@@ -136,6 +136,17 @@ def test_the_json_is_strict(seeds: int) -> None:
         assert stored["kind"] == row.kind
 
 
+def test_one_row_alone_makes_no_ensemble_of_itself() -> None:
+    table = table_one(attempts(Edition.VERIFIED, loops=1), subsets=[(0, 1)])
+    labels = [row.label for row in table.rows]
+    assert labels == [
+        "plain description, 16 steps",
+        "loop 1, 16 steps",
+        "random pick of {0,1}",
+        "best of {0,1}",
+    ]
+
+
 def test_rows_are_numbered_by_steps_then_loop() -> None:
     results = attempts(Edition.VERIFIED).results
     both = {
