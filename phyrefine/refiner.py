@@ -353,6 +353,7 @@ class SelfRefiner:
         items = list(enumerate(scenarios))
         meter = self._meter()
         with self._session(meter) as session:
+            session.plan([scenario for _, scenario in items])
             try:
                 outcomes = run_many(
                     lambda item: session.refine(item[1], item[0])[0],
@@ -465,7 +466,7 @@ class SelfRefiner:
         store = None if self.run_dir is not None else self._memory
         opening = lambda: open_run(self.run_dir, spec, store=store)  # noqa: E731
         with self._running.at(meter), self._shared.use(spec, meter, opening) as run:
-            yield Session(setup, run)
+            yield Session(setup, run, spec)
 
 
 def _seconds(name: str, value: float | None) -> float | None:

@@ -31,6 +31,7 @@ COMMANDS = {
         "phyrefine.cli.experiments.sweep:sweep",
         "Run every combination of an experiment file.",
     ),
+    "watch": ("phyrefine.cli.runs.watch:watch", "Follow a run until it ends."),
     "doctor": ("phyrefine.cli.doctor:doctor", "Check packages, GPU, keys, codecs and disk."),
     "backends": ("phyrefine.cli.backends:backends", "List the backends and their options."),
     "generators": ("phyrefine.cli.generators:generators", "List the video generators."),

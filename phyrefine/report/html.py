@@ -50,7 +50,7 @@ def write(
     Raises:
         InvalidInputError: ``path`` is a folder.
     """
-    return _save(render(refinement, truth=truth, true_scores=true_scores), path)
+    return save(render(refinement, truth=truth, true_scores=true_scores), path)
 
 
 def write_gallery(
@@ -71,7 +71,7 @@ def write_gallery(
     Raises:
         InvalidInputError: ``path`` is a folder, or ``truths`` or ``links`` do not fit the runs.
     """
-    return _save(render_gallery(refinements, truths=truths, links=links), path)
+    return save(render_gallery(refinements, truths=truths, links=links), path)
 
 
 def render(
@@ -83,7 +83,7 @@ def render(
     """The page :func:`write` writes."""
     context = report_context(refinement, truth)
     scores = dict(true_scores or {})
-    return _page("report.html.jinja", "report", **context, true_scores=scores)
+    return page("report.html.jinja", "report", **context, true_scores=scores)
 
 
 def render_gallery(
@@ -99,7 +99,7 @@ def render_gallery(
             raise InvalidInputError(
                 f"{len(given)} {name} do not fit {len(runs)} runs: pass one per run, or none."
             )
-    return _page("gallery.html.jinja", "gallery", **gallery_context(runs, truths, links))
+    return page("gallery.html.jinja", "gallery", **gallery_context(runs, truths, links))
 
 
 @functools.cache
@@ -113,7 +113,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    for name in ("number", "seconds", "usage_words", "words"):
+    for name in ("number", "seconds", "dollars", "usage_words", "words"):
         made.filters[name] = getattr(words, name)
     made.filters["best_title"] = best_title
     made.filters["explained"] = explained
@@ -135,7 +135,14 @@ def asset(name: str) -> Markup:
     return Markup(source)  # noqa: S704 - our own file, never anybody's text
 
 
-def _page(template: str, kind: str, **context: Any) -> str:
+def page(template: str, kind: str, **context: Any) -> str:
+    """A whole page of ours.
+
+    Args:
+        template: Which.
+        kind: Name of its script.
+        **context: What the template shows.
+    """
     style = asset("fragment.css") + asset("page.css")
     script = asset("player.js") + asset(f"{kind}.js")
     policy = (
@@ -143,9 +150,10 @@ def _page(template: str, kind: str, **context: Any) -> str:
         f"style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    page = environment().get_template(template)
-    return page.render(
-        style=style, script=script, policy=policy, version=version("phyrefine"), **context
+    return (
+        environment()
+        .get_template(template)
+        .render(style=style, script=script, policy=policy, version=version("phyrefine"), **context)
     )
 
 
@@ -153,7 +161,12 @@ def _hash(source: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
 
 
-def _save(page: str, path: str | Path) -> Path:
+def save(page: str, path: str | Path) -> Path:
+    """Write a page; written aside and renamed.
+
+    Raises:
+        InvalidInputError: ``path`` is a folder.
+    """
     path = Path(path)
     if path.is_dir():
         raise InvalidInputError(f"{path} is a folder: name the file, for example report.html.")

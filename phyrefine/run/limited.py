@@ -16,7 +16,8 @@ from typing import Any
 from attrs import define, field
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.protocols import LLM, VLM, identity
+from phyrefine.protocols import LLM, VLM, Listener, identity
+from phyrefine.run.journal import notify
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot
 from phyrefine.video.clip import Clip
 
@@ -24,6 +25,7 @@ from phyrefine.video.clip import Clip
 WAKE_SECONDS = 0.2
 
 _changed = threading.Condition()
+_telling = threading.Lock()
 # Calls in progress by the id of the object that makes them, which lives as long as the call.
 _busy: collections.Counter[int] = collections.Counter()
 
@@ -103,9 +105,12 @@ class PooledGenerator:
     Attributes:
         backends: Generators of the same identity; an API that makes several clips at once may
             stand here several times.
+        listeners: Hear a ``generators`` event, how many are ``busy`` of ``all``, whenever one is
+            taken or given back.
     """
 
     backends: Sequence[Any] = field()
+    listeners: Sequence[Listener] = ()
     _limits: Sequence[int] = field(init=False, repr=False)
 
     @backends.validator
@@ -134,16 +139,34 @@ class PooledGenerator:
 
     def generate(self, shot: Shot) -> Clip:
         """Wait for a free generator, then generate."""
-        with _taken(self.backends, self._limits) as index:
+        with self._slot() as index:
             clip: Clip = self.backends[index].generate(shot)
             return clip
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
         """Wait for a free generator, then stream from it."""
-        with _taken(self.backends, self._limits) as index:
+        with self._slot() as index:
             yield from self.backends[index].stream(shot)
 
     def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
         """Any generator's: it takes no device."""
         clip: Clip = self.backends[0].deliver(shot, chunks)
         return clip
+
+    @contextlib.contextmanager
+    def _slot(self) -> Iterator[int]:
+        try:
+            with _taken(self.backends, self._limits) as index:
+                self._tell()
+                yield index
+        finally:
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self.listeners:
+            return
+        with _telling:  # so that the last event told is the last that happened
+            keys = {id(resource_of(backend)) for backend in self.backends}
+            with _changed:
+                busy = sum(_busy[key] for key in keys)
+            notify(self.listeners, "generators", {"busy": busy, "all": len(self.backends)})

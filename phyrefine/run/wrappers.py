@@ -85,6 +85,7 @@ def wrap_generator(
     meter: Meter,
     listeners: Sequence[Listener] = (),
     timeout: float | None = None,
+    journal: Sequence[Listener] = (),
 ) -> VideoGenerator:
     """A video generator that is stored, makes one clip per device at a time, and is metered.
 
@@ -94,6 +95,7 @@ def wrap_generator(
         meter: Counts, and refuses calls when the budget is spent.
         listeners: Get a ``call`` event for every clip or chunk made.
         timeout: Seconds one clip, or one chunk of a stream, may take; ``None`` for no limit.
+        journal: Get a ``generators`` event whenever a device is taken or given back.
 
     Raises:
         UnnamedError: The store is a folder and the backend has no lasting identity.
@@ -102,5 +104,5 @@ def wrap_generator(
     if isinstance(store, FolderStore):
         require_name(each[0])
     timed = each if timeout is None else [TimedGenerator(one, timeout) for one in each]
-    pool = PooledGenerator([MeteredGenerator(one, meter, listeners) for one in timed])
+    pool = PooledGenerator([MeteredGenerator(one, meter, listeners) for one in timed], journal)
     return StoredGenerator(pool, store, meter)

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from phyrefine.cli.experiments.plan import Experiment
     from phyrefine.types import Refinement
 
 log = logging.getLogger(__name__)
+NOTE = "sweep.json"
 COLUMNS = (
     "scenario",
     "stopped_by",
@@ -43,13 +46,34 @@ def sweep(experiment: Path, *, what_if: DryRunFlags = NOT_DRY) -> int:
     from phyrefine.cli.experiments.costs import tell_cost
     from phyrefine.cli.experiments.plan import read_experiment
     from phyrefine.cli.telling.tables import console
+    from phyrefine.run.store.lock import RunLock
 
     plan = read_experiment(experiment)
     if what_if.dry_run:
         return tell_cost(plan, what_if)
     screen = console()
+    note(plan)
+    with RunLock(plan.out / "sweep.lock"):
+        rows, failed, interrupted = _run_each(plan, screen)
+    _write(plan, rows)
+    screen.print(str(_means(plan, rows)), markup=False, highlight=False)
+    screen.print(f"Wrote {plan.out / 'table.csv'}.", markup=False)
+    return INTERRUPTED if interrupted else FAILED if failed else 0
+
+
+def note(plan: Experiment) -> None:
+    """Write down what is asked for, so that one can see from outside how much is left."""
+    from phyrefine.run.store.disk import write_json
+
+    names = [plan.name_of(settings) for settings in plan.combinations]
+    asked = {"combinations": names, "scenarios": len(names) * len(plan.scenarios)}
+    write_json(plan.out / NOTE, asked)
+
+
+def _run_each(plan: Experiment, screen: Console) -> tuple[list[tuple[Any, ...]], bool, bool]:
+    """Rows of every combination, whether one failed, and whether the user interrupted it."""
     rows: list[tuple[Any, ...]] = []
-    failed = interrupted = False
+    failed = False
     for number, settings in enumerate(plan.combinations, 1):
         name = plan.name_of(settings)
         screen.print(f"{number} of {len(plan.combinations)}: {name}", markup=False)
@@ -58,14 +82,10 @@ def sweep(experiment: Path, *, what_if: DryRunFlags = NOT_DRY) -> int:
             screen.print(f"  failed: {error}", markup=False)
             failed = True
         rows += [(*_varied(plan, settings), *row) for row in told]
-        interrupted = any(row[1] == "interrupted" for row in told)
-        if interrupted:
+        if any(row[1] == "interrupted" for row in told):
             screen.print("Interrupted. Run the same command again to go on.")
-            break
-    _write(plan, rows)
-    screen.print(str(_means(plan, rows)), markup=False, highlight=False)
-    screen.print(f"Wrote {plan.out / 'table.csv'}.", markup=False)
-    return INTERRUPTED if interrupted else FAILED if failed else 0
+            return rows, failed, True
+    return rows, failed, False
 
 
 def run_combination(

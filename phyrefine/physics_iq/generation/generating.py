@@ -31,6 +31,7 @@ from phyrefine.run.endings import INTERRUPTED
 from phyrefine.run.estimating.flags import STAND_INS
 from phyrefine.run.many import shard as take_shard
 from phyrefine.run.store.disk import read_json
+from phyrefine.run.store.lock import RunLock
 from phyrefine.types import (
     Attempt,
     Budget,
@@ -125,6 +126,7 @@ def generate(
 
     Raises:
         RunMismatchError: The folder belongs to another plan or edition.
+        RunLockedError: Another process makes this share.
         InvalidInputError: Inputs of the data set are missing.
     """
     _, waiting = samples_of(plan, dataset, folder, shard)
@@ -134,24 +136,26 @@ def generate(
     # Only now: a wrong name or a missing input leaves the folder to whoever comes next.
     claim(plan, dataset, folder)
     failures = []
-    for sample in tqdm(waiting, desc="Physics-IQ samples", disable=not progress):
-        if allowance is not None:
-            if spent := allowance.spent:
-                failures.append(f"{sample.name}: not begun: the budget is spent ({spent})")
-                continue
-            made.budget = allowance.left()
-        try:
-            scenario = dataset.scenario(sample, mode=plan.mode, fps=plan.fps, size=plan.size)
-            refinement = made.refine(scenario)
-            if refinement.stopped_by == INTERRUPTED:
-                raise KeyboardInterrupt
+    with RunLock(folder / f"generating{run_dir.name.removeprefix('run')}.lock"):
+        for sample in tqdm(waiting, desc="Physics-IQ samples", disable=not progress):
             if allowance is not None:
-                allowance.spend(refinement.usage)
-            if plan.given:
-                refinement = _with_given(made, refinement, (given or {})[sample.name], allowance)
-            keep(plan, sample, refinement, folder)
-        except PhyrefineError as error:
-            failures.append(f"{sample.name}: {type(error).__name__}: {error}")
+                if spent := allowance.spent:
+                    failures.append(f"{sample.name}: not begun: the budget is spent ({spent})")
+                    continue
+                made.budget = allowance.left()
+            try:
+                scenario = dataset.scenario(sample, mode=plan.mode, fps=plan.fps, size=plan.size)
+                refinement = made.refine(scenario)
+                if refinement.stopped_by == INTERRUPTED:
+                    raise KeyboardInterrupt
+                if allowance is not None:
+                    allowance.spend(refinement.usage)
+                if plan.given:
+                    own = (given or {})[sample.name]
+                    refinement = _with_given(made, refinement, own, allowance)
+                keep(plan, sample, refinement, folder)
+            except PhyrefineError as error:
+                failures.append(f"{sample.name}: {type(error).__name__}: {error}")
     note_origin(folder)
     return failures
 

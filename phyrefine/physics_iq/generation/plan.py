@@ -170,6 +170,7 @@ def _entry(plan: Plan, dataset: PhysicsIQ) -> dict[str, Any]:
         "edition": dataset.edition.value,
         "plan": attrs.asdict(plan),
         "prompts": _prompts(dataset),
+        "scenarios": len(dataset.samples),
     }
     made: dict[str, Any] = json.loads(json.dumps(entry))
     return made

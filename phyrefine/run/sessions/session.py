@@ -34,6 +34,7 @@ from phyrefine.run.sessions.log_events import EventLog
 from phyrefine.run.sessions.preflight import preflight
 from phyrefine.run.sessions.rewording import RewordingGenerator, as_rendered
 from phyrefine.run.sessions.setup import Setup
+from phyrefine.run.spec import RunSpec
 from phyrefine.run.store.store import MemoryStore
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
 from phyrefine.select.agreement.consensus import Consensus
@@ -52,12 +53,14 @@ class Session:
     Attributes:
         setup: What was asked for.
         run: Store, journal and meter.
+        spec: What the run is held to; listeners of the user's hear of it.
         in_progress: Attempts finished so far, by the scenario's number in this session.
         closed: Set when nobody waits for the results any more; nothing is written then.
     """
 
     setup: Setup
     run: Run
+    spec: RunSpec | None = None
     in_progress: dict[int, list[Attempt]] = field(factory=dict, init=False)
     closed: bool = field(default=False, init=False)
     searches: list[Search] = field(factory=list, init=False, repr=False)
@@ -148,7 +151,13 @@ class Session:
             meter=self.run.meter,
             listeners=self.listeners,
             timeout=self.setup.clip_timeout,
+            journal=self.run.listeners,
         )
+
+    def plan(self, scenarios: Sequence[Scenario]) -> None:
+        """Note in the journal what is asked for, so that one can see how much is left."""
+        names = {folder_name(one): one.name for one in scenarios}
+        notify(self.run.listeners, "planned", {"scenarios": names})
 
     # -- attempts ------------------------------------------------------------------------------
 
@@ -161,7 +170,9 @@ class Session:
         name = folder_name(scenario)
         place = {"scenario": scenario.name or name, "scenario_id": name}
         with placed(**place):
-            notify(self.listeners, "started", {})
+            notify((*self.run.listeners, EventLog()), "started", {})
+            told = {"run_dir": self.run.folder, "spec": self.spec}
+            notify(self.setup.listeners, "started", told)
         for position, attempt in enumerate(self._attempts(scenario, place)):
             with placed(**place, position=position):
                 notify(self.listeners, "attempt", {"attempt": attempt})
