@@ -39,6 +39,7 @@ STEPS = {
     "autoencoder": ("clips", "autoencoder_steps"),
     "memory": ("network", "memory_steps"),
     "families": ("families", "steps"),
+    "plans": ("plans", "steps"),
     "compile": ("network", "compile_steps"),
 }
 KERNELS_ONLY = ("kernels",)

@@ -233,14 +233,20 @@ def _estimate(generator: str) -> None:
         screen.print(f"No memory estimate for {generator!r}: only for diffusers:PATH_OR_ID.")
         return
     told = made.values({})
-    changing = {name: told[name] for name in ("dtype", "size", "num_frames") if name in told}
-    found = estimate_memory(made.model, **changing)
+    named = ("dtype", "fp8", "size", "num_frames")
+    found = estimate_memory(made.model, **{name: told[name] for name in named if name in told})
     parts = ", ".join(f"{part} {size:.1f}" for part, size in found.weights.items())
-    screen.print(f"Device memory of {found.family} in {found.dtype}, estimated:")
+    work = ", ".join(f"{stage} {size:.1f}" for stage, size in found.work.items())
+    height, width = found.size
+    screen.print(
+        f"Device memory of {found.family} in {found.dtype}, estimated for a pass of "
+        f"{found.frames} frames of {height} x {width}:"
+    )
     table = Table()
     for title in ("memory=", "GiB"):
         table.add_column(title)
     for mode, size in found.peak.items():
         table.add_row(mode, f"{size:.1f}")
     screen.print(table)
-    screen.print(f"Weights in GiB: {parts}. Basis: {found.basis}.")
+    screen.print(f"Weights in GiB: {parts}. Beside them, estimated: {work}.")
+    screen.print(f"Basis: {found.basis}.", soft_wrap=True)

@@ -32,10 +32,11 @@ def run(out, *words, start=(str(KIT / "kit.py"),)):
 @pytest.mark.slow
 def test_every_step_runs_tiny(tmp_path):
     found = run(tmp_path)
-    names = "kernels network parity clips autoencoder memory families compile".split()
+    names = "kernels network parity clips autoencoder memory families plans compile".split()
     assert set(names) < set(found)
     assert found["parity"]["samplers float32"]["passed"]
     assert found["families"]["cogvideox-i2v, float32, fast"]["most"] == 0
+    assert found["plans"]["tiny, fast"]["passed"]
     assert found["network"]["one chunk, 480x832, fp8"]["finite"]
 
 

@@ -11,6 +11,7 @@ from phyrefine.errors import InvalidInputError
 
 MemoryMode = Literal["fast", "balanced", "tight"]
 MODES: tuple[MemoryMode, ...] = ("fast", "balanced", "tight")
+DENOISERS = ("transformer", "transformer_2")
 # Frames whose longer side is below this are decoded whole: tiles of them are smaller than kernels.
 TILE_FROM_PIXELS = 256
 
@@ -84,7 +85,7 @@ def _tile(pipe: Any, *, on: bool, size: tuple[int, int]) -> None:
 def _cast_to_fp8(pipe: Any) -> None:
     import torch
 
-    for name in ("transformer", "transformer_2"):
+    for name in DENOISERS:
         model = getattr(pipe, name, None)
         if model is not None:
             model.enable_layerwise_casting(

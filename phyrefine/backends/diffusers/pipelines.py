@@ -83,7 +83,7 @@ def load(
         ModelNotFoundError: No diffusers pipeline of that name.
         InvalidInputError: A pipeline that cannot continue a prefix, or a wrong setting.
     """
-    row = spec or _row_of(model, revision)
+    row = spec or row_of(model, revision)
     kind = memory.choose_dtype(row, device, dtype)
     key = repr(
         (
@@ -150,8 +150,17 @@ def _changed(model: str) -> int:
     return max((file.stat().st_mtime_ns for file in files), default=0)
 
 
-def _row_of(model: str, revision: str | None) -> FamilySpec:
-    """The family of a checkpoint, from its configuration files alone."""
+def row_of(model: str, revision: str | None) -> FamilySpec:
+    """The family of a checkpoint, from its configuration files alone.
+
+    Args:
+        model: Hub id or folder.
+        revision: Hub revision.
+
+    Raises:
+        ModelNotFoundError: No diffusers pipeline of that name.
+        InvalidInputError: It cannot continue a prefix, or is not in the table.
+    """
     if modular.has_modular_index(model):
         return _modular_row(model, revision)
     try:

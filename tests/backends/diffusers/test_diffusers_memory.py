@@ -7,7 +7,7 @@ import tiny_pipelines as tiny
 import torch
 from attrs import evolve
 
-from phyrefine.backends.diffusers import DiffusersVideoGenerator, estimates, memory
+from phyrefine.backends.diffusers import DiffusersVideoGenerator, memory
 from phyrefine.backends.diffusers.families import table as families
 from phyrefine.errors import InvalidInputError
 from phyrefine.testing import moving_clip
@@ -98,28 +98,3 @@ def test_modes_lead_down_and_end():
     assert memory.next_mode("balanced") == "tight"
     assert memory.next_mode("tight") is None
     assert memory.next_mode(None) is None
-
-
-def test_an_estimate_counts_the_weights_of_a_folder():
-    estimate = estimates.estimate_memory(str(cases.folder("cogvideox-i2v")), dtype="float32")
-    pipe = cases.generator("cogvideox-i2v").pipe
-    for name in ("transformer", "vae"):
-        counted = sum(tensor.numel() for tensor in getattr(pipe, name).state_dict().values())
-        assert estimate.weights[name] == pytest.approx(4 * counted / 2**30)
-    assert estimate.family == "cogvideox-i2v"
-    assert estimate.peak["fast"] > estimate.peak["balanced"] > estimate.peak["tight"] > 0
-
-
-def test_an_estimate_of_cogvideox_is_near_its_authors_figures():
-    estimate = estimates.estimate_memory("THUDM/CogVideoX-5b-I2V")
-    assert estimate.peak["fast"] == pytest.approx(33 * 1e9 / 2**30, rel=0.2)
-    assert estimate.peak["balanced"] == pytest.approx(11 * 1e9 / 2**30, rel=0.2)
-    smaller = estimates.estimate_memory("THUDM/CogVideoX-5b-I2V", size=(240, 360))
-    assert smaller.peak["fast"] < estimate.peak["fast"]
-
-
-def test_estimates_need_something_known():
-    with pytest.raises(InvalidInputError, match="THUDM/CogVideoX-5b-I2V"):
-        estimates.estimate_memory("somebody/unknown")
-    with pytest.raises(InvalidInputError, match="not 'int4'"):
-        estimates.estimate_memory("THUDM/CogVideoX-5b-I2V", dtype="int4")

@@ -51,6 +51,7 @@ _COGVIDEOX: dict[str, Any] = {
     "adapt": _cogvideox,
     "options": _cogvideox_options,
     "guidance": 6.0,
+    "denoised_at_once": 2,
     "dtypes": ("bfloat16", "float16"),
     "dialect": "prose",
     "prompt_tokens": 226,

@@ -58,12 +58,14 @@ LTX = (
         contexts=tuple(range(65, 0, -8)),
         options=_options,
         guidance=3.0,
+        denoised_at_once=2,
         prompt_tokens=256,
         prompt_words=180,
         accepts=("LTXPipeline", "LTXImageToVideoPipeline"),
         checkpoints=(
             Checkpoint(
-                "Lightricks/LTX-Video-0.9.5", {"transformer": 1.9, "text_encoder": 4.76, "vae": 1.2}
+                "Lightricks/LTX-Video-0.9.5",
+                {"transformer": 1.92, "text_encoder": 4.76, "vae": 1.2},
             ),
             Checkpoint("Lightricks/LTX-Video-0.9.7-dev"),
             Checkpoint("Lightricks/LTX-Video-0.9.8-13B-distilled"),
@@ -84,6 +86,7 @@ LTX = (
         contexts=tuple(range(65, 0, -8)),
         steps=30,
         guidance=3.0,
+        denoised_at_once=2,
         # huggingface/diffusers#14649: the sound's guidance and STG stay on otherwise.
         unguided={
             "audio_guidance_scale": 1.0,

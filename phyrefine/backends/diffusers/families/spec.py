@@ -121,6 +121,8 @@ class FamilySpec:
         steps: Default denoising steps.
         steps_as: The number of steps as arguments of the pipeline.
         guidance: Default ``guidance_scale``.
+        denoised_at_once: Clips in one call of the denoiser: 2 where the guided and the unguided
+            prediction are one batch. Memory estimates use it.
         unguided: Further arguments that switch guidance off for good, for pipelines where
             ``guidance_scale=1`` alone does not.
         dtypes: Half-precision types the family works in, best first.
@@ -162,6 +164,7 @@ class FamilySpec:
     steps: int = field(default=50, kw_only=True)
     steps_as: Callable[[int], dict[str, Any]] = field(default=_steps, kw_only=True)
     guidance: float | None = field(default=5.0, kw_only=True)
+    denoised_at_once: int = field(default=1, kw_only=True)
     unguided: Mapping[str, Any] = field(factory=dict, kw_only=True)
     dtypes: tuple[Literal["bfloat16", "float16"], ...] = field(default=("bfloat16",), kw_only=True)
     fp32: tuple[str, ...] = field(default=(), kw_only=True)

@@ -40,6 +40,7 @@ MOCHI = FamilySpec(
     grid=FrameGrid(6, 1, most=163, least=85),
     steps=64,
     guidance=4.5,
+    denoised_at_once=2,
     prompt_tokens=256,
     prompt_words=180,
     checkpoints=(Checkpoint("genmo/mochi-1-preview", {"transformer": 10.0, "text_encoder": 4.76}),),
@@ -59,6 +60,7 @@ ALLEGRO = FamilySpec(
     grid=FrameGrid(88, 0, most=88, least=88),
     steps=100,
     guidance=7.5,
+    denoised_at_once=2,
     fp32=("vae",),
     check=_tiled,
     # It cleans captions with beautifulsoup4 unless told not to.
@@ -79,6 +81,7 @@ SANA = FamilySpec(
     size_multiple=32,
     grid=FrameGrid(4, 1, most=81, least=81),
     guidance=6.0,
+    denoised_at_once=2,
     prompt_tokens=300,
     prompt_words=200,
     fp32=("vae",),

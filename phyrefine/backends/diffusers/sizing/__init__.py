@@ -1,0 +1,1 @@
+"""Sizes of a checkpoint from its configuration and file headers; no weight is loaded."""
