@@ -22,6 +22,7 @@ COMMANDS = {
     "ablate": ("phyrefine.cli.ablate:ablate", "What each statement of a prompt does."),
     "replay": ("phyrefine.cli.replay:replay", "Decide a finished run again by other rules."),
     "scorers": ("phyrefine.cli.scorers:scorers", "Compare rules on the clips of a finished run."),
+    "rate": ("phyrefine.cli.rate:rate", "Let people rate clips of finished runs, blinded."),
     "report": ("phyrefine.cli.report:report", "Write the HTML page of a finished run."),
     "prompts": (
         "phyrefine.cli.experiments.prompts:prompts",

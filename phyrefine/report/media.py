@@ -92,7 +92,7 @@ def video(
     clip: Clip, *, pixels: int = PAGE_PIXELS, quality: int = PAGE_QUALITY, poster: int = 0
 ) -> Media:
     """Encode a clip for a page; the longer side is at most ``pixels``."""
-    small = _at_page_size(clip, pixels)
+    small = at_page_size(clip, pixels)
     data = small.to_bytes("mp4", quality=quality)
     return Media(
         uri=_data_uri("video/mp4", data),
@@ -109,7 +109,7 @@ def video(
 def stills(clip: Clip, *, count: int = 6, pixels: int = 128) -> str:
     """A strip of ``count`` frames spread from the first to the last, as a ``data:`` address."""
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(count, len(clip))).round().astype(int))
-    small = _at_page_size(Clip(clip.frames[chosen], clip.fps), pixels, least=pixels)
+    small = at_page_size(Clip(clip.frames[chosen], clip.fps), pixels, least=pixels)
     gap = np.full((small.height, 2, 3), 255, np.uint8)
     parts = [part for frame in small.frames for part in (gap, frame)]
     return image(np.concatenate(parts[1:], axis=1))
@@ -129,7 +129,8 @@ def image(frame: UInt8Array) -> str:
     return _data_uri("image/jpeg", buffer.getvalue())
 
 
-def _at_page_size(clip: Clip, pixels: int, *, least: int = TINY_PIXELS) -> Clip:
+def at_page_size(clip: Clip, pixels: int, *, least: int = TINY_PIXELS) -> Clip:
+    """The clip with its longer side at most ``pixels``; tiny ones are enlarged by whole factors."""
     longer = max(clip.size)
     factor = min(least, pixels) // longer
     if factor >= 2:

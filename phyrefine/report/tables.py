@@ -51,12 +51,16 @@ def attempts_table(refinement: Refinement) -> Table:
         *("attempt", "prompt words", "violations", "new", "persisting", "fixed", "severity"),
         *("seam", best, "chosen"),
     )
-    notes = (
-        (f"Chosen by {choice.selector}, which saw the ground truth.",)
-        if choice and choice.oracle
-        else ()
-    )
-    return Table(columns, rows, notes=notes)
+    return Table(columns, rows, notes=_stamps(refinement))
+
+
+def _stamps(refinement: Refinement) -> tuple[str, ...]:
+    choice = refinement.choice
+    if choice is not None and choice.oracle:
+        return (f"Chosen by {choice.selector}, which saw the ground truth.",)
+    if choice is not None and choice.human:
+        return ("Chosen by people, who rated the clips.",)
+    return ()
 
 
 def _seams(attempt: Attempt) -> str:

@@ -1,4 +1,4 @@
-"""Decide a finished run again under another convergence policy, without any backend."""
+"""Decide a finished run again: another convergence policy, selector or score; nothing is made."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 
 from attrs import evolve
 
-from phyrefine.protocols import Convergence
+from phyrefine.protocols import Convergence, PoolScorer, Selector
 from phyrefine.run.endings import UNFINISHED, rule_of
 from phyrefine.run.results import read_refinement
-from phyrefine.types import Attempt, Choice, Pick, Refinement, Verdict, pick_key
+from phyrefine.select.combining.controls import with_controls
+from phyrefine.types import Attempt, Choice, Pick, Pool, Refinement, Verdict, pick_key
 
 
 def replay(finished: Refinement | str | Path, convergence: Convergence) -> Refinement:
@@ -55,6 +56,74 @@ def replay(finished: Refinement | str | Path, convergence: Convergence) -> Refin
         stopped_by=rule_of(last) if last is not None and stopped else UNFINISHED,
         reason=f"{last.rule}: {last.reason}" if last is not None and stopped else goes_on,
     )
+
+
+def rechoose(finished: Refinement | str | Path, selector: Selector) -> Refinement:
+    """The refinement with the choice of another selector, automatic or human.
+
+    Args:
+        finished: A refinement, or the folder of one.
+        selector: Chooses among the same clips; among the finals only, where there are some.
+
+    Raises:
+        InvalidInputError: There is no clip, or the selector has no opinion of these.
+        StoreError: The folder holds no readable refinement.
+        BackendError: A model that it asks failed.
+    """
+    done = finished if isinstance(finished, Refinement) else read_refinement(Path(finished))
+    begin = finals_begin(done.attempts)
+    competing = done.attempts[begin:]
+    choice = selector.choose(done.scenario, competing)
+    return evolve(done, choice=moved(with_controls(choice, done.scenario, competing), begin))
+
+
+def rescore(
+    finished: Refinement | str | Path, scorers: Mapping[str, PoolScorer]
+) -> dict[str, dict[str, float]]:
+    """Scores of every clip of a finished run by other scorers; NaN is no opinion.
+
+    Args:
+        finished: A refinement, or the folder of one.
+        scorers: By name. :class:`~phyrefine.select.scorers.each.EachClip` makes one of a scorer
+            that sees one clip at a time.
+
+    Returns:
+        By scorer, then by ``"attempt.candidate"``; higher is better.
+
+    Raises:
+        InvalidInputError: There is no clip.
+        StoreError: The folder holds no readable refinement.
+    """
+    done = finished if isinstance(finished, Refinement) else read_refinement(Path(finished))
+    pool = Pool.of(done.scenario, done.attempts)
+    return {name: dict(scorer.score_pool(pool).values) for name, scorer in scorers.items()}
+
+
+def finals_begin(attempts: Sequence[Attempt]) -> int:
+    """Where those that compete begin: where there are finals, drafts do not compete any more."""
+    return next((at for at, one in enumerate(attempts) if one.final), 0)
+
+
+def moved(choice: Choice, by: int) -> Choice:
+    """A choice among the last attempts as one among all: ``by`` attempts stand before them."""
+    if not by:
+        return choice
+
+    def keys(scores: Mapping[str, float]) -> dict[str, float]:
+        return {_later(key, by): score for key, score in scores.items()}
+
+    return evolve(
+        choice,
+        pick=Pick(choice.pick.attempt + by, choice.pick.candidate),
+        scores=keys(choice.scores),
+        parts={name: keys(scores) for name, scores in choice.parts.items()},
+        controls={name: _later(key, by) for name, key in choice.controls.items()},
+    )
+
+
+def _later(key: str, by: int) -> str:
+    attempt, _, candidate = key.partition(".")
+    return pick_key(Pick(int(attempt) + by, int(candidate)))
 
 
 def _chains(attempts: Sequence[Attempt]) -> list[list[tuple[int, Attempt]]]:

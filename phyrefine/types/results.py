@@ -134,6 +134,7 @@ class Choice:
         reason: In words.
         scores: Score of each clip in the pool, higher is better; empty if it gives none.
         oracle: It saw ground truth, so the result is a bound, not a method.
+        human: People chose, by rating clips; no method did.
         noise: Spread of repeated scores of the same clip, where measured.
         parts: Scores by scorer, where several were combined; a clip without an opinion is absent.
         controls: Key of the clip that each control takes: ``random``, ``random inside the
@@ -149,6 +150,13 @@ class Choice:
     noise: float | None = None
     parts: Mapping[str, Mapping[str, float]] = field(factory=dict)
     controls: Mapping[str, str] = field(factory=dict)
+    human: bool = False
+
+    @property
+    def label(self) -> str:
+        """The selector, stamped where it is no automatic one without ground truth."""
+        stamp = " (GROUND TRUTH)" if self.oracle else " (HUMAN)" if self.human else ""
+        return self.selector + stamp
 
 
 @frozen(repr=False)

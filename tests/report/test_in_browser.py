@@ -1,48 +1,21 @@
 """The pages as Chromium runs them: opened from a file, with no network."""
 
 import json
-import shutil
 
 import pytest
 from attrs import evolve
+from browsing import chromium, complaints, press, until
 from test_html import hostile_run
 
 from phyrefine import report
 
 pytestmark = pytest.mark.slow
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--window-size=1280,1600", "--force-prefers-reduced-motion"),
-)
-# A headless browser on a busy machine may take this long to show a frame.
-PATIENCE = 60
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("chromium and chromedriver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    driver.set_page_load_timeout(PATIENCE)
-    driver.set_script_timeout(PATIENCE)
-    yield driver
-    driver.quit()
-
-
-def until(browser, condition):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(browser, PATIENCE, 0.1).until(
-        lambda driver: driver.execute_script(f"return {condition}")
-    )
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
 
 
 LOADED = "[...document.querySelectorAll('video:not([hidden])')].every(v => v.readyState >= 2)"
@@ -59,12 +32,6 @@ def opened(browser, page, tmp_path):
     browser.get(path.as_uri())
     until(browser, SETTLED)
     return browser
-
-
-def press(browser, *keys):
-    from selenium.webdriver.common.action_chains import ActionChains
-
-    ActionChains(browser).send_keys(*keys).perform()
 
 
 def with_shift(browser, key):
@@ -86,10 +53,6 @@ def scrub(browser, seconds):
 def clock(browser):
     text = browser.execute_script("return document.querySelector('[data-clock]').textContent")
     return float(text.replace("−", "-").removesuffix(" s"))
-
-
-def complaints(browser):
-    return [entry["message"] for entry in browser.get_log("browser")]
 
 
 def test_it_opens_without_complaints_and_without_the_network(opened):

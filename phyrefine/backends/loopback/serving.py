@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import abc
 import http.server
+import sys
 import threading
 from io import BufferedIOBase
-from typing import Self
+from typing import Any, Self
 
 from attrs import define, field
 
@@ -15,18 +16,22 @@ from phyrefine.backends.loopback.wire import Request, Sender
 
 @define(eq=False)
 class LocalServer(abc.ABC):
-    """A server on 127.0.0.1, at a free port. Use it as a context manager.
+    """A server on 127.0.0.1. Use it as a context manager.
 
     Attributes:
+        port: Port to listen on; 0 for a free one.
+        most_bytes: Largest body of a request; larger ones are refused. ``None`` for any.
         requests: Everything that came in.
     """
 
+    port: int = field(default=0, init=False)
+    most_bytes: int | None = field(default=None, init=False)
     requests: list[Request] = field(factory=list, init=False)
     _server: http.server.ThreadingHTTPServer | None = field(default=None, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
     def __enter__(self) -> Self:
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", self.port), _handler(self))
         self._server.daemon_threads = True
         serve = self._server.serve_forever
         threading.Thread(target=serve, args=(0.05,), daemon=True).start()
@@ -48,16 +53,27 @@ class LocalServer(abc.ABC):
         """The answer to one request."""
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no fault; anything else is told with its traceback."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def _handler(server: LocalServer) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            if headers.get("transfer-encoding") == "chunked":
+            if headers.get("transfer-encoding") == "chunked" and server.most_bytes is None:
                 body = _chunks(self.rfile)
             else:
-                length = int(headers.get("content-length") or 0)
+                length = _length(headers.get("content-length") or "0")
+                if length is None or length > (server.most_bytes or length):
+                    self.close_connection = True  # what follows is not read
+                    self.send_error(400 if length is None else 413)
+                    return
                 body = self.rfile.read(length)
                 if len(body) < length:  # the client was killed
                     self.close_connection = True
@@ -74,6 +90,10 @@ def _handler(server: LocalServer) -> type[http.server.BaseHTTPRequestHandler]:
             """Keep quiet."""
 
     return Handler
+
+
+def _length(said: str) -> int | None:
+    return int(said) if said.isascii() and said.isdigit() else None
 
 
 def _chunks(file: BufferedIOBase) -> bytes:

@@ -78,6 +78,7 @@ def verdict_line(refinement: Refinement) -> str:
     if choice is None:
         return said
     stamp = " [ORACLE: chosen with ground truth]" if choice.oracle else ""
+    stamp += " [HUMAN: chosen by people's ratings]" if choice.human else ""
     beside = "".join(f" {name}: {key}," for name, key in choice.controls.items()).rstrip(",")
     controls = f" Controls would take{beside} (loop.candidate)." if beside else ""
     return f"{said} Chosen by {choice.selector}: {choice.reason}.{stamp}{controls}"

@@ -7,11 +7,14 @@ from pathlib import Path
 from attrs import evolve
 
 from phyrefine.adapt import AskFunction, as_vlm
+from phyrefine.errors import BadOutputError
 from phyrefine.protocols import VLM
 from phyrefine.refine import stages
 from phyrefine.refine.stages import Method
 from phyrefine.run.results import load
 from phyrefine.types import Attempt, Refinement, Violation
+
+_UNUSABLE = "The other critic said nothing usable of this clip."
 
 
 def recritique(
@@ -28,11 +31,12 @@ def recritique(
         method: How it is asked; its own prompts and knowledge, for example.
 
     Returns:
-        The refinement with the other's critiques. Verdicts and the choice stay as they were.
+        The refinement with the other's critiques. Verdicts and the choice stay as they were. A
+        clip of which it said nothing usable has no critique, and a note says so.
 
     Raises:
         StoreError: The folder holds no readable refinement.
-        BackendError: The critic failed.
+        BackendError: The critic failed, or said nothing usable of any clip.
     """
     done = finished if isinstance(finished, Refinement) else load(finished)
     critic, asked = as_vlm(vlm), method or Method()
@@ -43,5 +47,11 @@ def recritique(
         before = () if attempt.baseline or attempt.index == 1 else earlier
         critique = stages.critique(critic, attempt.clip, done.scenario, asked, earlier=before)
         earlier = critique.violations if critique is not None else ()
-        attempts.append(evolve(attempt, critique=critique))
+        notes = attempt.notes if critique is not None else (*attempt.notes, _UNUSABLE)
+        attempts.append(evolve(attempt, critique=critique, notes=notes))
+    if attempts and all(attempt.critique is None for attempt in attempts):
+        raise BadOutputError(
+            f"The critic said nothing usable of any of {len(attempts)} clips: it must answer with "
+            "JSON after question.schema."
+        )
     return evolve(done, attempts=tuple(attempts))

@@ -47,6 +47,7 @@ def _row(
         "seam_ok": None if candidate.seam is None else candidate.seam.ok,
         "score": None if choice is None else choice.scores.get(key),
         "chosen": choice is not None and choice.pick == Pick(position, number),
+        "chosen_by": None if choice is None else choice.label,
         "stopped_by": refinement.stopped_by,
         # Of the whole attempt, so only in the row of its first clip.
         "calls": usage.calls if number == 0 else None,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from attrs import evolve
+from collections.abc import Sequence
 
 from phyrefine.refine.loop import Loop
 from phyrefine.run.search.drafting import best_drafts
 from phyrefine.run.sessions.setup import Setup
-from phyrefine.types import Attempt, Choice, Pick, Prompt, Scenario, pick_key
+from phyrefine.types import Attempt, Choice, Prompt, Scenario
 
 _UNCHECKED = (
     "The answer was chosen among drafts, and whether drafts rank like finals was not measured: "
@@ -63,25 +61,3 @@ def drafts_checked(setup: Setup) -> tuple[str, ...]:
     if not setup.checked:
         return (_UNCHECKED,)
     return tuple(f"Measured on another run of this refiner: {one}." for one in setup.checked)
-
-
-def moved(choice: Choice, by: int) -> Choice:
-    """A choice among the last attempts as one among all: ``by`` attempts stand before them."""
-    if not by:
-        return choice
-
-    def keys(scores: Mapping[str, float]) -> dict[str, float]:
-        return {_later(key, by): score for key, score in scores.items()}
-
-    return evolve(
-        choice,
-        pick=Pick(choice.pick.attempt + by, choice.pick.candidate),
-        scores=keys(choice.scores),
-        parts={name: keys(scores) for name, scores in choice.parts.items()},
-        controls={name: _later(key, by) for name, key in choice.controls.items()},
-    )
-
-
-def _later(key: str, by: int) -> str:
-    attempt, _, candidate = key.partition(".")
-    return pick_key(Pick(int(attempt) + by, int(candidate)))

@@ -24,12 +24,13 @@ from phyrefine.run.error_translation import (
 )
 from phyrefine.run.journal import notify, placed
 from phyrefine.run.many import Outcome
+from phyrefine.run.replay import finals_begin, moved
 from phyrefine.run.results import folder_name
 from phyrefine.run.runner import Run
 from phyrefine.run.search.drafting import DraftCheck, DraftGenerator, compare_drafts
 from phyrefine.run.search.recording import Search, with_records
 from phyrefine.run.sessions.disclaimers import disclaimers_of
-from phyrefine.run.sessions.finals import drafts_checked, moved, render_finals
+from phyrefine.run.sessions.finals import drafts_checked, render_finals
 from phyrefine.run.sessions.log_events import EventLog
 from phyrefine.run.sessions.preflight import preflight
 from phyrefine.run.sessions.rewording import RewordingGenerator, as_rendered
@@ -356,8 +357,7 @@ class Session:
         """The ensemble's choice; the critic's pick when the ensemble itself cannot go on."""
         name = folder_name(scenario)
         with placed(scenario=scenario.name or name, scenario_id=name):
-            # Where there are finals, drafts do not compete any more.
-            begin = next((at for at, one in enumerate(attempts) if one.final), 0)
+            begin = finals_begin(attempts)
             competing = attempts[begin:]
             choice = self._choice(scenario, competing, failure)
             choice = moved(with_controls(choice, scenario, competing), begin)
