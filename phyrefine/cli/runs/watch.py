@@ -49,7 +49,8 @@ def watch(
         screen.print(view(progress, width=screen.width))
     else:
         with _shown(screen) as show:
-            for progress in _looks(follower, progress, every):
+            for latest in _looks(follower, progress, every):
+                progress = latest
                 show(progress)
                 if page is not None:
                     write_progress(progress, page, reload_seconds=every)
