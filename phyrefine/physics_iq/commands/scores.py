@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 
 if TYPE_CHECKING:
     from phyrefine.physics_iq.data.layout import Sample
-    from phyrefine.physics_iq.scoring.evaluate import Evaluation
+    from phyrefine.physics_iq.scoring.evaluation import Evaluation
 
 Jobs = Annotated[int | None, Parameter(help="Views at a time.", validator=Number(gte=1))]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.data.layout import Edition
-from phyrefine.physics_iq.scoring.evaluate import Evaluation
+from phyrefine.physics_iq.scoring.evaluation import Evaluation
 from phyrefine.physics_iq.scoring.original import original_score
 from phyrefine.physics_iq.scoring.results import ResultTable
 from phyrefine.physics_iq.scoring.verified import verified_score

@@ -11,7 +11,7 @@ import contextlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
@@ -23,69 +23,23 @@ from tqdm.auto import tqdm
 
 from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.data.decoding import BgrReader, UInt8, decode, file_digest, probe
-from phyrefine.physics_iq.data.layout import BASE_FPS, SAMPLES, TEST_SECONDS, Edition, Sample
+from phyrefine.physics_iq.data.layout import BASE_FPS, TEST_SECONDS, Sample
 from phyrefine.physics_iq.metrics.masks import MetricMasks, scale_mask
 from phyrefine.physics_iq.metrics.measures import PairMetrics
 from phyrefine.physics_iq.metrics.pairs import compare_tracks, frame_error
 from phyrefine.physics_iq.metrics.scaling import GrayReader, SmallReader, scale, to_gray
 from phyrefine.physics_iq.scoring.cache import Cache, DamagedError, Making, RealClip, digest
+from phyrefine.physics_iq.scoring.evaluation import Evaluation, Provenance
 from phyrefine.physics_iq.scoring.resampling import blend
 from phyrefine.physics_iq.scoring.results import ResultTable, ViewResult
 from phyrefine.physics_iq.scoring.truth import GroundTruth, find_run, run_rate, shortened
 from phyrefine.video.masks import MaskTrack, TrackBuilder
 
+Run = TypeVar("Run", bound=Hashable)
+S = TypeVar("S")
 T = TypeVar("T")
 
 _HEAP_STEP = 8 << 20  # bytes
-
-
-@attrs.frozen
-class Provenance:
-    """What a result stands on.
-
-    Attributes:
-        edition: Ground truth it was measured against.
-        fps: Frames per second.
-        samples: How many were measured, of ``SAMPLES``.
-        lossless: The lossy mask file was skipped: not the official number.
-        made_masks: Real masks were made here rather than read.
-        resampled: The footage was blended from 30 FPS.
-    """
-
-    edition: Edition
-    fps: int
-    samples: int = attrs.field(kw_only=True)
-    lossless: bool = False
-    made_masks: bool = False
-    resampled: bool = False
-
-    @property
-    def official(self) -> bool:
-        """Whether all was measured as the official program does.
-
-        Original's masks may be made here: they equal the official ones, and Verified's do not.
-        Resampled footage is not stored lossily in between, as the official program does.
-        """
-        made_up = self.made_masks and self.edition is Edition.VERIFIED
-        return not (self.lossless or self.resampled or made_up)
-
-    @property
-    def quotable(self) -> bool:
-        """Whether the number may be called the edition's: official, and of all samples."""
-        return self.official and self.samples == SAMPLES
-
-
-@attrs.frozen
-class Evaluation:
-    """A scored run.
-
-    Attributes:
-        table: The official result table.
-        provenance: What it stands on.
-    """
-
-    table: ResultTable
-    provenance: Provenance
 
 
 class Evaluator:
@@ -146,17 +100,49 @@ class Evaluator:
             InvalidInputError: Clips are missing, doubled, too long, or of another rate.
             VideoError: A file is damaged.
         """
+        return self.measure_runs({"": folder}, samples=samples, check=check)[""]
+
+    def measure_runs(
+        self,
+        folders: Mapping[Run, str | Path],
+        *,
+        samples: Iterable[Sample] | None = None,
+        check: bool = True,
+    ) -> dict[Run, dict[str, ViewResult]]:
+        """Measure every clip of several folders, all views of all of them at once.
+
+        Args:
+            folders: By any name, each as in :meth:`measure`.
+            samples: As there.
+            check: As there.
+
+        Returns:
+            By name, then by sample name. Errors as :meth:`measure`; all folders are looked at
+            before the first clip is measured.
+        """
         wanted = self._truth.dataset.samples if samples is None else tuple(samples)
-        clips = find_run(Path(folder), wanted)
+        clips = {name: self._clips(Path(folders[name]), wanted, check) for name in folders}
+        if check:
+            self._require_truth(wanted)
+        # Run by run: the first one makes the real side that the others read.
+        views = [(name, sample) for name in folders for sample in wanted]
+
+        def view(item: tuple[Run, Sample]) -> ViewResult:
+            return self.view(item[1], clips[item[0]][item[1].number])
+
+        results: dict[Run, dict[str, ViewResult]] = {name: {} for name in folders}
+        for (name, sample), result in zip(views, self._each(views, view), strict=True):
+            results[name][sample.name] = result
+        return results
+
+    def _clips(self, folder: Path, samples: Sequence[Sample], check: bool) -> dict[int, Path]:
+        clips = find_run(folder, samples)
         fps = run_rate(clips.values(), check_duration=check)
         if fps != self._truth.fps:
             raise InvalidInputError(
                 f"{folder} runs at {fps} FPS and the ground truth was opened at {self._truth.fps}."
             )
-        if check:
-            self._require_truth(wanted)
-        results = self._each_view(wanted, lambda sample: self.view(sample, clips[sample.number]))
-        return {sample.name: result for sample, result in zip(wanted, results, strict=True)}
+        return clips
 
     @property
     def provenance(self) -> Provenance:
@@ -189,7 +175,7 @@ class Evaluator:
         def fill(sample: Sample) -> None:
             self._with_cache(lambda cache: self._real_side(cache, sample))
 
-        self._each_view(self._truth.dataset.samples if samples is None else tuple(samples), fill)
+        self._each(self._truth.dataset.samples if samples is None else tuple(samples), fill)
 
     def _require_truth(self, samples: Sequence[Sample]) -> None:
         """Look at every real file; not again, with a cache, while none of them has changed."""
@@ -333,14 +319,14 @@ class Evaluator:
 
     # -- all views -----------------------------------------------------------------------------
 
-    def _each_view(self, samples: Sequence[Sample], work: Callable[[Sample], T]) -> list[T]:
+    def _each(self, views: Sequence[S], work: Callable[[S], T]) -> list[T]:
         self._stop.clear()
         _keep_freed_pages()
         if self._cache_folder is not None:
             Cache(self._cache_folder).sweep()
-        bar = tqdm(total=len(samples), desc="Physics-IQ views", disable=not self._progress)
+        bar = tqdm(total=len(views), desc="Physics-IQ views", disable=not self._progress)
         with bar, ThreadPoolExecutor(self._jobs) as pool:
-            futures = [pool.submit(work, sample) for sample in samples]
+            futures = [pool.submit(work, view) for view in views]
             try:
                 for future in as_completed(futures):
                     future.result()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from phyrefine.physics_iq.data.layout import SAMPLES, Edition
 from phyrefine.physics_iq.scoring.aggregate import MOST_RUNS, aggregate, headline
-from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
+from phyrefine.physics_iq.scoring.evaluation import Evaluation, Provenance
 from phyrefine.physics_iq.scoring.original import original_score
 from phyrefine.physics_iq.scoring.verified import METRICS, verified_score
 from phyrefine.table import Table

@@ -19,7 +19,7 @@ from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.data.decoding import probe
 from phyrefine.physics_iq.data.layout import TEST_SECONDS, Edition
 from phyrefine.physics_iq.scoring.aggregate import Aggregate, aggregate
-from phyrefine.physics_iq.scoring.evaluate import Evaluation
+from phyrefine.physics_iq.scoring.evaluation import Evaluation
 from phyrefine.physics_iq.scoring.original import original_score
 from phyrefine.physics_iq.submission.card import (
     TERMS_VERSION,

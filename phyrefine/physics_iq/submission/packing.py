@@ -6,7 +6,6 @@ selector whose scores were stored while generating, which cannot open ground tru
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,17 @@ import attrs
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
-from phyrefine.physics_iq.data.decoding import probe
 from phyrefine.physics_iq.data.layout import Edition, RunKey
-from phyrefine.physics_iq.generation.generating import VIDEOS, read_records
-from phyrefine.physics_iq.generation.plan import Plan, expected_keys, origin, read_plan
+from phyrefine.physics_iq.generation.generating import read_records
+from phyrefine.physics_iq.generation.plan import Plan, expected_keys
 from phyrefine.physics_iq.scoring.aggregate import MOST_RUNS
-from phyrefine.physics_iq.scoring.evaluate import Evaluation
+from phyrefine.physics_iq.scoring.evaluation import Evaluation
 from phyrefine.physics_iq.scoring.truth import GroundTruth
 from phyrefine.physics_iq.submission.card import Finding
+from phyrefine.physics_iq.submission.known import listed_numbers, public_info, slug
 from phyrefine.physics_iq.submission.making import Selection, require_clean, require_new, write_pack
 from phyrefine.physics_iq.tables.attempts import Attempts, Picks, picks_by
-from phyrefine.physics_iq.tables.scoring import complete_selectors, measure_bench
+from phyrefine.physics_iq.tables.measuring import Part, Stored, complete_selectors, measure
 from phyrefine.physics_iq.tables.table_one import SelectorScores
 
 
@@ -77,89 +76,136 @@ def pack_bench(
         VideoError: A clip cannot be cut to 5 s.
     """
     require_new(out)
-    plan = read_plan(folder, dataset)
-    rows = _rows_of(entry, plan)
-    selection = _selection(entry, dataset.edition)
-    require_clean(selection, dataset.edition)
-    entered = attrs.evolve(plan, seeds=_seeds_of(entry, plan))
-    scores = _scores_of(entry, folder, dataset, entered)
-    _require_few(entered.seeds, dataset.edition)
-    truth = GroundTruth(dataset, plan.fps)
-    stored = measure_bench(folder, truth, entered, cache=cache, jobs=jobs)
-    attempts = stored.attempts
-    records = read_records(folder, dataset.samples)
-    runs: dict[str, dict[str, Path]] = {}
-    prompts: dict[str, dict[str, str]] = {}
-    evaluations = []
-    for number, seed in enumerate(entered.seeds, start=1):
-        picks = _picks(attempts, [RunKey(*attempts.rows[row - 1], seed) for row in rows], scores)
-        name = f"{_slug(plan.generator)}-{plan.mode}-run_{number:02d}"
-        runs[name] = {
-            f"{sample}.mp4": folder / VIDEOS / key.name / f"{sample}.mp4"
-            for sample, key in picks.items()
-        }
-        prompts[name] = {
-            f"{sample}.mp4": records[sample]["rows"][key.name]["prompt"]
-            for sample, key in picks.items()
-        }
-        evaluations.append(Evaluation(attempts.combined(picks), stored.provenance))
-    clip = next(iter(next(iter(runs.values())).values()))
-    known = public_info(
-        folder, plan, seeds=entered.seeds, rows=[attempts.rows[row - 1] for row in rows], clip=clip
-    )
-    return write_pack(
-        out,
-        runs,
-        evaluations,
-        descriptions=dataset.descriptions,
-        prompts=prompts,
-        public_info={**known, **(info or {})},
-        selection=selection,
-    )
+    part = Part.read(folder, dataset)
+    entered = Gathering([part], dataset, entry, info=info or {})
+    return entered.gather(cache=cache, jobs=jobs).write(out)
 
 
-def public_info(
-    folder: Path,
-    plan: Plan,
-    *,
-    seeds: Sequence[int],
-    rows: Sequence[tuple[int, int]],
-    clip: Path,
-) -> dict[str, Any]:
-    """What the folder says for the card; the rest is left empty to be filled in.
+@attrs.frozen
+class Gathering:
+    """What is going to be packed, checked before anything is measured.
 
-    Args:
-        folder: Of the benchmark run.
-        plan: Its plan.
-        seeds: Those of the plan's seeds that are entered.
-        rows: (loop, steps) of the clips that each delivered one was chosen from.
-        clip: One of the delivered clips.
+    Attributes:
+        parts: Folders of the benchmark: one, or several of one plan with different seeds.
+        dataset: Its data set.
+        entry: What is entered.
+        info: Fields of the card that override what the folders say.
+
+    Raises:
+        InvalidInputError: As :func:`pack_bench`.
     """
-    made = origin(folder)
-    facts = probe(clip)
-    listed = "; ".join(f"loop {loop}, {steps or 'default'} denoising steps" for loop, steps in rows)
-    others = "" if tuple(seeds) == plan.seeds else f" of {_listed(plan.seeds)}"
-    program = f"phyrefine {made.get('version', '')}".strip()
-    method = (
-        f"{program}: {plan.vlm} criticises, {plan.llm} rewrites, "
-        f"{plan.loops} loops, chain {plan.chain}{', verbatim' if plan.paper else ''}"
-    )
-    return {
-        "organization": None,
-        "model": plan.generator,
-        "model_version": made.get("generator") or plan.generator,
-        "input_type": plan.mode,
-        "resolution": f"{facts.width}x{facts.height}",
-        "bon_sampling": len(rows),
-        "prompt_upsampling": True,
-        "prompt_upsampling_method": method,
-        "descriptions": None,
-        "availability": None,
-        "model_source": None,
-        "date": made.get("date") or None,
-        "comments": f"Clips of {listed}. Seeds {_listed(seeds)}{others}.",
-        "generation_cost": None,
-    }
+
+    parts: Sequence[Part]
+    dataset: PhysicsIQ
+    entry: Entry
+    info: Mapping[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        _rows_of(self.entry, self.plan)
+        require_clean(self.selection, self.dataset.edition)
+        for part in self.entered:
+            _require_scores(self.entry, part, self.dataset)
+        _require_few(self.seeds, self.dataset.edition)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the whole benchmark, with the seeds of every part."""
+        seeds = tuple(seed for part in self.parts for seed in part.plan.seeds)
+        return attrs.evolve(self.parts[0].plan, seeds=seeds)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds that are entered."""
+        return _seeds_of(self.entry, self.plan)
+
+    @property
+    def entered(self) -> list[Part]:
+        """The parts with what is entered of each."""
+        kept = [
+            (part, tuple(seed for seed in part.plan.seeds if seed in self.seeds))
+            for part in self.parts
+        ]
+        return [Part(p.folder, attrs.evolve(p.plan, seeds=seeds)) for p, seeds in kept if seeds]
+
+    @property
+    def selection(self) -> Selection:
+        """How the clips are chosen."""
+        return _selection(self.entry, self.dataset.edition)
+
+    def gather(
+        self, *, cache: Path | None = None, jobs: int | None = None, progress: bool = False
+    ) -> Gathered:
+        """Measure the clips and choose; arguments as ``tables.measuring.measure``."""
+        truth = GroundTruth(self.dataset, self.plan.fps)
+        stored = measure(self.entered, truth, cache=cache, jobs=jobs, progress=progress)
+        return self.choose(stored)
+
+    def choose(self, stored: Stored) -> Gathered:
+        """Choose among clips that are measured, those of further seeds left aside."""
+        rows = [stored.attempts.rows[row - 1] for row in _rows_of(self.entry, self.plan)]
+        scores = None if self.entry.selector is None else stored.selectors[self.entry.selector]
+        runs: dict[str, Run] = {}
+        for number, seed in enumerate(self.seeds, start=1):
+            picks = _picks(stored.attempts, [RunKey(*row, seed) for row in rows], scores)
+            name = f"{slug(self.plan.generator)}-{self.plan.mode}-run_{number:02d}"
+            runs[name] = Run(
+                {f"{one}.mp4": stored.videos[key] / f"{one}.mp4" for one, key in picks.items()},
+                {f"{one}.mp4": stored.prompts[key][one] for one, key in picks.items()},
+                Evaluation(stored.attempts.combined(picks), stored.provenance),
+            )
+        clip = next(iter(next(iter(runs.values())).clips.values()))
+        first = self.parts[0].folder
+        known = public_info(first, self.plan, seeds=self.seeds, rows=rows, clip=clip)
+        return Gathered(runs, {**known, **self.info}, self.selection, self.dataset.descriptions)
+
+
+@attrs.frozen
+class Run:
+    """One run of an entry.
+
+    Attributes:
+        clips: By file name in the pack.
+        prompts: Likewise: what each clip was made from.
+        score: The run's.
+    """
+
+    clips: Mapping[str, Path]
+    prompts: Mapping[str, str]
+    score: Evaluation
+
+
+@attrs.frozen
+class Gathered:
+    """Everything that a pack holds.
+
+    Attributes:
+        runs: By name.
+        info: The card's ``public_info``.
+        selection: How the clips were chosen.
+        descriptions: The benchmark's table of prompts.
+    """
+
+    runs: Mapping[str, Run]
+    info: Mapping[str, Any]
+    selection: Selection
+    descriptions: Path
+
+    @property
+    def scores(self) -> dict[str, Evaluation]:
+        """By run."""
+        return {name: run.score for name, run in self.runs.items()}
+
+    def write(self, out: Path) -> list[Finding]:
+        """Write the pack; gives what the leaderboard's check would find."""
+        return write_pack(
+            out,
+            {name: run.clips for name, run in self.runs.items()},
+            list(self.scores.values()),
+            descriptions=self.descriptions,
+            prompts={name: run.prompts for name, run in self.runs.items()},
+            public_info=self.info,
+            selection=self.selection,
+        )
 
 
 def _selection(entry: Entry, edition: Edition) -> Selection:
@@ -181,8 +227,8 @@ def _rows_of(entry: Entry, plan: Plan) -> tuple[int, ...]:
         raise InvalidInputError("Enter either a row of the table or a selector, one of them.")
     if entry.row is not None and entry.subset:
         raise InvalidInputError(
-            f"A subset ({_listed(entry.subset)}) is what an ensemble picks from; row {entry.row} "
-            "is entered as it is. Leave one of them out."
+            f"A subset ({listed_numbers(entry.subset)}) is what an ensemble picks from; row "
+            f"{entry.row} is entered as it is. Leave one of them out."
         )
     count = plan.loops * len(plan.steps)
     asked = entry.subset or range(1, count + 1) if entry.row is None else (entry.row,)
@@ -196,7 +242,7 @@ def _seeds_of(entry: Entry, plan: Plan) -> tuple[int, ...]:
         return plan.seeds
     if entry.seed not in plan.seeds:
         raise InvalidInputError(
-            f"No run has seed {entry.seed}: --seed takes one of {_listed(plan.seeds)}."
+            f"No run has seed {entry.seed}: --seed takes one of {listed_numbers(plan.seeds)}."
         )
     return (entry.seed,)
 
@@ -207,27 +253,18 @@ def _require_few(seeds: Sequence[int], edition: Edition) -> None:
         takes = "one run" if most == 1 else f"at most {most} runs"
         raise InvalidInputError(
             f"Physics-IQ {edition} takes {takes}, these are {len(seeds)}: enter one seed's with "
-            f"--seed, one of {_listed(seeds)}."
+            f"--seed, one of {listed_numbers(seeds)}."
         )
 
 
-def _scores_of(entry: Entry, folder: Path, dataset: PhysicsIQ, plan: Plan) -> SelectorScores | None:
-    """Scores of the entry's selector; ``None`` for a row."""
+def _require_scores(entry: Entry, part: Part, dataset: PhysicsIQ) -> None:
+    """See that the entry's selector scored every clip."""
     if entry.selector is None:
-        return None
-    records = read_records(folder, dataset.samples)
-    there = complete_selectors(records, expected_keys(plan))
+        return
+    records = read_records(part.folder, dataset.samples)
+    there = complete_selectors(records, expected_keys(part.plan))
     if entry.selector not in there:
         raise InvalidInputError(
             f"No selector {entry.selector!r} scored every clip of this run; there are "
             f"{sorted(there) or 'none'}."
         )
-    return there[entry.selector]
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")

@@ -13,15 +13,14 @@ import attrs
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
-from phyrefine.physics_iq.data.layout import PLAIN, SAMPLES, RunKey
-from phyrefine.physics_iq.generation.generating import VIDEOS, read_records
-from phyrefine.physics_iq.generation.plan import Plan, expected_keys, read_plan
-from phyrefine.physics_iq.scoring.evaluate import Evaluator, Provenance
-from phyrefine.physics_iq.scoring.results import ViewResult
+from phyrefine.physics_iq.data.layout import RunKey
+from phyrefine.physics_iq.generation.plan import Plan
+from phyrefine.physics_iq.scoring.evaluate import Evaluator
 from phyrefine.physics_iq.scoring.truth import GroundTruth
 from phyrefine.physics_iq.tables.attempts import Attempts, require_table
+from phyrefine.physics_iq.tables.measuring import Part, Stored, make_attempts, measure
 from phyrefine.physics_iq.tables.plots import bars, curves
-from phyrefine.physics_iq.tables.table_one import SelectorScores, TableOne, table_one
+from phyrefine.physics_iq.tables.table_one import TableOne, table_one
 
 RESULTS = "results"
 # The paper's ensembles (Table 1, rows 7 and 8).
@@ -33,7 +32,7 @@ def score_bench(
     dataset: PhysicsIQ,
     *,
     cache: Path | None = None,
-    subsets: Iterable[Sequence[int]] | None = None,
+    subsets: Sequence[Sequence[int]] | None = None,
     allow_made_masks: bool = False,
     jobs: int | None = None,
     progress: bool = False,
@@ -56,78 +55,39 @@ def score_bench(
         InvalidInputError: Samples are not finished, clips do not fit, or a subset names a row that
             is not there.
     """
-    plan = read_plan(folder, dataset)
-    chosen = None if subsets is None else tuple(subsets)
-    check_subsets(chosen or (), plan)
-    truth = GroundTruth(dataset, plan.fps, allow_made_masks=allow_made_masks)
-    stored = measure_bench(folder, truth, plan, cache=cache, jobs=jobs, progress=progress)
+    part = Part.read(folder, dataset)
+    check_subsets(subsets or (), part.plan)
+    truth = GroundTruth(dataset, part.plan.fps, allow_made_masks=allow_made_masks)
+    stored = measure([part], truth, cache=cache, jobs=jobs, progress=progress)
+    return tabulate(stored, part.plan, folder, subsets=subsets)
+
+
+def tabulate(
+    stored: Stored, plan: Plan, folder: Path, *, subsets: Sequence[Sequence[int]] | None = None
+) -> TableOne:
+    """Write result tables and the table of a benchmark that is measured.
+
+    Args:
+        stored: The benchmark.
+        plan: Its plan.
+        folder: Where to.
+        subsets: As in :func:`score_bench`.
+
+    Raises:
+        InvalidInputError: A subset names a row that is not there.
+    """
     attempts = stored.attempts
     for key in attempts.results:
         attempts.table(key).write(folder / RESULTS / f"{key.name}.csv")
     provenance = attrs.asdict(stored.provenance)
     write_bytes(folder / RESULTS / "provenance.json", json.dumps(provenance, indent=1).encode())
     count = len(attempts.rows)
-    wanted = _fitting(PAPER_SUBSETS, count) if chosen is None else list(chosen)
+    wanted = _fitting(PAPER_SUBSETS, count) if subsets is None else list(subsets)
     # The library's default keeps the plain description's clip in the pool; the paper does not.
     wanted += [] if plan.paper else [range(count + 1)]
     table = table_one(attempts, subsets=wanted, selectors=stored.selectors, notes=stored.notes)
     write_table(table, folder)
     return table
-
-
-@attrs.frozen
-class Stored:
-    """A finished benchmark folder, measured.
-
-    Attributes:
-        attempts: Measurements of every clip.
-        selectors: Scores of reference-free selectors, made while generating.
-        provenance: What the measurements stand on.
-        notes: What a reader of the table should know.
-    """
-
-    attempts: Attempts
-    selectors: Mapping[str, SelectorScores]
-    provenance: Provenance
-    notes: tuple[str, ...] = ()
-
-
-def measure_bench(
-    folder: Path,
-    truth: GroundTruth,
-    plan: Plan,
-    *,
-    cache: Path | None = None,
-    jobs: int | None = None,
-    progress: bool = False,
-) -> Stored:
-    """Measure every clip of a benchmark folder; arguments and errors as :func:`score_bench`."""
-    dataset = truth.dataset
-    records = read_records(folder, dataset.samples)
-    evaluator = Evaluator(truth, cache=cache or folder / "cache", jobs=jobs, progress=progress)
-    results = {key: evaluator.measure(folder / VIDEOS / key.name) for key in expected_keys(plan)}
-    selectors = complete_selectors(records, tuple(results))
-    notes = []
-    if not selectors:
-        notes.append(
-            f"No reference-free row: {plan.ensemble} scored no clip or only some (the critic "
-            "watches one clip of each prompt). judge, tournament and consensus score all."
-        )
-    count = evaluator.provenance.samples
-    if count < SAMPLES:
-        notes.append(f"{count} of {SAMPLES} samples: not a number to quote.")
-    if not evaluator.provenance.official:
-        notes.append("NOT OFFICIAL: the real side was not handled as the official program does.")
-    if repeated := sum(
-        row["from"] != name for record in records.values() for name, row in record["rows"].items()
-    ):
-        notes.append(f"{repeated} clips stand for later loops too: the paper's rule had stopped.")
-    return Stored(
-        make_attempts(dataset, results),
-        selectors,
-        evaluator.provenance,
-        tuple(notes),
-    )
 
 
 def check_subsets(subsets: Iterable[Sequence[int]], plan: Plan) -> None:
@@ -143,36 +103,6 @@ def check_subsets(subsets: Iterable[Sequence[int]], plan: Plan) -> None:
                 f"The table has rows 1 to {count} (0 is the plain description): an ensemble of "
                 f"{list(subset)} cannot be made."
             )
-
-
-def make_attempts(
-    dataset: PhysicsIQ, results: Mapping[RunKey, Mapping[str, ViewResult]]
-) -> Attempts:
-    """Stored attempts with the data set's edition and categories."""
-    categories = {sample.name: sample.category for sample in dataset.samples if sample.category}
-    return Attempts(dataset.edition, results, categories)
-
-
-def complete_selectors(
-    records: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]],
-    keys: Sequence[RunKey],
-) -> dict[str, SelectorScores]:
-    """Scores of the selectors that scored every refined clip of every sample.
-
-    Scores of plain clips are kept too.
-    """
-    places = {key.name: key for key in keys}
-    wanted = {name for name, key in places.items() if key.loop > PLAIN}
-    names = {name for record in records.values() for name in record["selectors"]}
-    selectors: dict[str, SelectorScores] = {}
-    for name in sorted(names):
-        scores = {sample: record["selectors"].get(name, {}) for sample, record in records.items()}
-        if all(wanted <= known.keys() for known in scores.values()):
-            selectors[name] = {
-                sample: {places[row]: value for row, value in known.items() if row in places}
-                for sample, known in scores.items()
-            }
-    return selectors
 
 
 def write_table(table: TableOne, folder: Path) -> None:
@@ -216,7 +146,7 @@ def score_folders(
             raise InvalidInputError(f"{name} and {names[key]} stand for the same run {key.name}.")
         names[key] = name
     require_table(names)
-    results = {key: evaluator.measure(folders[name]) for key, name in names.items()}
+    results = evaluator.measure_runs({key: folders[name] for key, name in names.items()})
     attempts = make_attempts(dataset, results)
     return attempts, tuple(names[key] for key in sorted(results))
 

@@ -45,7 +45,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def measured(*_: Any, **__: Any) -> None:
         raise AssertionError("measured")
 
-    monkeypatch.setattr(Evaluator, "measure", measured)
+    monkeypatch.setattr(Evaluator, "measure_runs", measured)
 
 
 def refused(words: Iterable[object], capsys: pytest.CaptureFixture[str]) -> str:

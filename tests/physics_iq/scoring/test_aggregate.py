@@ -13,7 +13,7 @@ import pytest
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.data.layout import Edition
 from phyrefine.physics_iq.scoring.aggregate import aggregate, aggregate_tables
-from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
+from phyrefine.physics_iq.scoring.evaluation import Evaluation, Provenance
 from phyrefine.physics_iq.scoring.original import original_score
 from phyrefine.physics_iq.scoring.report import score_table
 from phyrefine.physics_iq.scoring.results import ResultTable

@@ -17,7 +17,8 @@ from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
 from phyrefine.physics_iq.data.layout import Edition
 from phyrefine.physics_iq.scoring import truth
-from phyrefine.physics_iq.scoring.evaluate import Evaluation, Evaluator
+from phyrefine.physics_iq.scoring.evaluate import Evaluator
+from phyrefine.physics_iq.scoring.evaluation import Evaluation
 from phyrefine.physics_iq.scoring.original import original_score
 from phyrefine.physics_iq.scoring.results import ResultTable
 from phyrefine.physics_iq.scoring.truth import GroundTruth
@@ -218,6 +219,19 @@ def flip_last(path: Path) -> None:
 
 def other_json(path: Path) -> None:
     path.write_text('{"size": [1, 2]}')
+
+
+def test_several_folders_are_measured_under_one_bar(
+    tiny: Path, tiny_bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = GroundTruth(PhysicsIQ.open(tiny), 8)
+    folders = {seed: tiny_bench / f"videos/loop1-steps4-seed{seed}" for seed in (0, 1)}
+    together = Evaluator(real, cache=tmp_path, jobs=2, progress=True).measure_runs(folders)
+    bars = capsys.readouterr().err
+    assert "12/12" in bars
+    assert "6/6" not in bars
+    alone = Evaluator(real, cache=tmp_path / "other", jobs=1)
+    assert together == {seed: alone.measure(folder) for seed, folder in folders.items()}
 
 
 def test_real_files_are_opened_again_only_when_they_have_changed(

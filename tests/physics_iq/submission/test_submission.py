@@ -17,7 +17,7 @@ import pytest
 from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.physics_iq.data.decoding import probe
 from phyrefine.physics_iq.data.layout import Edition
-from phyrefine.physics_iq.scoring.evaluate import Evaluation, Provenance
+from phyrefine.physics_iq.scoring.evaluation import Evaluation, Provenance
 from phyrefine.physics_iq.scoring.results import ResultTable
 from phyrefine.physics_iq.submission.card import (
     GENERATION,

@@ -18,7 +18,7 @@ from phyrefine.physics_iq.data.layout import Edition, RunKey
 from phyrefine.physics_iq.generation.generating import read_records
 from phyrefine.physics_iq.generation.plan import read_plan
 from phyrefine.physics_iq.scoring.aggregate import headline
-from phyrefine.physics_iq.scoring.evaluate import Provenance
+from phyrefine.physics_iq.scoring.evaluation import Provenance
 from phyrefine.physics_iq.scoring.results import ResultTable
 from phyrefine.physics_iq.submission.card_files import read_card
 from phyrefine.physics_iq.submission.packing import Entry, pack_bench
