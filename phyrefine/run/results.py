@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from attrs import evolve
 
 from phyrefine._secrets import scrub_json
@@ -15,7 +16,7 @@ from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.protocols import Store
 from phyrefine.run.store.disk import read_json, write_json, writing
 from phyrefine.run.store.store import FolderStore
-from phyrefine.serialize import canonical, from_json, to_json
+from phyrefine.serialize import Fetch, canonical, from_json, to_json
 from phyrefine.types import JSON, Refinement, Scenario, Usage
 from phyrefine.video.clip import Clip
 
@@ -38,6 +39,9 @@ def folder_name(scenario: Scenario) -> str:
 def video_name(attempt: int, candidate: int = 0) -> str:
     """File of one clip, by position in the pool as :class:`~phyrefine.types.Pick` counts."""
     return f"attempt-{attempt}.mp4" if not candidate else f"attempt-{attempt}-{candidate}.mp4"
+
+
+_NO_CLIP = Clip(np.zeros((1, 2, 2, 3), np.uint8), 24.0)
 
 
 def write_refinement(folder: Path, refinement: Refinement, store: Store) -> None:
@@ -73,8 +77,25 @@ def read_refinement(folder: Path, store: Store | None = None) -> Refinement:
     outcome = _required(path)
     usage = _required(folder / USAGE)
     store = store or FolderStore(folder.parent.parent / "store")
+    return _structured(path, outcome, usage, store.get_clip)
+
+
+def read_without_clips(folder: Path) -> Refinement:
+    """Read what a refinement says, quickly, also where its clips are gone.
+
+    Every clip is one black frame of 2×2 pixels: for tables of prompts, verdicts and scores.
+
+    Raises:
+        StoreError: A file is missing or damaged.
+    """
+    path = folder / REFINEMENT
+    outcome, usage = _required(path), _required(folder / USAGE)
+    return _structured(path, outcome, usage, lambda _: _NO_CLIP)
+
+
+def _structured(path: Path, outcome: JSON, usage: JSON, fetch: Fetch) -> Refinement:
     try:
-        refinement = from_json(outcome, Refinement, fetch=store.get_clip)
+        refinement = from_json(outcome, Refinement, fetch=fetch)
         attempts = zip(refinement.attempts, usage["attempts"], strict=True)
         return evolve(
             refinement,

@@ -145,8 +145,10 @@ def kind_of(folder: Path) -> tuple[Kind, list[Path]]:
     inner = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
     if (folder / BENCH).exists():
         return "benchmark", inner
-    if (folder / SWEEP).exists() or inner:
+    if (folder / SWEEP).exists() or (inner and (folder / SWEEP_TABLE).exists()):
         return "sweep", inner
+    if inner:
+        return "runs", inner
     what = "is no run folder" if folder.is_dir() else "is not there"
     raise StoreError(
         f"{folder} {what}: pass the folder of a run, a benchmark or a sweep, as in --out."

@@ -13,7 +13,7 @@ from phyrefine.run.endings import ended_well, failed
 from phyrefine.run.results import VIDEOS, video_name
 
 State = Literal["waiting", "running", "done", "stopped", "failed"]
-Kind = Literal["run", "benchmark", "sweep"]
+Kind = Literal["run", "benchmark", "sweep", "runs"]
 
 
 @frozen

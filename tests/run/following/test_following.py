@@ -6,39 +6,15 @@ import platform
 import threading
 
 import pytest
-from attrs import evolve
-from test_refiner import SCENE, Watcher, Writer
+from made_runs import SCENES, Gate, refiner
+from test_refiner import Watcher
 
-from phyrefine import SelfRefiner
 from phyrefine.errors import RateLimitedError, StoreError
-from phyrefine.refine.convergence import MaxLoops
 from phyrefine.report.live import render_progress
 from phyrefine.run.following.follower import Follower
 from phyrefine.run.following.tail import JournalTail
 from phyrefine.run.store.disk import write_json
 from phyrefine.testing import MovingDot
-
-SCENES = [evolve(SCENE, name=f"scene {number}") for number in range(4)]
-
-
-def refiner(run_dir, generator=None, vlm=None):
-    return SelfRefiner(
-        vlm or Watcher(), Writer(), generator or MovingDot(), convergence=MaxLoops(1),
-        ensemble="last", run_dir=run_dir, prices={"watcher-1": {"input": 1000, "output": 0}},
-    )  # fmt: skip
-
-
-class Gate:
-    """A generator's ``fail`` that waits at its second clip until it is opened."""
-
-    def __init__(self):
-        self.reached, self.open, self.shots = threading.Event(), threading.Event(), 0
-
-    def __call__(self, shot):
-        self.shots += 1
-        if self.shots == 2:
-            self.reached.set()
-            assert self.open.wait(60)
 
 
 def test_a_run_is_followed_while_it_works(tmp_path):
@@ -132,7 +108,11 @@ def test_a_killed_run_is_told_from_one_that_works(tmp_path):
 def test_shards_and_combinations_are_one_whole(tmp_path):
     for part in ("run-1-of-2", "run-2-of-2"):
         refiner(tmp_path / part).refine_many(SCENES[:1] if part[4] == "1" else SCENES[1:2])
-    assert Follower(tmp_path).look().kind == "sweep"
+    assert Follower(tmp_path).look().kind == "runs"
+    write_json(tmp_path / "sweep.json", {"scenarios": 3})
+    seen = Follower(tmp_path).look()
+    assert (seen.kind, seen.planned, seen.counts["waiting"]) == ("sweep", 3, 1)
+    (tmp_path / "sweep.json").unlink()
     write_json(tmp_path / "bench.json", {"scenarios": 5})
     (tmp_path / "samples").mkdir()
     seen = Follower(tmp_path).look()

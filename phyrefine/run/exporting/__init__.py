@@ -1,0 +1,1 @@
+"""Finished runs for elsewhere: tables, a data set, a bundle with checksums."""
