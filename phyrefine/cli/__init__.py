@@ -45,6 +45,8 @@ COMMANDS = {
         "phyrefine.physics_iq.commands.bench:bench",
         "Run a benchmark, resumable, to its table.",
     ),
+    "benchmarks": ("phyrefine.bench.commands.listing:benchmarks", "List the benchmarks."),
+    "judges": ("phyrefine.bench.commands.listing:judges", "List the judges of benchmarks."),
     "score": ("phyrefine.physics_iq.commands.scores:score", "Score folders of generated videos."),
     "ensemble": ("phyrefine.physics_iq.commands.scores:ensemble", "Ensembles over scored folders."),
     "check": (
@@ -78,12 +80,16 @@ phyrefine report runs/NAME"""
 RESUMABLE = ("demo", "run", "bench", "ablate")
 
 
-def build(command: str | None = None) -> App:
+def build(words: Sequence[str] = ()) -> App:
     """The application with every command.
 
     Args:
-        command: The one that is asked for: its help is its whole docstring.
+        words: What is asked for, command first: its help is its whole docstring.
+
+    Raises:
+        InvalidInputError: ``bench`` with a name that no benchmark has.
     """
+    command = words[0] if words else None
     app = App(
         name="phyrefine",
         help="Make video models obey physics, without training them.",
@@ -96,10 +102,17 @@ def build(command: str | None = None) -> App:
     app.register_install_completion_command()
     for name, (target, line) in COMMANDS.items():
         if name == command:
-            app.command(target, name=name)
+            app.command(_bench(words[1:]) if name == "bench" else target, name=name)
         else:
             app.command(target, name=name, help=line)
     return app
+
+
+def _bench(words: Sequence[str]) -> str:
+    """Where the command for one benchmark is: each has options of its own."""
+    from phyrefine.bench.registry import command_of
+
+    return command_of(words)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     command = words[0] if words else None
     try:
-        code = build(command)(
+        code = build(words)(
             words, exit_on_error=False, print_error=True, result_action="return_value"
         )
     except KeyboardInterrupt as interruption:

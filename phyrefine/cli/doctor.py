@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.text import Text
 
+from phyrefine.cli.judge_check import NO_JUDGE, JudgeFlags, check_judge
 from phyrefine.cli.run import Options
 
 if TYPE_CHECKING:
@@ -32,11 +33,13 @@ def doctor(
     vlm_option: Options = (),
     llm_option: Options = (),
     generator_option: Options = (),
+    judging: JudgeFlags = NO_JUDGE,
 ) -> int:
     """Check packages, GPU, keys (never shown), codecs, disk, and models that retire.
 
-    Nothing is loaded and no service is asked. Exits with 1 if something is missing that the base
-    package or an option given here needs.
+    Nothing is loaded and no service is asked, except with --judge: then that VLM is tested on your
+    clips. Exits with 1 if something is missing that the base package or an option given here
+    needs, or if the judge fails its test and so may write text but not choose.
     """
     from rich.table import Table
 
@@ -65,6 +68,8 @@ def doctor(
     screen.print(_verdict(broken))
     if generator is not None and not broken:
         _estimate(join_options(generator, generator_option))
+    if judging.judge is not None and not check_judge(judging):
+        broken = True
     return 1 if broken else 0
 
 

@@ -9,6 +9,7 @@ from attrs import field, frozen
 from phyrefine.protocols import VLM, PoolScorer, Selector
 from phyrefine.select.agreement.consensus import Consensus
 from phyrefine.select.combining.combined import Combined
+from phyrefine.select.judging.tested import TestedJudge
 from phyrefine.select.scorers.each import EachClip
 from phyrefine.select.scorers.judge import Judge, JudgeEnsemble
 from phyrefine.select.scorers.kinematics import Kinematics
@@ -72,6 +73,12 @@ def _rows() -> list[NamedScorer]:
             "depends on the VLM: check it with the table",
             _asking(lambda vlm: EachClip(Judge(vlm))),
             lambda clips: clips, "the VLM's", alone=lambda vlm: JudgeEnsemble(Judge(vlm)),
+        ),
+        NamedScorer(
+            "tested_judge", "as judge, if it likes the clips better than spoiled variants of them",
+            "no opinion where it fails its self-test",
+            _asking(lambda vlm: TestedJudge(Judge(vlm))),
+            lambda clips: clips + 12, "the VLM's",
         ),
         NamedScorer(
             "questions", "the most questions about laws answered well",

@@ -57,6 +57,7 @@ class GeneratorProfile:
             ``None`` if it takes one prompt only.
         chunks_from_prefix: Chunks are counted from the first context frame, so that a prefix that
             ends within a chunk leaves only the rest of it to the first prompt.
+        needs_prefix: It continues a picture or a video and cannot start from text alone.
     """
 
     name: str
@@ -73,6 +74,7 @@ class GeneratorProfile:
     default_steps: int | None = None
     chunk_frames: int | None = None
     chunks_from_prefix: bool = False
+    needs_prefix: bool = False
 
 
 @frozen

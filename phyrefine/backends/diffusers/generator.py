@@ -202,6 +202,7 @@ class DiffusersVideoGenerator:
             streaming=True,
             default_steps=spec.steps,
             chunk_frames=spec.chunk_frames,
+            needs_prefix=spec.needs_prefix,
         )
 
     @property

@@ -78,7 +78,16 @@ def _comparison(_: Asked, mark: str) -> JSON:
     return {"winner": "AB"[int(mark, 16) % 2], "reason": "rehearsed"}
 
 
+def _ratings(asked: Asked, mark: str) -> JSON:
+    keys = [key for key in (asked.schema or {}).get("properties", {}) if key != "reason"]
+    drawn = int(mark, 16)
+    return {"reason": "rehearsed"} | {
+        key: 1 + drawn // 5**place % 5 for place, key in enumerate(keys)
+    }
+
+
 _REPLIES = {
+    "pc": _ratings,
     "prediction": _prediction,
     "violations": _critique,
     "prompt": _prompt,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from attrs import evolve, frozen
 from cyclopts import Parameter
@@ -14,6 +14,7 @@ from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 
 if TYPE_CHECKING:
     from phyrefine.physics_iq.data.dataset import PhysicsIQ
+    from phyrefine.physics_iq.data.inputs import Inputs
     from phyrefine.physics_iq.generation.allowance import Allowance
     from phyrefine.physics_iq.generation.given import GivenPrompts
     from phyrefine.physics_iq.generation.plan import Plan
@@ -152,7 +153,7 @@ def bench(
 
     OUT keeps everything; run the same command again to resume. With --shard
     only this machine's samples are generated: run once more without it, or with --score-only, for
-    the table when all shards are done.
+    the table when all shards are done. Other benchmarks: phyrefine benchmarks.
     """
     from phyrefine.errors import InvalidInputError
     from phyrefine.physics_iq.generation.given import read_given
@@ -167,7 +168,7 @@ def bench(
     if given is not None:
         plan = evolve(plan, given=given.digest)
     if what_if.dry_run:
-        return _tell_cost(plan, dataset, out, shard, what_if)
+        return tell_cost(plan, dataset, out, shard, what_if)
     if not score_only:
         check_subsets(rows or (), plan)
         if shard is None:  # a shard's machine may lack what is needed to score
@@ -189,8 +190,8 @@ def bench(
     return 0
 
 
-def _tell_cost(
-    plan: Plan, dataset: PhysicsIQ, out: Path, shard: str | None, what_if: DryRunFlags
+def tell_cost(
+    plan: Plan, dataset: Inputs[Any], out: Path, shard: str | None, what_if: DryRunFlags
 ) -> int:
     """Print what generating would take; scoring needs neither GPU nor money."""
     from phyrefine.physics_iq.generation.generating import cost_of_a_sample, samples_of

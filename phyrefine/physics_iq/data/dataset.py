@@ -6,7 +6,7 @@ open. Nothing is renamed or written in the user's folders.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
@@ -68,6 +68,15 @@ class PhysicsIQ:
         root, found = _find_root(Path(path), None if edition is None else Edition(edition))
         table = Path(descriptions) if descriptions is not None else find_descriptions(root)
         return cls(root, found, read_descriptions(table), table)
+
+    @property
+    def title(self) -> str:
+        """The benchmark's name."""
+        return "Physics-IQ"
+
+    def part(self, samples: Sequence[Sample]) -> PhysicsIQ:
+        """The same with fewer samples."""
+        return attrs.evolve(self, samples=tuple(samples))
 
     def scenarios(
         self,

@@ -16,8 +16,8 @@ from tqdm.auto import tqdm
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError, PhyrefineError
-from phyrefine.physics_iq.data.dataset import PhysicsIQ
-from phyrefine.physics_iq.data.layout import GIVEN, PLAIN, RunKey, Sample
+from phyrefine.physics_iq.data.inputs import Inputs, Prompted
+from phyrefine.physics_iq.data.layout import GIVEN, PLAIN, RunKey
 from phyrefine.physics_iq.generation.allowance import Allowance
 from phyrefine.physics_iq.generation.plan import (
     Plan,
@@ -96,7 +96,7 @@ def make_refiner(
 
 def generate(
     plan: Plan,
-    dataset: PhysicsIQ,
+    dataset: Inputs[Any],
     folder: Path,
     *,
     shard: str | None = None,
@@ -137,7 +137,7 @@ def generate(
     claim(plan, dataset, folder)
     failures = []
     with RunLock(folder / f"generating{run_dir.name.removeprefix('run')}.lock"):
-        for sample in tqdm(waiting, desc="Physics-IQ samples", disable=not progress):
+        for sample in tqdm(waiting, desc=f"{dataset.title} samples", disable=not progress):
             if allowance is not None:
                 if spent := allowance.spent:
                     failures.append(f"{sample.name}: not begun: the budget is spent ({spent})")
@@ -161,8 +161,8 @@ def generate(
 
 
 def samples_of(
-    plan: Plan, dataset: PhysicsIQ, folder: Path, shard: str | None = None
-) -> tuple[list[Sample], list[Sample]]:
+    plan: Plan, dataset: Inputs[Any], folder: Path, shard: str | None = None
+) -> tuple[list[Any], list[Any]]:
     """All samples of a share, and those that are not finished yet.
 
     Raises:
@@ -196,7 +196,7 @@ def _with_given(
     )
 
 
-def keep(plan: Plan, sample: Sample, refinement: Refinement, folder: Path) -> None:
+def keep(plan: Plan, sample: Prompted, refinement: Refinement, folder: Path) -> None:
     """Write every clip of a refinement under its row, and last the sample's record.
 
     Raises:
@@ -224,7 +224,7 @@ def keep(plan: Plan, sample: Sample, refinement: Refinement, folder: Path) -> No
     write_bytes(_record(folder, sample), json.dumps(record, indent=1).encode())
 
 
-def read_records(folder: Path, samples: Sequence[Sample]) -> dict[str, Any]:
+def read_records(folder: Path, samples: Sequence[Prompted]) -> dict[str, Any]:
     """Records of all samples.
 
     Raises:
@@ -268,11 +268,11 @@ def _selector_scores(refinement: Refinement, pick: Pick) -> dict[str, float]:
     return scores
 
 
-def _record(folder: Path, sample: Sample) -> Path:
+def _record(folder: Path, sample: Prompted) -> Path:
     return folder / SAMPLES / f"{sample.name}.json"
 
 
-def _read_record(folder: Path, sample: Sample) -> Any:
+def _read_record(folder: Path, sample: Prompted) -> Any:
     """A sample's record; ``None`` if it is not there, or damaged and to be made anew."""
     try:
         record = read_json(_record(folder, sample))
@@ -281,7 +281,7 @@ def _read_record(folder: Path, sample: Sample) -> Any:
     return record if isinstance(record, dict) and {"rows", "selectors"} <= record.keys() else None
 
 
-def _finished(plan: Plan, sample: Sample, folder: Path) -> bool:
+def _finished(plan: Plan, sample: Prompted, folder: Path) -> bool:
     record = _read_record(folder, sample)
     return record is not None and all(
         _size(folder / VIDEOS / key.name / f"{sample.name}.mp4")
@@ -295,8 +295,7 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else -1
 
 
-def _require_inputs(plan: Plan, dataset: PhysicsIQ, samples: Sequence[Sample]) -> None:
-    part = attrs.evolve(dataset, samples=tuple(samples))
-    problems = part.missing_inputs(mode=plan.mode, fps=plan.fps)
+def _require_inputs(plan: Plan, dataset: Inputs[Any], samples: Sequence[Prompted]) -> None:
+    problems = dataset.part(samples).missing_inputs(mode=plan.mode, fps=plan.fps)
     if problems:
         raise InvalidInputError(f"{len(problems)} inputs cannot be used, such as: {problems[0]}")

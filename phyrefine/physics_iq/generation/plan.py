@@ -11,7 +11,7 @@ import attrs
 
 from phyrefine import registry
 from phyrefine.errors import InvalidInputError, RunMismatchError
-from phyrefine.physics_iq.data.dataset import PhysicsIQ
+from phyrefine.physics_iq.data.inputs import Inputs
 from phyrefine.physics_iq.data.layout import GIVEN, PLAIN, RunKey
 from phyrefine.run.store.disk import read_json, write_json
 from phyrefine.types import Mode
@@ -33,7 +33,7 @@ class Plan:
         chain: ``own``: each step count has its own loop; ``rerender``: one loop, re-rendered.
         paper: The method verbatim: the loop may stop early, and its last clip stands for the rest.
         ensemble: Reference-free selector that scores the pool of each sample.
-        mode: ``v2v`` or ``i2v``.
+        mode: ``v2v``, ``i2v`` or ``t2v``.
         fps: Frames per second of the clips.
         size: (height, width) of the clips, even numbers.
         given: Digest of prompts of others, which get a row of their own; empty without.
@@ -62,7 +62,7 @@ class Plan:
             "steps": (_distinct(self.steps), "different numbers from 0 on, at least one"),
             "seeds": (_distinct(self.seeds), "different numbers from 0 on, at least one"),
             "chain": (self.chain in ("own", "rerender"), "own or rerender"),
-            "mode": (self.mode in ("v2v", "i2v"), "v2v or i2v"),
+            "mode": (self.mode in tuple(Mode), "v2v, i2v or t2v"),
             "fps": (self.fps >= 1, "1 or more"),
             # The clips' chroma has half their size.
             "size": (all(side >= 2 and side % 2 == 0 for side in self.size), "two even numbers"),
@@ -85,7 +85,7 @@ def expected_keys(plan: Plan) -> tuple[RunKey, ...]:
     )
 
 
-def require_same(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:
+def require_same(plan: Plan, dataset: Inputs[Any], folder: Path) -> None:
     """See that a folder belongs to a plan, or to nobody yet.
 
     Raises:
@@ -112,7 +112,7 @@ def _binding(name: str, value: Any) -> Any:
     return registry.binding(value) if is_backend else value
 
 
-def claim(plan: Plan, dataset: PhysicsIQ, folder: Path) -> None:
+def claim(plan: Plan, dataset: Inputs[Any], folder: Path) -> None:
     """Claim a folder that nobody has claimed."""
     if _read(folder) is None:
         write_json(folder / PLAN_FILE, _entry(plan, dataset))
@@ -142,7 +142,7 @@ def note_origin(folder: Path) -> None:
         write_json(folder / PLAN_FILE, {**there, "made": made})
 
 
-def read_plan(folder: Path, dataset: PhysicsIQ) -> Plan:
+def read_plan(folder: Path, dataset: Inputs[Any]) -> Plan:
     """The plan of a benchmark folder.
 
     Args:
@@ -156,18 +156,19 @@ def read_plan(folder: Path, dataset: PhysicsIQ) -> Plan:
     there = _read(folder)
     if there is None:
         raise InvalidInputError(f"{folder} is no benchmark folder: it has no {PLAN_FILE}.")
-    if there["edition"] != dataset.edition.value:
+    if there["edition"] != str(dataset.edition):
         raise InvalidInputError(
-            f"{folder} was generated for Physics-IQ {there['edition']} and {dataset.root} is "
-            f"{dataset.edition}: nothing of one edition may enter the other."
+            f"{folder} was generated for {dataset.title} {there['edition']} and "
+            f"{dataset.descriptions} is of {dataset.edition}: nothing of one edition may enter the "
+            "other."
         )
     _require_prompts(there, dataset, folder)
     return _plan_of(there)
 
 
-def _entry(plan: Plan, dataset: PhysicsIQ) -> dict[str, Any]:
+def _entry(plan: Plan, dataset: Inputs[Any]) -> dict[str, Any]:
     entry = {
-        "edition": dataset.edition.value,
+        "edition": str(dataset.edition),
         "plan": attrs.asdict(plan),
         "prompts": _prompts(dataset),
         "scenarios": len(dataset.samples),
@@ -176,12 +177,12 @@ def _entry(plan: Plan, dataset: PhysicsIQ) -> dict[str, Any]:
     return made
 
 
-def _prompts(dataset: PhysicsIQ) -> str:
+def _prompts(dataset: Inputs[Any]) -> str:
     said = [[sample.name, sample.description] for sample in dataset.samples]
     return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).hexdigest()
 
 
-def _require_prompts(there: dict[str, Any], dataset: PhysicsIQ, folder: Path) -> None:
+def _require_prompts(there: dict[str, Any], dataset: Inputs[Any], folder: Path) -> None:
     if there["prompts"] != _prompts(dataset):
         raise RunMismatchError(
             f"{folder} was begun with other samples or descriptions than those of "

@@ -158,6 +158,7 @@ class WorldGenerator:
             streaming=True,
             default_steps=self.steps,
             chunk_frames=FRAMES if self.per_chunk else None,
+            needs_prefix=True,
         )
 
     @property

@@ -26,7 +26,7 @@ from phyrefine.physics_iq.generation.plan import Plan, claim, note_origin, read_
         ({"fps": 0}, "fps must be 1 or more"),
         ({"size": (95, 128)}, r"size must be two even numbers, not \(95, 128\)"),
         ({"size": (0, 0)}, "size must be"),
-        ({"mode": "t2v"}, "mode must be v2v or i2v"),
+        ({"mode": "v2i"}, "mode must be v2v, i2v or t2v"),
         ({"chain": "both"}, "chain must be own or rerender"),
     ],
 )

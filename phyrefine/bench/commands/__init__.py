@@ -1,0 +1,1 @@
+"""``phyrefine bench NAME``, ``benchmarks``, ``judges`` and ``glitches``."""

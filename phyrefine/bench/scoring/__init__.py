@@ -1,0 +1,1 @@
+"""Judged clips, intervals, and the tables made of them."""

@@ -1,0 +1,1 @@
+"""One file per benchmark; :mod:`phyrefine.bench.registry` lists them."""

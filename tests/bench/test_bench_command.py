@@ -1,0 +1,279 @@
+"""``phyrefine bench NAME``: from a file of prompts to a table, resumed, in shares, re-judged."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import bench_helpers
+import pytest
+from bench_helpers import RATER, SHORT, phygenbench, videophy2
+
+from phyrefine.bench.scoring.intervals import estimate
+from phyrefine.cli import FAILED, STOPPED_EARLY, main
+from phyrefine.testing import MovingDot
+
+MODELS = ("--generator", "bench_helpers:dot", "--vlm", "bench_helpers:Rewriter",
+          "--llm", "bench_helpers:Rewriter")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def fresh() -> None:
+    RATER.asked.clear()
+    RATER.texts = ("4",)
+
+
+def bench(name: str, data: Path, out: Path, *more: str) -> int:
+    models = MODELS[2:] if "--generator" in more else MODELS
+    return main(["bench", name, "--data", str(data), "--out", str(out), *SHORT, *models, *more])
+
+
+def test_from_nothing_to_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    RATER.texts = ("4", "3", "4", "5") + ("4",) * 99
+    data, out = videophy2(tmp_path / "data"), tmp_path / "out"
+    assert bench("videophy-2", data, out, "--judge-vlm", "bench_helpers:rater",
+                 "--workers", "1") == 0  # fmt: skip
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "VideoPhy-2: 3 of 3 prompts" in shown
+    assert "Evaluator: VideoPhy-2-AutoEval (bench_helpers:rater; phyrefine's wording)" in shown
+    assert "Wording: phyrefine's, not what VideoPhy-2-AutoEval was trained on" in shown
+    assert "Rows without a prompt, left out: 2." in shown
+    assert "Benchmark: The hard subset was chosen by the failures of one model" in shown
+    assert "Judge: One published version of that program scores the first 20 rows" in shown
+    told = json.loads((out / "table.json").read_text())
+    plain, loop = told["runs"]
+    assert (plain["run"], loop["run"]) == ("plain", "loop1")
+    assert plain["joint"]["mean"] == pytest.approx(2 / 3)  # one clip has PC 3
+    assert loop["joint"]["mean"] == 1
+    assert loop["against_plain"]["mean"] == pytest.approx(1 / 3)
+    assert plain["against_plain"] is None
+    assert set(told["categories"]) == {"activity", "object_interactions"}
+    assert len(RATER.asked) == 12
+    with (out / "clips.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 6
+    rows = list(csv.DictReader((out / "official" / "sa_pc.csv").read_text().splitlines()))
+    assert all(Path(row["videopath"]).is_file() for row in rows)
+
+
+def test_the_same_command_again_asks_and_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = videophy2(tmp_path / "data"), tmp_path / "out"
+    judged = ("--judge-vlm", "bench_helpers:rater")
+    assert bench("videophy-2", data, out, *judged) == 0
+    first = (out / "table.json").read_bytes()
+    asked = len(RATER.asked)
+    monkeypatch.setattr(MovingDot, "generate", lambda *_: pytest.fail("made a clip again"))
+    assert bench("videophy-2", data, out, *judged) == 0
+    assert len(RATER.asked) == asked
+    assert (out / "table.json").read_bytes() == first
+    # Another judge on the same clips makes none.
+    assert bench("videophy-2", data, out, *judged, "--judge", "cosmos-reason2", "--score-only") == 0
+    told = json.loads((out / "table.json").read_text())
+    assert told["judge"] == "cosmos-reason2"
+    assert told["runs"][0]["joint"] is None
+    assert len(RATER.asked) == asked + 6
+
+
+def test_a_clip_that_changed_is_judged_again(tmp_path: Path) -> None:
+    data, out = phygenbench(tmp_path / "data"), tmp_path / "out"
+    judged = ("--judge-vlm", "bench_helpers:rater", "--judge", "cosmos-reason2")
+    assert bench("phygenbench", data, out, *judged) == 0
+    video = out / "videos" / "plain-seed0" / "output_video_1.mp4"
+    video.write_bytes((out / "videos" / "loop1-seed0" / "output_video_2.mp4").read_bytes())
+    assert bench("phygenbench", data, out, *judged, "--score-only") == 0
+    assert len(RATER.asked) == 4 + 1
+
+
+def test_shares_come_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = videophy2(tmp_path / "data"), tmp_path / "out"
+    assert bench("videophy-2", data, out, "--shard", "1/2") == 0
+    assert "Shard done." in capsys.readouterr().out
+    judged = ("--score-only", "--judge-vlm", "bench_helpers:rater")
+    assert bench("videophy-2", data, out, *judged) == FAILED
+    assert "2 of 6 clips are missing" in capsys.readouterr().err
+    assert bench("videophy-2", data, out, "--shard", "2/2") == 0
+    assert bench("videophy-2", data, out, *judged) == 0
+
+
+def test_phygenbench_says_that_its_own_evaluator_did_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RATER.texts = ('{"reason": "r", "sa": 5, "pc": 2}',)
+    data, out = phygenbench(tmp_path / "data"), tmp_path / "out"
+    assert bench("phygenbench", data, out, "--judge-vlm", "bench_helpers:rater") == 0
+    shown = capsys.readouterr().out
+    assert "NOT PhyGenEval" in shown
+    assert "The authors' file has 160 prompts, this one 2." in shown
+    assert "Evaluator: any VLM, by phyrefine's own question (bench_helpers:rater" in shown
+    assert "joint: share of prompts with sa >= 4 and pc >= 4, phyrefine's definition." in shown
+    assert not (out / "official").exists()
+
+
+def test_what_cannot_be_read_is_counted_and_never_a_zero(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = phygenbench(tmp_path / "data"), tmp_path / "out"
+    assert bench("phygenbench", data, out, "--judge-vlm", "bench_helpers:silent") == 0
+    shown = capsys.readouterr().out
+    assert "2 of 2" in shown
+    assert "4 clips have no physics score, such as: both: No JSON object" in shown
+    told = json.loads((out / "table.json").read_text())
+    assert told["runs"][0]["joint"] is None
+    assert told["runs"][0]["scores"] == {}
+
+
+def test_what_cannot_be_assessed_fails_the_joint_share(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RATER.texts = ('{"sa_score": 5, "pc_assessable": false, "pc_score": null, "reason": "r"}',
+                   '{"sa_score": 5, "pc_assessable": true, "pc_score": 5, "reason": "r"}')  # fmt: skip
+    data, out = phygenbench(tmp_path / "data"), tmp_path / "out"
+    assert bench("phygenbench", data, out, "--judge", "phyrubric", "--workers", "1",
+                 "--judge-vlm", "bench_helpers:rater") == 0  # fmt: skip
+    told = json.loads((out / "table.json").read_text())
+    assert told["runs"][0]["joint"]["mean"] == 0.5
+    assert told["runs"][0]["scores"]["pc"]["mean"] == 5
+    assert "1 clips could not be assessed: the event does not appear." in capsys.readouterr().out
+
+
+def test_scores_of_the_authors_own_program(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = videophy2(tmp_path / "data"), tmp_path / "out"
+    assert bench("videophy-2", data, out) == 0
+    assert "No judge was named, so nothing is scored." in capsys.readouterr().out
+    rows = list(csv.DictReader((out / "official" / "sa_pc.csv").read_text().splitlines()))
+    for name, score in (("sa", "4"), ("pc", "5")):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["", "videopath", "caption", "score"])
+            for number, row in enumerate(rows):
+                zero = name == "pc" and number == 0
+                writer.writerow([number, *row.values(), "0.0" if zero else score])
+    given = ("--score-only", "--scores", f"sa={tmp_path / 'sa.csv'}")
+    assert bench("videophy-2", data, out, *given, "--scores", f"pc={tmp_path / 'pc.csv'}") == 0
+    shown = capsys.readouterr().out
+    assert "VideoPhy-2-AutoEval (its own program: sa from sa.csv, pc from pc.csv)" in shown
+    assert "1 clips have no physics score, such as: pc: 0 in pc.csv is no score" in shown
+    assert json.loads((out / "table.json").read_text())["runs"][1]["joint"]["mean"] == 1
+    lines = (tmp_path / "sa.csv").read_text().splitlines()
+    (tmp_path / "sa.csv").write_text("\n".join(lines[:3]))
+    assert bench("videophy-2", data, out, *given) == FAILED
+    assert "Run the program on all rows" in capsys.readouterr().err
+
+
+def test_given_clips_are_a_row_of_their_own(tmp_path: Path) -> None:
+    from phyrefine.testing import moving_clip
+
+    (tmp_path / "videos").mkdir()
+    moving_clip(8).write(tmp_path / "videos" / "r7.mp4")
+    row = {"record_id": "r7", "error_family": "contact", "prompt": "A hand lifts a cup."}
+    (tmp_path / "physfixbench_1.jsonl").write_text(json.dumps(row))
+    RATER.texts = ('{"reason": "r", "sa": 5, "pc": 2}',)
+    out = tmp_path / "out"
+    assert bench("physfixbench", tmp_path, out, "--given", "--judge-vlm",
+                 "bench_helpers:rater") == 0  # fmt: skip
+    told = json.loads((out / "table.json").read_text())
+    assert [run["run"] for run in told["runs"]] == ["plain", "loop1", "download"]
+    assert told["runs"][2]["against_plain"] is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--judge", "nobody"), "No judge called 'nobody'"),
+        (("--judge-vlm", "nobody:x"), "No backend called 'nobody'"),
+        (("--judge-template", "nowhere.py"), "nowhere.py cannot be read"),
+        (("--laws", "gravity,magic"), "No law called 'magic': gravity"),
+        (("--subset", "easy"), "has no subset 'easy'"),
+        (("--field", "caption"), "--field takes WHAT=NAME"),
+        (("--score-only", "--shard", "1/2"), "leave out --shard"),
+        (("--given", "--score-only"), "clips are missing"),
+        (("--scores", "sa=x.csv", "--judge-vlm", "bench_helpers:rater"), "not both"),
+        (("--mode", "i2v"), "brings no picture or clip: use --mode t2v"),
+        (("--generator", "world"), "continues a picture or a video and cannot make one from text"),
+    ],
+)
+def test_what_cannot_work_is_told_before_any_work(
+    flags: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MovingDot, "generate", lambda *_: pytest.fail("made a clip"))
+    assert bench("videophy-2", videophy2(tmp_path / "data"), tmp_path / "out", *flags) == FAILED
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert shown.strip().count("\n") == 0
+    assert not (tmp_path / "out" / "bench.json").exists()
+    assert RATER.asked == []
+
+
+def test_a_judge_that_cannot_be_reached_is_one_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phyrefine.errors import AuthError, ServerFaultError
+
+    data, out = videophy2(tmp_path / "data"), tmp_path / "out"
+
+    def refused(_: object, __: object) -> None:
+        raise AuthError("the key is wrong")
+
+    monkeypatch.setattr(bench_helpers.Rater, "ask", refused)
+    judged = ("--judge-vlm", "bench_helpers:rater")
+    assert bench("videophy-2", data, out, *judged) == FAILED
+    assert capsys.readouterr().err.count("the key is wrong") == 1
+    assert len(list((out / "videos").rglob("*.mp4"))) == 6  # what was made is kept
+
+    told = []
+
+    def once(self: object, question: object) -> object:
+        told.append(question)
+        if len(told) > 2:
+            raise ServerFaultError("down")
+        return bench_helpers.Answer("4")
+
+    monkeypatch.setattr(bench_helpers.Rater, "ask", once)
+    assert bench("videophy-2", data, out, *judged, "--score-only") == STOPPED_EARLY
+    shown = capsys.readouterr().out
+    assert "5 clips are not judged: run the same command again." in shown
+
+
+def test_names_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "videophy2"]) == FAILED
+    assert "Did you mean 'videophy-2'?" in capsys.readouterr().err
+    assert main(["bench", "physics-iq", "--help"]) == 0
+    assert "Run Physics-IQ" in capsys.readouterr().out
+    assert main(["bench", "--help"]) == 0
+    assert "Run Physics-IQ" in capsys.readouterr().out
+    assert main(["bench", "phygenbench", "--help"]) == 0
+    assert "--judge-vlm" in capsys.readouterr().out
+
+
+def test_lists_tell_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (
+        ["benchmarks"],
+        ["judges"],
+        ["benchmarks", "physfixbench"],
+        ["judges", "phyrubric"],
+    ):
+        assert main(words) == 0
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "NOT its own protocol" in shown
+    assert "Its template and the length of a reply were NOT seen" in shown
+    assert main(["judges", "nobody"]) == FAILED
+
+
+def test_intervals_are_of_prompts() -> None:
+    assert estimate([]) is None
+    one = estimate([0.5])
+    assert (one.mean, one.low, one.high) == (0.5, None, None)
+    many = estimate([0.0, 1.0] * 50)
+    assert many.mean == 0.5
+    # The standard error of 100 coin flips is 0.05.
+    assert many.low == pytest.approx(0.4, abs=0.021)
+    assert many.high == pytest.approx(0.6, abs=0.021)
+    assert many == estimate([0.0, 1.0] * 50)
