@@ -11,7 +11,13 @@ author = "The phyrefine authors"
 copyright = "2026, The phyrefine authors"
 release = version_of("phyrefine")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "architecture"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "architecture",
+    "benchmark_tables",
+]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "_ext"]

@@ -110,7 +110,7 @@ def run(
     chain
         own: every step count has its own loop; rerender (the default): one loop, re-rendered.
     ensemble
-        consensus by default. Names: consensus, judge, questions, tournament,
+        consensus by default. Names: consensus, judge, tested_judge, questions, tournament,
         bradley_terry, kinematics, motion_quality, vjepa2, critics_pick, last or random; several
         joined by + (ranks are summed, *2 gives a weight) or
         by > (each halves the pool); @1 at the end sets the motion guard's share.

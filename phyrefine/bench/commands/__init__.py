@@ -1,1 +1,1 @@
-"""``phyrefine bench NAME``, ``benchmarks``, ``judges`` and ``glitches``."""
+"""``phyrefine bench NAME``, ``benchmarks`` and ``judges``."""
