@@ -52,6 +52,8 @@ def demo(
         Run folder; the same command again finishes an interrupted run.
     """
     refuse_file(out)
+    # Before what takes seconds to import, so that the wait has a name.
+    print(f"Refining {scenes} small scenes; each takes a minute or so on two cores.", flush=True)
     require("torch", extra="demo", feature="The demo")
     require("pymunk", extra="demo", feature="The demo")
     from phyrefine import report
@@ -63,7 +65,6 @@ def demo(
     from phyrefine.types import Candidates
 
     screen = console()
-    screen.print(f"Refining {scenes} small scenes; each takes a minute or so on two cores.")
     refiner = SelfRefiner(
         "world",
         "world",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from phyrefine.report import tables
 from phyrefine.report.cards import domains_of, name_of
 from phyrefine.report.figures import lead_seconds, titles
 from phyrefine.report.media import PageClip, page_clip
-from phyrefine.types import Pick, Refinement
+from phyrefine.types import Pick, Refinement, pick_key
 from phyrefine.video.clip import Clip
 
 GALLERY_PIXELS = 224
@@ -27,6 +27,7 @@ class Panel:
     title: str
     chosen: bool
     clip: PageClip
+    true_score: float | None = None
 
 
 @frozen
@@ -60,6 +61,7 @@ def gallery_context(
     refinements: Sequence[Refinement],
     truths: Sequence[Clip | None],
     links: Sequence[str | None],
+    true_scores: Sequence[Mapping[str, float] | None] = (),
 ) -> dict[str, Any]:
     """The variables of the gallery's template."""
     groups: dict[str, list[Exhibit]] = {}
@@ -67,7 +69,8 @@ def gallery_context(
         domain, *tags = domains_of(refinement) or (NO_DOMAIN,)
         truth = truths[index] if truths else None
         link = links[index] if links else None
-        exhibit = _exhibit(index + 1, refinement, tuple(tags), truth, link)
+        scores = (true_scores[index] if true_scores else None) or {}
+        exhibit = _exhibit(index + 1, refinement, tuple(tags), truth, link, scores)
         groups.setdefault(domain, []).append(exhibit)
     largest_first = sorted(
         groups.items(), key=lambda group: (group[0] == NO_DOMAIN, -len(group[1]))
@@ -99,17 +102,20 @@ def _exhibit(
     tags: tuple[str, ...],
     truth: Clip | None,
     link: str | None,
+    scores: Mapping[str, float],
 ) -> Exhibit:
     scenario, choice = refinement.scenario, refinement.choice
     panels = []
     first = refinement.attempts[0] if refinement.attempts else None
     if first is not None and first.candidates:
         is_chosen = choice is not None and choice.pick == Pick(0, 0)
-        panels.append(_panel("first", titles(refinement.attempts)[0], is_chosen, first.clip))
+        first_title = titles(refinement.attempts)[0]
+        panels.append(_panel("first", first_title, is_chosen, first.clip, scores.get("0.0")))
     if choice is not None and choice.pick != Pick(0, 0):
-        panels.append(_panel("chosen", best_title(refinement), True, refinement.video))
+        score = scores.get(pick_key(choice.pick))
+        panels.append(_panel("chosen", best_title(refinement), True, refinement.video, score))
     if truth is not None:
-        panels.append(_panel("truth", "Truth", False, truth))
+        panels.append(_panel("truth", "Truth", False, truth, None))
     best = refinement.best if choice is not None else None
     return Exhibit(
         number=number,
@@ -125,8 +131,8 @@ def _exhibit(
     )
 
 
-def _panel(key: str, name: str, chosen: bool, clip: Clip) -> Panel:
-    return Panel(key, name, chosen, page_clip(clip, pixels=GALLERY_PIXELS))
+def _panel(key: str, name: str, chosen: bool, clip: Clip, score: float | None) -> Panel:
+    return Panel(key, name, chosen, page_clip(clip, pixels=GALLERY_PIXELS), score)
 
 
 def _prefix(clip: Clip | None) -> PageClip | None:

@@ -59,6 +59,7 @@ def write_gallery(
     *,
     truths: Sequence[Clip | None] = (),
     links: Sequence[str | None] = (),
+    true_scores: Sequence[Mapping[str, float] | None] = (),
 ) -> Path:
     """Write one page over many runs, grouped by the physics domain the VLM named first.
 
@@ -67,11 +68,15 @@ def write_gallery(
         path: The ``.html`` file; written aside and renamed.
         truths: What really happened, one per run, or empty.
         links: Paths of the runs' own reports, relative to the page, one per run, or empty.
+        true_scores: Score of each clip against the truth, 0 to 100, by ``"attempt.candidate"``, one
+            mapping per run, or empty.
 
     Raises:
-        InvalidInputError: ``path`` is a folder, or ``truths`` or ``links`` do not fit the runs.
+        InvalidInputError: ``path`` is a folder, or ``truths``, ``links`` or ``true_scores`` do
+            not fit the runs.
     """
-    return save(render_gallery(refinements, truths=truths, links=links), path)
+    text = render_gallery(refinements, truths=truths, links=links, true_scores=true_scores)
+    return save(text, path)
 
 
 def render(
@@ -91,15 +96,17 @@ def render_gallery(
     *,
     truths: Sequence[Clip | None] = (),
     links: Sequence[str | None] = (),
+    true_scores: Sequence[Mapping[str, float] | None] = (),
 ) -> str:
     """The page :func:`write_gallery` writes."""
     runs = tuple(refinements)
-    for name, given in (("truths", truths), ("links", links)):
+    for name, given in (("truths", truths), ("links", links), ("true_scores", true_scores)):
         if given and len(given) != len(runs):
             raise InvalidInputError(
                 f"{len(given)} {name} do not fit {len(runs)} runs: pass one per run, or none."
             )
-    return page("gallery.html.jinja", "gallery", **gallery_context(runs, truths, links))
+    context = gallery_context(runs, truths, links, true_scores)
+    return page("gallery.html.jinja", "gallery", **context)
 
 
 @functools.cache

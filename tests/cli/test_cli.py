@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -128,6 +130,26 @@ def test_a_video_shorter_than_the_prefix(finished, capsys):
 
 
 @pytest.mark.slow
+def test_demo_speaks_before_it_imports_what_takes_seconds(tmp_path):
+    program = (
+        "import os, sys\n"
+        "class First:\n"
+        "    def write(self, text):\n"
+        "        sys.stderr.write(text.strip() + str('torch' in sys.modules)); sys.stderr.flush()\n"
+        "        os._exit(0)\n"
+        "    def flush(self): pass\n"
+        "    def isatty(self): return False\n"
+        "from phyrefine.cli import main\n"
+        "sys.stdout = First()\n"
+        f"main(['demo', {str(tmp_path / 'demo')!r}, '--scenes', '2'])\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert told.stderr.startswith("Refining 2 small scenes")
+    assert told.stderr.endswith("False")
+
+
 def test_demo_scores_every_clip_against_the_truth(tmp_path, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("pymunk")

@@ -278,3 +278,27 @@ def test_what_cannot_be_written_is_refused(tmp_path, refinement, truth):
     with pytest.raises(InvalidInputError, match="1 links do not fit 2 runs"):
         report.write_gallery([refinement, refinement], tmp_path / "g.html", links=["a.html"])
     assert list(tmp_path.iterdir()) == []
+
+
+# Names of rows, which no number stands under.
+NAMES = {"", "attempt", "domain", "seconds after the seam", "statement"}
+
+
+def test_every_number_is_explained_on_hover_and_in_a_legend(refinement, truth):
+    pages = [
+        report.render(refinement, truth=truth, true_scores={"0.0": 50.0}),
+        report.render_gallery([refinement], truths=[truth], true_scores=[{"0.0": 50.0}]),
+    ]
+    for page in pages:
+        headings = re.findall(r'<th scope="col"([^>]*)>([^<]*)</th>', page)
+        assert headings
+        assert {name for rest, name in headings if "title=" not in rest} <= NAMES
+        legend = page[page.index('class="meanings"') :]
+        for name in ("true score", "violations", "severity", "seam", "controls", "loop limit"):
+            assert f"<dt>{name}</dt>" in legend
+        assert re.search(r'class="true-score" title="Score against what really happened', page)
+
+
+def test_scores_must_fit_the_runs(refinement):
+    with pytest.raises(InvalidInputError, match="2 true_scores do not fit 1 runs"):
+        report.render_gallery([refinement], true_scores=[None, None])

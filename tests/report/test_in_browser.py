@@ -4,7 +4,7 @@ import json
 
 import pytest
 from attrs import evolve
-from browsing import chromium, complaints, press, until
+from browsing import chromium, complaints, press, resize, until
 from test_html import hostile_run
 
 from phyrefine import report
@@ -205,3 +205,71 @@ def test_the_gallery_plays_and_filters(browser, refinement, truth, tmp_path):
         browser.execute_script("return document.getElementById('shown').textContent") == "1 shown"
     )
     assert complaints(browser) == []
+
+
+WIDTHS = [(390, True), (800, False), (1440, False)]
+# Left, top and width of each panel's video or image, in the order of the page.
+PLACES = """return [...document.querySelectorAll(arguments[0])].map(panel =>
+    panel.querySelector('.screen').getBoundingClientRect()).map(b => [b.left, b.top, b.width])"""
+
+
+@pytest.fixture(params=WIDTHS, ids=lambda width: str(width[0]))
+def sized(browser, request):
+    width, touch = request.param
+    resize(browser, width, 900, touch=touch)
+    yield browser, width, touch
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
+def fits(browser):
+    return browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_report_fits_every_width(sized, refinement, truth, tmp_path):
+    browser, width, touch = sized
+    controls = {"random": "1.0", "random inside the guard": "2.0", "most motion": "2.1",
+                "least motion": "0.0"}  # fmt: skip
+    told = evolve(refinement, choice=evolve(refinement.choice, controls=controls))
+    path = report.write(told, tmp_path / "r.html", truth=truth, true_scores={"0.0": 12.3})
+    browser.get(path.as_uri())
+    until(browser, SETTLED)
+    assert fits(browser)
+    places = browser.execute_script(PLACES, ".panel")
+    tops = {round(top) for _, top, _ in places}
+    assert len(places) == 5  # the prefix, three attempts, the truth
+    assert len(tops) == (3 if width == 390 else 1)  # side by side, also on a phone: two in a row
+    assert len({round(w) for _, _, w in places}) == 1
+    keys = browser.execute_script(
+        "return getComputedStyle(document.querySelector('.keys')).display"
+    )
+    assert (keys == "none") == touch
+    assert "true score 12.3" in browser.execute_script(
+        "return document.querySelector('[data-position=\"0\"] .true-score').textContent"
+    )
+
+
+def test_a_gallery_card_shows_its_clips_in_line(sized, refinement, truth, tmp_path):
+    browser, width, _ = sized
+    scores = {"0.0": 12.0, "2.1": 80.0}
+    path = report.write_gallery(
+        [refinement], tmp_path / "g.html", truths=[truth], true_scores=[scores]
+    )
+    browser.get(path.as_uri())
+    until(browser, "document.readyState === 'complete'")
+    assert fits(browser)
+    places = browser.execute_script(PLACES, ".exhibit .panel")
+    assert len(places) == 4
+    rows = sorted({round(top) for _, top, _ in places})
+    assert [sum(round(top) == row for _, top, _ in places) for row in rows] == (
+        [2, 2] if width == 390 else [4]
+    )
+    told = browser.execute_script(
+        "return [...document.querySelectorAll('.true-score')].map(p => p.textContent.trim())"
+    )
+    assert told == ["true score 12.0", "true score 80.0"]
+    transport = "[...document.querySelectorAll('.exhibit .transport > *')]"
+    middles = browser.execute_script(
+        f"return {transport}.map(e => e.getBoundingClientRect()).map(b => b.top + b.height / 2)"
+    )
+    assert max(middles) - min(middles) < 5  # one line of controls
