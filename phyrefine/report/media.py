@@ -102,14 +102,14 @@ def video(
         width=small.width,
         height=small.height,
         label=f"{len(clip)} frames of {clip.width}×{clip.height} at {clip.fps:g} fps",
-        poster=image(small.frames[poster]),
+        poster=image(small.take([poster])[0]),
     )
 
 
 def stills(clip: Clip, *, count: int = 6, pixels: int = 128) -> str:
     """A strip of ``count`` frames spread from the first to the last, as a ``data:`` address."""
     chosen = np.unique(np.linspace(0, len(clip) - 1, min(count, len(clip))).round().astype(int))
-    small = at_page_size(Clip(clip.frames[chosen], clip.fps), pixels, least=pixels)
+    small = at_page_size(Clip(clip.take(chosen), clip.fps), pixels, least=pixels)
     gap = np.full((small.height, 2, 3), 255, np.uint8)
     parts = [part for frame in small.frames for part in (gap, frame)]
     return image(np.concatenate(parts[1:], axis=1))
@@ -137,7 +137,7 @@ def at_page_size(clip: Clip, pixels: int, *, least: int = TINY_PIXELS) -> Clip:
         enlarged = clip.frames.repeat(factor, axis=1).repeat(factor, axis=2)
         return Clip(enlarged, clip.fps)
     if longer <= pixels:
-        return Clip(clip.frames, clip.fps)
+        return Clip(clip.pixels, clip.fps)
     scale = pixels / longer
     height, width = (max(2, round(side * scale) // 2 * 2) for side in clip.size)
     return clip.resize(height, width, mode="stretch")

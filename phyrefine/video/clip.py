@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from phyrefine import _display
 from phyrefine.errors import VideoError
+from phyrefine.video import lazy
 from phyrefine.video.footage import MAX_BYTES
 from phyrefine.video.numbers import as_array, number, whole
 
@@ -25,7 +25,9 @@ UInt8Array = NDArray[np.uint8]
 MAX_FPS = 10_000.0
 
 
-def _as_frames(value: Any) -> UInt8Array:
+def _as_frames(value: Any) -> lazy.Frames:
+    if isinstance(value, lazy.Derived | lazy.Filed):
+        return value
     frames = as_array(value)
     if frames.dtype != np.uint8:
         raise VideoError(
@@ -68,19 +70,24 @@ def _each(values: Any, what: str) -> Iterable[Any]:
 
 @frozen(eq=False, repr=False)
 class Clip:
-    """A short video in memory.
+    """A short video.
 
     Two clips are equal when their pixels and rates are; ``native`` does not count.
 
+    Args:
+        frames: uint8 array [T, H, W, 3], RGB, 0..255.
+        fps: Frames per second.
+        native: See below.
+        source: See below.
+
     Attributes:
-        frames: uint8 array [T, H, W, 3], RGB, 0..255, read-only.
         fps: Frames per second. Frame ``i`` is shown from ``i / fps`` to ``(i + 1) / fps`` seconds.
         native: The frames as the model made them, at its own rate and size, when this clip was
             resampled for delivery. Critics and motion measures look at it.
         source: Where the clip came from, for messages; a file name or a model's name.
     """
 
-    frames: UInt8Array = field(converter=_as_frames)
+    _pixels: lazy.Frames = field(converter=_as_frames, alias="frames")
     fps: float = field(converter=_as_fps)
     native: Clip | None = field(default=None, kw_only=True)
     source: str | None = field(default=None, kw_only=True)
@@ -122,7 +129,7 @@ class Clip:
         path = _as_path(path)
         fps = None if fps is None else _as_fps(fps)
         size = None if size is None else _as_size(*_each(size, "sides"))
-        part = Part(start, seconds, size, max_bytes)
+        part = Part(start, seconds, size, max_bytes, fps)
         read = read_footage(path, fps=fps, part=part)
         clip = cls(read.frames, read.fps, source=read.described)
         return clip if fps is None or path.is_dir() else clip.resample(fps)
@@ -174,18 +181,48 @@ class Clip:
 
     # -- facts ---------------------------------------------------------------------------------
 
+    @property
+    def frames(self) -> UInt8Array:
+        """uint8 array [T, H, W, 3], RGB, 0..255, read-only.
+
+        A large result of a run is not held: its frames are made from the model's own, or read from
+        the run folder, when they are asked for. :meth:`each` does so one frame at a time.
+
+        Raises:
+            VideoError: The file of the run folder that holds them is gone.
+        """
+        return lazy.whole(self._pixels)
+
+    def each(self) -> Iterator[UInt8Array]:
+        """The frames, uint8 [H, W, 3], one at a time: large ones are never all in memory."""
+        return iter(self._pixels)
+
+    def take(self, indices: Sequence[int] | NDArray[np.intp]) -> UInt8Array:
+        """The frames at these positions, counted from 0: uint8 [len(indices), H, W, 3]."""
+        return lazy.taken(self._pixels, indices)
+
+    @property
+    def pixels(self) -> lazy.Frames:
+        """The frames as they are held: an array, or what makes or reads them."""
+        return self._pixels
+
+    @property
+    def held_bytes(self) -> int:
+        """What the frames take in memory; 0 where they are made or read when asked for."""
+        return lazy.held_bytes(self._pixels)
+
     def __len__(self) -> int:
-        return int(self.frames.shape[0])
+        return int(self._pixels.shape[0])
 
     @property
     def height(self) -> int:
         """Pixels."""
-        return int(self.frames.shape[1])
+        return int(self._pixels.shape[1])
 
     @property
     def width(self) -> int:
         """Pixels."""
-        return int(self.frames.shape[2])
+        return int(self._pixels.shape[2])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -205,15 +242,18 @@ class Clip:
     @functools.cached_property
     def digest(self) -> str:
         """Hex digest of pixels, shape and rate (BLAKE2b, 128 bits); ``native`` is left out."""
-        head = f"{self.frames.shape} {self.fps!r} ".encode()
-        digest = hashlib.blake2b(head, digest_size=16)
-        digest.update(self.frames.data)  # no copy: a five-second 720p clip is a third of a GB
-        return digest.hexdigest()
+        pixels = self._pixels
+        known = None if isinstance(pixels, np.ndarray) else pixels.digest(self.fps)
+        return known or lazy.digest_of(pixels.shape, self.fps, pixels)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Clip):
             return NotImplemented
-        return self.fps == other.fps and np.array_equal(self.frames, other.frames)
+        if self.fps != other.fps or self._pixels.shape != other._pixels.shape:
+            return False
+        if self._pixels is other._pixels:
+            return True
+        return all(map(np.array_equal, self.each(), other.each()))
 
     def __hash__(self) -> int:
         return hash(self.digest)
@@ -246,7 +286,8 @@ class Clip:
             raise VideoError(
                 f"No frames from {start:g} to {last:g} s in a clip of {self.duration:g} s."
             )
-        return Clip(self.frames[first:stop], self.fps, source=self.source)
+        pixels = lazy.part(self._pixels, first, min(stop, len(self)))
+        return Clip(pixels, self.fps, source=self.source)
 
     def resample(self, fps: float, *, count: int | None = None) -> Clip:
         """The same motion at another rate, by time: each new frame is the one shown at its start.
@@ -256,11 +297,9 @@ class Clip:
             count: Exact number of frames; by default as many as the duration holds. The last
                 frame is held when time runs out.
         """
-        from phyrefine.video.frames import resample
-
         fps = _as_fps(fps)
         count = None if count is None else whole(count, "The number of frames", at_least=1)
-        return evolve(self, frames=resample(self.frames, self.fps, fps, count), fps=fps)
+        return evolve(self, frames=lazy.resampled(self._pixels, self.fps, fps, count), fps=fps)
 
     def resize(self, height: int, width: int, *, mode: str = "fit", keep: bool = False) -> Clip:
         """Another size: ``fit`` covers and crops, ``pad`` letterboxes, ``stretch`` distorts.
@@ -272,13 +311,11 @@ class Clip:
             keep: Hold on to the result as long as this clip lives, for the next time: a prefix is
                 shrunk the same way for every attempt.
         """
-        from phyrefine.video.frames import resize
-
         height, width = _as_size(height, width)
         kept = self._kept.get((height, width, mode))
         if kept is not None:
             return kept
-        made = evolve(self, frames=resize(self.frames, height, width, mode=mode))
+        made = evolve(self, frames=lazy.resized(self._pixels, height, width, mode=mode))
         if keep:
             self._kept[height, width, mode] = made
         return made
@@ -313,7 +350,7 @@ class Clip:
         from phyrefine.video.footage import Footage
         from phyrefine.video.writing.files import write_footage
 
-        footage = Footage(self.frames, self.fps, self.source)
+        footage = Footage(self._pixels, self.fps, self.source)
         return write_footage(footage, _as_path(path), lossless=lossless, quality=quality)
 
     def to_bytes(self, format: str = "mp4", *, lossless: bool = False, quality: int = 18) -> bytes:  # noqa: A002 - PyAV's and PIL's word
@@ -321,7 +358,7 @@ class Clip:
         from phyrefine.video.footage import Footage
         from phyrefine.video.writing.files import encode_footage
 
-        footage = Footage(self.frames, self.fps, self.source)
+        footage = Footage(self._pixels, self.fps, self.source)
         return encode_footage(footage, format, lossless=lossless, quality=quality)
 
     def to_images(self) -> list[Image]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import numpy as np
 from attrs import frozen
-from numpy.typing import NDArray
 
 from phyrefine.errors import VideoError
 
-UInt8Array = NDArray[np.uint8]
+if TYPE_CHECKING:
+    from phyrefine.video.lazy import Frames
 
 # Frames of one clip take this much memory at the most: 4 GiB are 5 s of 4K at 30 frames per second.
 MAX_BYTES = 4 << 30
@@ -18,16 +18,16 @@ MAX_BYTES = 4 << 30
 
 @frozen
 class Footage:
-    """Frames as a file holds them: uint8 [T, H, W, 3], frames per second, a name for messages.
+    """Frames as a file holds them, frames per second, a name for messages.
 
     Attributes:
-        frames: uint8 [T, H, W, 3], RGB, 0..255.
+        frames: uint8 [T, H, W, 3], RGB, 0..255; or what makes or reads them.
         fps: Frames per second.
         source: File name.
         notes: What was done so that the frames look as a player shows them, in words.
     """
 
-    frames: UInt8Array
+    frames: Frames
     fps: float
     source: str | None
     notes: tuple[str, ...] = ()

@@ -7,7 +7,6 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from phyrefine.video.clip import Clip
-from phyrefine.video.frames import resize
 
 # Work size in pixels of the longer side: enough to see where a ball is.
 GRID = 96
@@ -68,11 +67,10 @@ def _direction(vx: float, vy: float) -> str:
 
 def _gray(clip: Clip) -> NDArray[np.float32]:
     longer = max(clip.size)
-    frames = clip.frames
     if longer > GRID:
         small = max(1, clip.height * GRID // longer), max(1, clip.width * GRID // longer)
-        frames = resize(frames, *small, mode="stretch")
-    gray: NDArray[np.float32] = frames.astype(np.float32).mean(axis=3)
+        clip = clip.resize(*small, mode="stretch")
+    gray: NDArray[np.float32] = clip.frames.astype(np.float32).mean(axis=3)
     return gray
 
 

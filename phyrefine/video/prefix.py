@@ -49,7 +49,7 @@ def context(
             f"fps, and the model needs at least {offset or multiple}. Pass a longer prefix."
         )
     chosen = indices[-count:] if len(indices) else np.array([len(prefix) - 1])
-    taken = Clip(prefix.frames[chosen], fps, source=prefix.source)
+    taken = Clip(prefix.take(chosen), fps, source=prefix.source)
     return taken if size is None or taken.size == size else taken.resize(*size)
 
 

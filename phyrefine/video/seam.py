@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from phyrefine.video.checks.repeats import repeated_frames
 from phyrefine.video.clip import Clip
-from phyrefine.video.frames import resize
+from phyrefine.video.lazy import part
 from phyrefine.video.prefix import context
 
 # Work size of the seam check in pixels of the longer side; motion across a seam is coarse.
@@ -114,13 +114,14 @@ def _motion(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def _gray(clip: Clip, *, first: int | None = None) -> NDArray[np.float32]:
-    frames = clip.frames[:first]
+    if first is not None and first < len(clip):
+        clip = Clip(part(clip.pixels, 0, first), clip.fps)
     longer = max(clip.size)
     if longer > CHECK_PIXELS:
         small = (
             max(1, clip.height * CHECK_PIXELS // longer),
             max(1, clip.width * CHECK_PIXELS // longer),
         )
-        frames = resize(frames, *small, mode="stretch")
-    gray: NDArray[np.float32] = frames.astype(np.float32).mean(axis=3)
+        clip = clip.resize(*small, mode="stretch")
+    gray: NDArray[np.float32] = clip.frames.astype(np.float32).mean(axis=3)
     return gray

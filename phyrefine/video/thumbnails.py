@@ -124,12 +124,14 @@ def _mean(frames: list[NDArray[Any]]) -> NDArray[np.float32]:
 
 def _shrunk(clip: Clip, size: tuple[int, int]) -> Iterator[NDArray[Any]]:
     if clip.size == size:
-        for frame in clip.frames:
+        for frame in clip.each():
             yield frame.astype(np.float32) @ _LUMA
         return
     converter = VideoReformatter()
-    for frame in clip.frames:
-        yield _gray(converter, av.VideoFrame.from_ndarray(frame, format="rgb24"), size)
+    for frame in clip.each():
+        yield _gray(
+            converter, av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"), size
+        )
 
 
 def _decoded(

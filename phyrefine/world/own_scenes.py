@@ -21,7 +21,7 @@ def texture(clip: Clip) -> float:
     Args:
         clip: Any clip; at most eight of its frames are looked at.
     """
-    few = Clip(clip.frames[:: max(1, len(clip) // 8)], clip.fps)
+    few = Clip(clip.take(range(0, len(clip), max(1, len(clip) // 8))), clip.fps)
     longer = max(few.size)
     if longer > _SIDE:
         height, width = (max(8, round(side * _SIDE / longer)) for side in few.size)

@@ -129,7 +129,8 @@ def _anchors(total: int, count: int, cut: int | None) -> list[int]:
 def _weights(clip: Clip, cut: int | None) -> NDArray[np.float64]:
     """float64 [T-1]: how much each step from frame to frame deserves to be seen."""
     stride = max(1, max(clip.size) // MOTION_PIXELS)
-    small = clip.frames[:, ::stride, ::stride].astype(np.float32).mean(axis=3)
+    few = np.stack([frame[::stride, ::stride] for frame in clip.each()])
+    small = few.astype(np.float32).mean(axis=3)
     motion = np.abs(np.diff(small, axis=0)).mean(axis=(1, 2)).astype(np.float64)
     even = np.full(len(motion), 1.0 / len(motion))
     share = motion / motion.sum() if motion.sum() > 0 else even
@@ -153,8 +154,9 @@ def shown_frames(
 ) -> Iterator[tuple[float, UInt8Array]]:
     """Seconds and pixels (uint8 [H, W, 3], shrunk to ``side``) of the chosen frames."""
     height, width = within_side(clip.size, side)
-    for number in chosen_frames(clip, count, seam=seam):
-        frame = resize(clip.frames[number : number + 1], height, width, mode="stretch")[0]
+    numbers = list(chosen_frames(clip, count, seam=seam))
+    frames = resize(clip.take(numbers), height, width, mode="stretch")
+    for number, frame in zip(numbers, frames, strict=True):
         yield number / clip.fps, frame
 
 
@@ -206,7 +208,7 @@ def encoded(clip: Clip, *, side: int | None, quality: int = 20) -> bytes:
     """The clip as MP4 (H.264), its longer side at most ``side`` pixels."""
     height, width = within_side(clip.size, side)
     if (height, width) != clip.size:
-        clip = Clip(resize(clip.frames, height, width, mode="stretch"), clip.fps)
+        clip = Clip(clip.resize(height, width, mode="stretch").frames, clip.fps)
     return clip.to_bytes("mp4", quality=quality)
 
 

@@ -110,7 +110,6 @@ class Fit:
         columns = slice(
             round(left * across), max(round((left + width) * across), round(left * across) + 1)
         )
-        sized = resize(native.frames[:, rows, columns], *size, mode="stretch")
-        made = deliver(Clip(sized, native.fps), frames=frames, fps=fps, size=None)
-        kept = native.frames[: len(made.as_made)]
-        return Clip(made.frames, fps, native=Clip(kept, native.fps), source=native.source)
+        return deliver(
+            native, frames=frames, fps=fps, size=size, mode="stretch", crop=(rows, columns)
+        )

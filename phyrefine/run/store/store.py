@@ -29,6 +29,7 @@ from phyrefine.run.store.disk import read_bytes, read_json, write_json, writing
 from phyrefine.serialize import canonical
 from phyrefine.types import JSON
 from phyrefine.video.clip import Clip
+from phyrefine.video.lazy import Filed, Shape, digest_of, is_large
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class FolderStore:
     """
 
     root: Path = field(converter=Path)
+    _verified: set[Path] = field(factory=set, init=False, repr=False, eq=False)
 
     # -- replies -------------------------------------------------------------------------------
 
@@ -136,8 +138,13 @@ class FolderStore:
 
     def _pixels(self, digest: str, card: JSON | None) -> Clip | None:
         path = self.clip_path(digest)
-        data = None if card is None else read_bytes(path)
-        if card is None or data is None:
+        if card is None:
+            return None
+        shape = (card["frames"], *card["size"], 3)
+        if is_large(shape):
+            return self._large(digest, shape, card)
+        data = read_bytes(path)
+        if data is None:
             return None
         try:
             clip = evolve(Clip.from_bytes(data), fps=card["fps"], source=card["source"])
@@ -149,6 +156,24 @@ class FolderStore:
             return None
         return clip
 
+    def _large(self, digest: str, shape: Shape, card: JSON) -> Clip | None:
+        """A clip whose frames stay in their file; they are compared with its digest once."""
+        path = self.clip_path(digest)
+        if not path.exists():
+            return None
+        frames = Filed(path, shape, card["fps"], digest)
+        if path not in self._verified:
+            try:
+                found = digest_of(shape, card["fps"], frames)
+            except VideoError as error:
+                _set_aside(path, error)
+                return None
+            if found != digest:
+                _set_aside(path, "its frames do not match its digest")
+                return None
+            self._verified.add(path)
+        return Clip(frames, card["fps"], source=card["source"])
+
     def _put_pixels(self, clip: Clip, native: str | None) -> None:
         path = self.clip_path(clip.digest)
         card = self._card(clip.digest)
@@ -156,7 +181,7 @@ class FolderStore:
             return
         if card is None or not path.exists():
             low, high = FILE_FPS
-            data = Clip(clip.frames, min(max(clip.fps, low), high)).to_bytes("mkv")
+            data = Clip(clip.pixels, min(max(clip.fps, low), high)).to_bytes("mkv")
             with writing(path):
                 write_bytes(path, data)
         card = {
@@ -205,9 +230,9 @@ class MemoryStore:
         """Keep a clip and its ``native``; gives its digest."""
         kept = self.get_clip(clip.digest)
         if kept is None or (kept.native is None and clip.native is not None):
-            self._put(f"clip {clip.digest}", clip, clip.frames.nbytes)
+            self._put(f"clip {clip.digest}", clip, clip.held_bytes)
         if clip.native is not None and clip.native.digest != clip.digest:
-            self._put(f"clip {clip.native.digest}", clip.native, clip.native.frames.nbytes)
+            self._put(f"clip {clip.native.digest}", clip.native, clip.native.held_bytes)
         return clip.digest
 
     def _get(self, name: str) -> bytes | Clip | None:

@@ -18,6 +18,7 @@ from phyrefine.run.store.keys import Turns, request_key
 from phyrefine.serialize import from_json, to_json
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot, Usage
 from phyrefine.video.clip import Clip
+from phyrefine.video.lazy import is_large
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class StoredGenerator:
             with self.meter.tally() as tally:
                 clip = self._make(shot)
             self._keep(key, clip, tally.usage)
-            return clip
+            return self._from_store(key, clip)
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
         """The stored chunks, then the backend's, each stored before it is given out."""
@@ -163,16 +164,29 @@ class StoredGenerator:
         made = [chunk.clip for chunk in self.stream(shot)]
         return self.deliver(shot, [*shot.accepted, *made])
 
+    def _from_store(self, key: str, clip: Clip) -> Clip:
+        """A large clip as the store has it, which may not hold its frames in memory."""
+        if not (is_large(clip.as_made.pixels.shape) and clip.as_made.held_bytes):
+            return clip
+        kept, _ = self._stored(key, Clip)
+        return clip if kept is None else kept
+
     def _keep(self, key: str, made: Clip | Chunk, usage: Usage) -> None:
         value = to_json(made, keep=self.store.put_clip)
         self.store.put(key, {"made": value, "usage": to_json(usage)})
         self.meter.paid(key)
 
     def _find(self, key: str, kind: type[T]) -> T | None:
-        """What is stored under ``key``, if its frames are there too."""
+        """What is stored under ``key``, if its frames are there too; the meter is told."""
+        made, usage = self._stored(key, kind)
+        if made is not None:
+            self.meter.recalled("generate", key, usage)
+        return made
+
+    def _stored(self, key: str, kind: type[T]) -> tuple[T | None, Usage]:
         value = self.store.get(key)
         if value is None:
-            return None
+            return None, Usage()
         lost: list[str] = []
 
         def fetch(digest: str) -> Clip | None:
@@ -183,14 +197,11 @@ class StoredGenerator:
 
         try:
             made = from_json(value["made"], kind, fetch=fetch)
-            usage = from_json(value["usage"], Usage)
+            return made, from_json(value["usage"], Usage)
         except _UNFIT as error:
             _made_anew(key, error)
-            return None
         except StoreError:
             if not lost:
                 raise
             log.warning("The frames %s are gone from the store and are made again.", lost[0])
-            return None
-        self.meter.recalled("generate", key, usage)
-        return made
+        return None, Usage()

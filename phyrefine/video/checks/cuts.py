@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyrefine.video.clip import Clip
-from phyrefine.video.frames import resize
 
 WORK_SIZE = (36, 64)
 BINS = 16
@@ -26,7 +25,7 @@ def cuts(clip: Clip) -> tuple[float, ...]:
     """Seconds at which a new shot begins."""
     if len(clip) < 3:
         return ()
-    small = resize(clip.frames, *WORK_SIZE, mode="stretch").astype(np.float32)
+    small = clip.resize(*WORK_SIZE, mode="stretch").frames.astype(np.float32)
     difference = np.abs(np.diff(small, axis=0)).mean(axis=(1, 2, 3))
     histograms = np.stack([_histogram(frame) for frame in small])
     distance = np.abs(np.diff(histograms, axis=0)).sum(axis=1) / 2

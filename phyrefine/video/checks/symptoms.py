@@ -31,7 +31,7 @@ def symptoms(clip: Clip, *, frames: int, fps: float) -> tuple[str, ...]:
             f"the generator made {made.duration:.2f} s of {frames / fps:.2f} s: the last frame is "
             f"held for {missing:.2f} s"
         )
-    levels = made.frames[:: max(1, len(made) // 16)].mean(axis=(1, 2, 3))
+    levels = made.take(range(0, len(made), max(1, len(made) // 16))).mean(axis=(1, 2, 3))
     if float(levels.max()) <= BLACK_LEVEL:
         notes.append("all frames are black")
     frozen = _still_end(made)
@@ -46,10 +46,8 @@ def symptoms(clip: Clip, *, frames: int, fps: float) -> tuple[str, ...]:
 
 def _still_end(clip: Clip) -> float:
     """Seconds at the end in which no pixel changes at all; a scene at rest still has noise."""
-    last = clip.frames[-1]
-    count = 0
-    for frame in clip.frames[-2::-1]:
-        if not np.array_equal(frame, last):
-            break
-        count += 1
+    count, before = -1, None
+    for frame in clip.each():
+        still = before is not None and np.array_equal(frame, before)
+        count, before = count + 1 if still else 0, frame
     return count / clip.fps

@@ -10,6 +10,7 @@ import numpy as np
 from phyrefine.errors import VideoError
 from phyrefine.video.collecting import Stack
 from phyrefine.video.footage import Footage, refuse_too_large
+from phyrefine.video.lazy import taken
 from phyrefine.video.reading.decoding import REMEDY
 from phyrefine.video.reading.pillow import read_picture
 from phyrefine.video.reading.request import Part
@@ -38,7 +39,7 @@ def read_folder(path: Path, fps: float | None, part: Part) -> Footage:
     single = Part(size=part.size, limit=part.limit)
     stack = Stack(len(files))
     for file in files:
-        picture = read_picture(Source(file, file.name), single).frames[0]
+        picture = taken(read_picture(Source(file, file.name), single).frames, [0])[0]
         if stack and picture.shape[:2] != stack.size:
             raise VideoError(f"The images in {path} differ in size.")
         refuse_too_large(len(files), picture.shape[:2], str(path), REMEDY, limit=part.limit)

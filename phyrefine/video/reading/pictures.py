@@ -44,7 +44,10 @@ class Pictures:
         """uint8 [H, W, 3] of an ``av.VideoFrame``; valid as long as the array is kept."""
         if frame.interlaced_frame:
             self.notes["interlaced"] = "interlaced, its two fields woven into one frame"
-        pixels = self._upright(self._rgb(frame), frame)
+        # Once a stream: reading a frame's side data keeps that frame alive, 12 MB each at 4K.
+        if self._turn is None:
+            self._turn = _display_matrix(frame)
+        pixels = self._upright(self._rgb(frame), self._turn)
         if self.size is not None and pixels.shape[:2] != self.size:
             pixels = resize(np.ascontiguousarray(pixels)[None], *self.size)[0]
         return pixels
@@ -62,24 +65,37 @@ class Pictures:
     def _tone_mapped(self, frame: Any) -> UInt8Array:
         curve = _CURVES[frame.color_trc]
         self.notes["hdr"] = f"{curve} high dynamic range tone-mapped to BT.709 by BT.2390"
-        return tone_mapping.tone_map(self._converted(frame, "rgb48le"), frame.color_trc)
+        # Tone mapping takes a second per 4K picture: of a smaller one no more than is wanted.
+        return tone_mapping.tone_map(
+            self._converted(frame, "rgb48le", smaller=True), frame.color_trc
+        )
 
-    def _converted(self, frame: Any, form: str) -> NDArray[Any]:
+    def _converted(self, frame: Any, form: str, *, smaller: bool = False) -> NDArray[Any]:
         height, width = self._square(frame.height, frame.width)
-        scaled = (height, width) != (frame.height, frame.width)
+        if smaller and self.size is not None:
+            height, width = self._covering(height, width, self.size)
         converted = self._converter.reformat(
             frame,
             width,
             height,
             form,
             src_colorspace=_matrix(frame),
-            interpolation="BILINEAR" if scaled else "BICUBIC",
+            interpolation="BICUBIC" if self.aspect == 1 else "BILINEAR",
             threads=1,
         )
         channels, depth = (4 if form == "rgba" else 3), (np.uint16 if "48" in form else np.uint8)
         part = converted.planes[0]
         rows = np.frombuffer(part, depth).reshape(height, -1)
         return rows[:, : width * channels].reshape(height, width, channels)
+
+    def _covering(self, height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
+        """The smallest size of that shape that covers ``size`` once it is upright."""
+        _, b, _, _ = self._turn or _UPRIGHT
+        wanted = size[::-1] if b else size
+        scale = max(wanted[0] / height, wanted[1] / width)
+        if scale >= 1:
+            return height, width
+        return max(wanted[0], round(height * scale)), max(wanted[1], round(width * scale))
 
     def _square(self, height: int, width: int) -> tuple[int, int]:
         """The size in square pixels: the shorter side grows, as in players."""
@@ -93,11 +109,8 @@ class Pictures:
         self.notes["aspect"] = f"{before} scaled to {after} square pixels, bilinear"
         return square
 
-    def _upright(self, pixels: UInt8Array, frame: Any) -> UInt8Array:
-        # Once a stream: reading a frame's side data keeps that frame alive, 12 MB each at 4K.
-        if self._turn is None:
-            self._turn = _display_matrix(frame)
-        a, b, c, d = self._turn
+    def _upright(self, pixels: UInt8Array, turn: tuple[int, int, int, int]) -> UInt8Array:
+        a, b, c, d = turn
         if (a, b, c, d) == _UPRIGHT:
             return pixels
         if abs(b) > abs(a):

@@ -45,7 +45,7 @@ def probe(path: str | Path, *, fps: float | None = None) -> Facts:
         return Facts(_size(first.frames.shape), first.fps, count / first.fps, count)
     if not path.is_file() or not path.stat().st_size or not _is_video(path):
         whole = read_footage(path)
-        count = len(whole.frames)
+        count = int(whole.frames.shape[0])
         return Facts(_size(whole.frames.shape), whole.fps, count / whole.fps, count)
     first = read_footage(path, part=Part(seconds=1e-6))
     seconds, count, rate = measure(Source(path, path.name))

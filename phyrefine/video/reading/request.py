@@ -19,12 +19,14 @@ class Part:
         seconds: Length; ``None`` goes to the end.
         size: (height, width) every picture is fitted to while it is read; ``None`` keeps its own.
         limit: Bytes the frames may take.
+        fps: Rate they are resampled to, by time; ``None`` keeps the file's.
     """
 
     start: float = 0.0
     seconds: float | None = None
     size: tuple[int, int] | None = None
     limit: int = MAX_BYTES
+    fps: float | None = None
 
     def __attrs_post_init__(self) -> None:
         if not _is_number(self.start) or not math.isfinite(self.start):

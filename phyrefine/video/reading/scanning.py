@@ -14,6 +14,9 @@ from phyrefine.video.reading.request import Part
 from phyrefine.video.reading.streams import Source, best_stream, opened, rates_of
 from phyrefine.video.reading.timing import FALLBACK_FPS, Rates, even_grid
 
+# Room for the frames around a part that are needed to place it exactly.
+MARGIN_SECONDS = 0.15
+
 
 @frozen
 class Span:
@@ -23,11 +26,13 @@ class Span:
         start: Seconds by the file's own times (or by ``clock``) at which it begins.
         stop: Seconds at which it ends.
         clock: Frames per second by which frames are counted where the file's times are no use.
+        times: When each frame in and around it starts, by the packets; empty if that is no use.
     """
 
     start: float = -math.inf
     stop: float = math.inf
     clock: float | None = None
+    times: tuple[float, ...] = ()
 
     @property
     def everything(self) -> bool:
@@ -72,7 +77,8 @@ def find_part(source: Source, part: Part, *, trust_times: bool = True) -> Span:
     if start > end - _step(times, rates) / 2:
         raise VideoError(f"No frames from {part.start:g} s on: {source.name} has {shown:g} s.")
     stop = end if part.seconds is None else min(end, start + part.seconds)
-    return Span(start, stop, clock)
+    near = [time for time in times if start - MARGIN_SECONDS <= time < stop + MARGIN_SECONDS]
+    return Span(start, stop, clock, tuple(near) if clock is None else ())
 
 
 def _times(container: Any, stream: Any) -> tuple[list[float], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +19,8 @@ from phyrefine.video.reading.timing import Rates
 # Rates beyond this are a container's clock, not a rate.
 _ABSURD_FPS = 1000.0
 _SIDE_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+# Frames that the decoder's threads work on may take so much memory.
+_THREADS_BYTES = 128 << 20
 # FFmpeg's own decoders of these leave the alpha channel out; libvpx does not.
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -122,6 +125,12 @@ def rates_of(stream: Any) -> Rates:
     )
 
 
+def _threads(context: Any) -> int:
+    """As many as there are cores, but each holds a frame of its own or more: 12 MB at 4K."""
+    frame_bytes = max(1, 3 * (context.width or 0) * (context.height or 0) // 2)
+    return max(1, min(os.cpu_count() or 1, _THREADS_BYTES // frame_bytes))
+
+
 def frames_of(container: Any, stream: Any, counted: list[int]) -> Iterator[Any]:
     """The stream's frames in the order they are shown, with alpha where the file has it.
 
@@ -137,6 +146,7 @@ def frames_of(container: Any, stream: Any, counted: list[int]) -> Iterator[Any]:
         context.extradata = stream.codec_context.extradata
     else:
         stream.thread_type = "AUTO"
+        context.thread_count = _threads(context)
     for packet in container.demux(stream):
         counted[0] += packet.size > 0
         if not alpha:

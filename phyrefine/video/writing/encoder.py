@@ -17,6 +17,7 @@ from av.video.reformatter import (
 )
 from numpy.typing import NDArray
 
+from phyrefine.video.lazy import Frames
 from phyrefine.video.writing.encodings import Encoding
 
 UInt8Array = NDArray[np.uint8]
@@ -26,9 +27,11 @@ UInt8Array = NDArray[np.uint8]
 _BT601 = 6
 
 
-def encode(frames: UInt8Array, fps: float, target: str | IO[bytes], how: Encoding) -> None:
+def encode(frames: Frames, fps: float, target: str | IO[bytes], how: Encoding) -> None:
     """Encode frames, uint8 [T, H, W, 3], into a path or a buffer."""
-    frames = _even_size(frames) if how.is_yuv else frames
+    height, width = frames.shape[1:3]
+    if how.is_yuv:
+        height, width = height + height % 2, width + width % 2
     rate = Fraction(fps).limit_denominator(100_000)
     # The index goes to the front, so that a file plays while it loads; it takes a second pass
     # over the file, which memory does not offer.
@@ -36,7 +39,7 @@ def encode(frames: UInt8Array, fps: float, target: str | IO[bytes], how: Encodin
     options = {"movflags": "+faststart"} if in_front else {}
     with av.open(target, "w", format=how.form, container_options=options) as container:
         stream: Any = container.add_stream(how.codec, rate=rate, options=how.options)
-        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], how.pixels
+        stream.height, stream.width, stream.pix_fmt = height, width, how.pixels
         if how.codec in ("libx264", "libx264rgb"):
             stream.codec_context.thread_count = 0
         if how.is_yuv:
@@ -54,18 +57,18 @@ def _tag(context: Any) -> None:
     context.color_trc = ColorTrc.BT709
 
 
-def _even_size(frames: UInt8Array) -> UInt8Array:
-    odd_h, odd_w = frames.shape[1] % 2, frames.shape[2] % 2
+def _even_size(frame: UInt8Array) -> UInt8Array:
+    odd_h, odd_w = frame.shape[0] % 2, frame.shape[1] % 2
     if not odd_h and not odd_w:
-        return frames
-    return np.pad(frames, ((0, 0), (0, odd_h), (0, odd_w), (0, 0)), mode="edge")
+        return frame
+    return np.pad(frame, ((0, odd_h), (0, odd_w), (0, 0)), mode="edge")
 
 
-def _pictures(frames: UInt8Array, rate: Fraction, how: Encoding) -> Iterator[Any]:
+def _pictures(frames: Frames, rate: Fraction, how: Encoding) -> Iterator[Any]:
     # One converter for all frames, without threads: setting those up takes longer than the work.
     converter = VideoReformatter()
     for index, frame in enumerate(frames):
-        picture = rgb_frame(frame)
+        picture = rgb_frame(_even_size(frame) if how.is_yuv else frame)
         if how.is_yuv:
             picture = converter.reformat(
                 picture,
@@ -86,10 +89,10 @@ def rgb_frame(frame: UInt8Array) -> Any:
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
 
 
-def _palette(frames: UInt8Array, rate: Fraction) -> Iterator[Any]:
+def _palette(frames: Frames, rate: Fraction) -> Iterator[Any]:
     """One palette for the whole GIF, by FFmpeg's palettegen and paletteuse."""
     graph = av.filter.Graph()
-    template = rgb_frame(frames[0])
+    template = rgb_frame(next(iter(frames)))
     source = graph.add_buffer(
         width=template.width, height=template.height, format=template.format, time_base=1 / rate
     )
@@ -106,5 +109,5 @@ def _palette(frames: UInt8Array, rate: Fraction) -> Iterator[Any]:
         picture.pts, picture.time_base = index, 1 / rate
         graph.push(picture)
     graph.push(None)
-    for _ in frames:
+    for _ in range(frames.shape[0]):
         yield graph.pull()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from phyrefine._atomic import written_aside
 from phyrefine.errors import VideoError
 from phyrefine.video.footage import Footage
-from phyrefine.video.frames import resample
+from phyrefine.video.lazy import resampled
 from phyrefine.video.writing.encoder import encode, rgb_frame
 from phyrefine.video.writing.encodings import GIF_MAX_FPS, Encoding, check_rate, encoding
 
@@ -82,7 +82,7 @@ def _encode(footage: Footage, target: str | IO[bytes], suffix: str, how: Encodin
     except (av.FFmpegError, ValueError, OverflowError) as error:
         height, width = footage.frames.shape[1:3]
         raise VideoError(
-            f"FFmpeg could not write {len(footage.frames)} frames of {width}x{height} at "
+            f"FFmpeg could not write {footage.frames.shape[0]} frames of {width}x{height} at "
             f"{footage.fps:g} fps as .{suffix}: {error}."
         ) from error
 
@@ -96,7 +96,7 @@ def _at_a_rate_gif_holds(footage: Footage) -> Footage:
         footage.fps,
         GIF_MAX_FPS,
     )
-    frames = resample(footage.frames, footage.fps, GIF_MAX_FPS)
+    frames = resampled(footage.frames, footage.fps, GIF_MAX_FPS, None)
     return evolve(footage, frames=frames, fps=GIF_MAX_FPS)
 
 

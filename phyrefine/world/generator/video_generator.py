@@ -209,9 +209,7 @@ class WorldGenerator:
         native = Clip(frames, FPS, source=self.profile.name)
         size = shot.size or (shot.prefix.size if shot.prefix is not None else native.size)
         # Stretched as the context was squeezed, so that nothing jumps at the seam.
-        asked = native.resize(*size, mode="stretch")
-        clip = deliver(asked, frames=shot.frames, fps=shot.fps, size=size)
-        return clip.with_native(Clip(frames[: len(clip.as_made)], FPS, source=native.source))
+        return deliver(native, frames=shot.frames, fps=shot.fps, size=size, mode="stretch")
 
     def _context(self, shot: Shot) -> UInt8Array:
         if shot.prefix is None:

@@ -44,10 +44,11 @@ class Background:
 
     def difference(self, frames: UInt8Array) -> FloatArray:
         """Signed difference float32 [T, H, W, 3], drifting light taken out per frame."""
-        parted = frames.astype(np.float32) - self.image
+        parted: FloatArray = frames.astype(np.float32)
+        parted -= self.image
         sample = parted[:, ::3, ::3].reshape(len(frames), -1, 3)
-        drift = np.median(sample, axis=1)
-        return np.asarray(parted - drift[:, None, None, :], np.float32)
+        parted -= np.median(sample, axis=1)[:, None, None, :]
+        return parted
 
 
 def find_background(frames: UInt8Array, *, sensitivity: float = 1.0) -> Background:

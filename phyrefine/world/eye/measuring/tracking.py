@@ -129,12 +129,15 @@ def look(frames: UInt8Array, fps: float, *, sensitivity: float = 1.0) -> Sight:
 
 
 def _thumbs(frames: UInt8Array) -> NDArray[np.float32]:
-    count, height, width = frames.shape[:3]
+    height, width = frames.shape[1:3]
     cell = 4 if min(height, width) >= 8 else 1
-    red, green, blue = (frames[..., channel].astype(float) for channel in range(3))
-    cut = ((red + green + blue) / 3.0)[:, : height // cell * cell, : width // cell * cell]
-    cells = cut.reshape(count, height // cell, cell, width // cell, cell)
-    return np.asarray(cells.mean(axis=(2, 4)), np.float32)
+    rows, columns = height // cell, width // cell
+    thumbs = np.empty((len(frames), rows, columns), np.float32)
+    for frame, thumb in zip(frames, thumbs, strict=True):
+        red, green, blue = (frame[..., channel].astype(float) for channel in range(3))
+        cut = ((red + green + blue) / 3.0)[: rows * cell, : columns * cell]
+        thumb[:] = cut.reshape(rows, cell, columns, cell).mean(axis=(1, 3))
+    return thumbs
 
 
 def _without_thin_parts(mask: BoolArray) -> BoolArray:
