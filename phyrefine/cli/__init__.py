@@ -46,6 +46,10 @@ COMMANDS = {
         "Run a benchmark, resumable, to its table.",
     ),
     "benchmarks": ("phyrefine.bench.commands.listing:benchmarks", "List the benchmarks."),
+    "glitches": (
+        "phyrefine.bench.commands.glitches:glitches",
+        "Test when a critic sees annotated glitches.",
+    ),
     "judges": ("phyrefine.bench.commands.listing:judges", "List the judges of benchmarks."),
     "score": ("phyrefine.physics_iq.commands.scores:score", "Score folders of generated videos."),
     "ensemble": ("phyrefine.physics_iq.commands.scores:ensemble", "Ensembles over scored folders."),

@@ -54,6 +54,15 @@ def test_quickstart_notebook(tmp_path):
     assert (tmp_path / "continuation.mp4").stat().st_size > 1_000
 
 
+@pytest.mark.slow
+def test_text_to_video_benchmark(tmp_path):
+    said = run("06_text_to_video_benchmark.py", "--out", "out", cwd=tmp_path)
+    assert "PhyGenBench. Evaluator: any VLM, by phyrefine's own question (openai:loopback" in said
+    assert "NOT PhyGenEval" in said
+    clips = list((tmp_path / "out" / "out" / "videos").rglob("output_video_*.mp4"))
+    assert len(clips) == 8  # two prompts, plain and one loop, two seeds
+
+
 def test_notebooks_are_committed_without_outputs():
     for path in EXAMPLES.glob("*.ipynb"):
         notebook = nbformat.read(path, as_version=4)

@@ -1,1 +1,1 @@
-"""``phyrefine bench NAME``, ``benchmarks`` and ``judges``."""
+"""``phyrefine bench NAME``, ``benchmarks``, ``judges`` and ``glitches``."""

@@ -9,6 +9,9 @@ from phyrefine.bench.judges.row import JudgeRow
 from phyrefine.bench.judges.row_judge import Ratings
 from phyrefine.bench.judges.table import CHECKED
 
+# Below this percentile intervals of a mean cover clearly less than they say.
+FEW_PROMPTS = 30
+
 
 def notes_on(
     suite: Benchmark,
@@ -24,6 +27,8 @@ def notes_on(
         f"Prompts: {len(found.items)} of {found.total} of {found.path.name}. Clips: {generator}.",
         f"Scores from {row.low} to {row.high}; brackets are 95 % bootstrap intervals over prompts.",
     ]
+    if len(found.items) < FEW_PROMPTS:
+        notes.append(f"Fewer than {FEW_PROMPTS} prompts: bootstrap intervals are too narrow here.")
     if row.joint:
         whose = "as its authors define it" if row.joint_published else "phyrefine's definition"
         notes.append(f"joint: share of prompts with {marks}, {whose}.")

@@ -6,7 +6,7 @@ from phyrefine.bench.data.tables import read_table
 BENCHMARK = Benchmark(
     "physion-eval",
     "Physion-Eval",
-    "captions of filmed processes",
+    "captions of filmed processes; its glitches test critics (phyrefine glitches)",
     read=read_table,
     files=("all_metadata_with_caption.json", "Physion_Eval_*.json", "*.json", "*.jsonl"),
     fields={

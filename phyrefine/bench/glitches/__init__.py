@@ -1,0 +1,1 @@
+"""How well the times that a critic gives meet the times of glitches that people annotated."""
