@@ -11,7 +11,7 @@ from phyrefine.types import Attempt, Choice, Prompt, Scenario
 
 _UNCHECKED = (
     "The answer was chosen among drafts, and whether drafts rank like finals was not measured: "
-    "call SelfRefiner.check_draft."
+    "call SelfRefiner.check_draft, or pass --check-draft."
 )
 
 
@@ -37,11 +37,6 @@ def render_finals(
     """
     picks = best_drafts(drafts, choice.pick, choice.scores, count)
     finals = []
-    if baseline and not all(drafts[pick.attempt].baseline for pick in picks):
-        first = loop.candidates
-        plain = Prompt(scenario.description)
-        made = loop.render(plain, scenario, steps=first.steps[0], seed=first.seeds[0])
-        finals.append(Attempt(0, plain, (made,), baseline=True, final=True))
     for pick in picks:
         draft = drafts[pick.attempt]
         chosen = draft.candidates[pick.candidate]
@@ -51,6 +46,13 @@ def render_finals(
             Attempt(draft.index, draft.prompt, (made,), baseline=draft.baseline, final=True,
                     notes=(note,))
         )  # fmt: skip
+    # Last, because the earlier one wins a tie: two clips agree with each other equally, and then
+    # the drafts' choice stands.
+    if baseline and not all(drafts[pick.attempt].baseline for pick in picks):
+        first = loop.candidates
+        plain = Prompt(scenario.description)
+        made = loop.render(plain, scenario, steps=first.steps[0], seed=first.seeds[0])
+        finals.append(Attempt(0, plain, (made,), baseline=True, final=True))
     return finals
 
 

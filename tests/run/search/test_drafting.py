@@ -33,6 +33,14 @@ class Takes:
         return Choice(Pick(place), "takes", "so", scores)
 
 
+class ThenFirst(Takes):
+    """The later draft, and of the finals the first."""
+
+    def choose(self, scenario, attempts):
+        self.place = 0 if attempts[0].final else 1
+        return Takes.choose(self, scenario, attempts)
+
+
 def refiner(draft, generator=None, **options):
     asker = ScriptedAsker(SAID)
     return SelfRefiner(
@@ -42,33 +50,24 @@ def refiner(draft, generator=None, **options):
 
 
 def test_loops_make_drafts_and_the_answer_is_a_final():
-    made = refiner(Draft(steps=2))
+    made = refiner(Draft(steps=2), ensemble=ThenFirst(0))
     refined = made.refine(scenario())
     steps = [shot.steps for shot in made.generator.shots]
     drafts = [one for one in refined.attempts if not one.final]
     finals = [one for one in refined.attempts if one.final]
     assert steps == [2] * len(drafts) + [None, None]
-    assert [one.baseline for one in finals] == [True, False]
+    # The plain clip comes last: of two clips that agree equally the earlier one is taken.
+    assert [one.baseline for one in finals] == [False, True]
     assert refined.best.final
     assert not refined.best.baseline
-    assert refined.choice.pick.attempt == len(drafts) + 1
+    assert refined.choice.pick.attempt == len(drafts)
     assert set(refined.choice.scores) == {f"{len(drafts)}.0", f"{len(drafts) + 1}.0"}
-    assert finals[1].prompt == drafts[1].prompt
-    assert "the final of the draft of loop 1" in finals[1].notes[0]
+    assert finals[0].prompt == drafts[1].prompt
+    assert "the final of the draft of loop 1" in finals[0].notes[0]
 
 
 def test_a_final_worse_than_the_plain_clip_does_not_win():
-    rule = Takes(1)
-    made = refiner(Draft(steps=2), ensemble=rule)
-    rule.place = 1
-
-    class ThenPlain(Takes):
-        def choose(self, scenario, attempts):
-            self.place = 0 if attempts[0].final else 1
-            return Takes.choose(self, scenario, attempts)
-
-    made = refiner(Draft(steps=2), ensemble=ThenPlain(0))
-    refined = made.refine(scenario())
+    refined = refiner(Draft(steps=2), ensemble=Takes(1)).refine(scenario())
     assert refined.best.final
     assert refined.best.baseline
 
