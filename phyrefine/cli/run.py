@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from phyrefine.cli.asking.inputs import VIDEO_HELP, folder_for, scenario_of
+from phyrefine.cli.asking.searching import NO_SEARCH, SearchFlags
 from phyrefine.cli.asking.settings import Settings
 from phyrefine.cli.asking.values import (
     Count,
@@ -82,9 +83,13 @@ def run(
         bool | None, Parameter(help="Let the plain description's clip compete; it does by default.")
     ] = None,
     paper: Annotated[bool, Parameter(help="The paper's method, verbatim.")] = False,
+    searching: SearchFlags = NO_SEARCH,
     max_usd: Annotated[Positive | None, Parameter(help="Stop at this cost, best so far.")] = None,
     max_tokens: Annotated[Many | None, Parameter(help="Stop at this many tokens.")] = None,
     max_clips: Annotated[Positive | None, Parameter(help="Stop at this many clips.")] = None,
+    max_chunks: Annotated[
+        Many | None, Parameter(help="Stop at this many chunks, those of searches included.")
+    ] = None,
     max_minutes: Annotated[Positive | None, Parameter(help="Stop after this long.")] = None,
     what_if: DryRunFlags = NOT_DRY,
 ) -> int:
@@ -127,12 +132,14 @@ def run(
         "--adaptive": adaptive or None,
         "--baseline": baseline,
         "several --steps": len(steps or ()) > 1 or None,
+        **searching.given,
     }
     if paper:
         _refuse_beside_paper(excluded)
     if best_of is not None:
-        _refuse_beside_best_of(seeds, steps)
+        _refuse_beside_best_of(seeds, steps, searching.watch)
     _check_ensemble(ensemble)
+    searching.check()
     scenario = scenario_of(video, description, prefix_seconds, seconds, fps, size)
     out = folder_for(scenario, out)
     backends = (
@@ -145,11 +152,14 @@ def run(
         tokens=max_tokens,
         wall_seconds=None if max_minutes is None else 60 * max_minutes,
         clips=max_clips,
+        chunks=max_chunks,
     )
     how = Settings(
         backends, out, budget, loops, steps or (), seeds or (), chain or "rerender", redraw,
         ensemble or DEFAULT_ENSEMBLE, best_of, adaptive, baseline is not False, paper,
+        searching,
     )  # fmt: skip
+    how.check()
     if what_if.dry_run:
         return _tell_cost(scenario, how, what_if)
     return _show(how.refiner(), scenario, how)
@@ -164,7 +174,8 @@ def _tell_cost(scenario: Scenario, how: Settings, what_if: DryRunFlags) -> int:
     finished = finished_in(how.out, [scenario], refiner.convergence)
     estimate = what_if.estimate(refiner.cost(), rates, scenarios=1, finished=len(finished))
     screen = console()
-    for line in ("Dry run: nothing is made and nothing is paid for.", *estimate.lines()):
+    told = ("Dry run: nothing is made and nothing is paid for.", *estimate.lines())
+    for line in (*told, *how.searching.uncounted):
         screen.print(line, markup=False, highlight=False)
     return 0
 
@@ -183,6 +194,10 @@ def _show(refiner: SelfRefiner, scenario: Scenario, how: Settings) -> int:
 
     screen = console()
     screen.print(f"This run takes {refiner.cost() or 'as long as its convergence rule says'}.")
+    for line in how.searching.uncounted:
+        screen.print(line, markup=False)
+    if how.searching.check_draft:
+        screen.print(f"Checked: {refiner.check_draft(scenario)}.", markup=False)
     refinement = refiner.refine(scenario)
     screen.print(refinement_table(refinement))
     screen.print(verdict_line(refinement))
@@ -224,8 +239,12 @@ def _refuse_beside_paper(excluded: dict[str, object]) -> None:
         )
 
 
-def _refuse_beside_best_of(seeds: tuple[int, ...] | None, steps: tuple[int, ...] | None) -> None:
+def _refuse_beside_best_of(
+    seeds: tuple[int, ...] | None, steps: tuple[int, ...] | None, watch: int | None
+) -> None:
     if seeds or steps:
         raise InvalidInputError(
             "--best-of says how many clips are made: leave out --seeds and --steps."
         )
+    if watch is not None:
+        raise InvalidInputError("--best-of asks no critic: leave out --watch.")

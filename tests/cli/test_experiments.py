@@ -156,6 +156,40 @@ def test_one_that_fails_does_not_stop_the_others(folder, monkeypatch, capsys):
     assert len(list(csv.DictReader((folder / "out" / "table.csv").read_text().splitlines()))) == 4
 
 
+def test_searches_drafts_and_watching_vary_too(folder, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(folder))
+    path = folder / "experiment.toml"
+    text = path.read_text().replace('vlm = ["backends:watcher", "backends:strict"]', "")
+    text = text.replace(
+        'llm = "backends:writer"',
+        """llm = "backends:writer"
+vlm = "backends:watcher"
+seeds = [0, 1]
+watch = 2
+redraw = true""",
+    )
+    text = text.replace(
+        'prompts = ["default", "mine"]',
+        """draft = ["none", "steps=2&finals=2"]
+search = ["none", "chunks"]""",
+    )
+    path.write_text(text)
+    assert main(["sweep", str(path)]) == FAILED
+    told = " ".join(capsys.readouterr().out.split())
+    assert "makes clips whole" in told  # the toy does not stream: the two searches say so
+    rows = list(csv.DictReader((folder / "out" / "table.csv").read_text().splitlines()))
+    assert {(row["draft"], row["search"]) for row in rows} == {
+        ("none", "none"), ("steps=2&finals=2", "none")
+    }  # fmt: skip
+    records = [json.loads(one.read_text())
+               for one in (folder / "out").glob("*/scenarios/*/refinement.json")]  # fmt: skip
+    loops = [attempt for one in records for attempt in one["attempts"]
+             if attempt["index"] == 1 and not attempt["final"]]  # fmt: skip
+    assert all(len(one["candidates"]) == 2 for one in loops)
+    assert all(one["candidates"][1]["seen"] is not None for one in loops)  # the critic saw both
+    assert any(one["final"] for record in records for one in record["attempts"])
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [

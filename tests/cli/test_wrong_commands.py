@@ -31,7 +31,8 @@ USAGE_ERRORS = [
     ["--loops", "0"], ["--loops", "-1"], ["--loops", "1.5"], ["--empty-size"], ["--empty-seeds"],
     ["--size", "0", "0"], ["--size", "-1", "64"], ["--size", "1000000", "1000000"],
     ["--seeds", "x"], ["--seeds", "-1"], ["--seeds", "0,1.5"], ["--seeds", ","], ["--steps", "0"],
-    ["--max-usd", "0"], ["--max-tokens", "-5"], ["--max-minutes", "nan"], ["--best-of", "0"],
+    ["--max-usd", "0"], ["--max-tokens", "-5"], ["--max-minutes", "nan"], ["--best-of", "0"], ["--watch", "0"],
+    ["--max-chunks", "0"],
 ]  # fmt: skip
 
 
@@ -51,6 +52,13 @@ def test_wrong_values_are_usage_errors(words, video, capsys):
         (["--ensemble", "x", "-d", "A dot."], "'x'"),
         (["--seconds", "80000", "--size", "2000", "2000", "-d", "A dot."], "GiB"),
         (["--best-of", "2", "--seeds", "1", "-d", "A dot."], "--seeds"),
+        (["--best-of", "2", "--watch", "2", "-d", "A dot."], "--watch"),
+        (["--watch", "3", "--seeds", "0,1", "-d", "A dot."], "Give more seeds"),
+        (["--search", "backtrack", "-d", "A dot."], "Did you mean 'backtracking'"),
+        (["--search", "chunks", "--search-option", "widht=3", "-d", "A dot."], "'width'"),
+        (["--search-option", "width=3", "-d", "A dot."], "belongs to --search"),
+        (["--draft", "finals=2", "-d", "A dot."], "must be cheaper"),
+        (["--check-draft", "-d", "A dot."], "--draft steps=2"),
     ],
 )
 def test_other_wrong_values_are_one_line(words, told, video, capsys):
@@ -64,7 +72,7 @@ def test_other_wrong_values_are_one_line(words, told, video, capsys):
     "words",
     [["--seeds", "7"], ["--steps", "4", "8"], ["--steps", "4,8"], ["--ensemble", "judge"],
      ["--chain", "own"], ["--redraw"], ["--baseline"], ["--no-baseline"], ["--best-of", "2"],
-     ["--adaptive"]],
+     ["--adaptive"], ["--watch", "2"], ["--search", "chunks"], ["--draft", "steps=2"]],
     ids=" ".join,
 )  # fmt: skip
 def test_what_paper_fixes_is_refused_beside_it(words, video, capsys):

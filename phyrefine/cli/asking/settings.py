@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
+from phyrefine.cli.asking.searching import SearchFlags
 from phyrefine.types import Budget, Candidates
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Settings:
         adaptive: Stop adding clips when no better one is to be expected.
         baseline: Whether the plain description's clip competes.
         paper: The method verbatim.
+        searching: Searches, drafts, and how many clips the critic watches.
     """
 
     backends: tuple[str, str, str]
@@ -46,6 +48,26 @@ class Settings:
     adaptive: bool
     baseline: bool
     paper: bool
+    searching: SearchFlags
+
+    @property
+    def candidates(self) -> Candidates:
+        """What each loop makes; as many seeds as the critic watches where none is named.
+
+        Raises:
+            InvalidInputError: The critic is to watch more clips than are made.
+        """
+        watch = self.searching.watch or 1
+        seeds = self.seeds or tuple(range(watch if len(self.steps) < 2 else 1))
+        return Candidates(self.steps or (None,), seeds, self.chain, redraw=self.redraw, watch=watch)
+
+    def check(self) -> None:
+        """Refuse what does not go together before anything is loaded.
+
+        Raises:
+            InvalidInputError: Something does not.
+        """
+        _ = self.candidates
 
     def refiner(self, *, dry: bool = False) -> SelfRefiner:
         """Load the models and put the refiner together.
@@ -58,21 +80,18 @@ class Settings:
         from phyrefine.run.estimating.flags import STAND_INS
         from phyrefine.select.adaptive import stop_early
 
-        models: tuple[Any, Any, Any] = STAND_INS if dry else self.backends
+        models = STAND_INS if dry else self.searching.around(self.backends)
         shared: dict[str, Any] = {"run_dir": self.out, "budget": self.budget}
         if self.paper:
             steps = self.steps[0] if self.steps else 16
             return SelfRefiner.paper(*models, steps=steps, loops=self.loops, **shared)
-        shared["ensemble"] = self.ensemble
+        shared |= {"ensemble": self.ensemble, "draft": None if dry else self.searching.as_draft()}
         if self.best_of is not None:
             return SelfRefiner.best_of(*models, self.best_of, adaptive=self.adaptive, **shared)
-        candidates = Candidates(
-            self.steps or (None,), self.seeds or (0,), self.chain, redraw=self.redraw
-        )
         refiner = SelfRefiner(
             *models,
             convergence=default_policy(self.loops),
-            candidates=candidates,
+            candidates=self.candidates,
             baseline=self.baseline,
             **shared,
         )

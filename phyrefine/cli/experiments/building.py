@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from phyrefine.refiner import SelfRefiner
 
+# What a setting says where there is no search or draft.
+NONE = "none"
+
 
 def build(
     settings: Mapping[str, Any], run_dir: Path, *, models: tuple[Any, Any, Any] | None = None
@@ -25,6 +28,7 @@ def build(
     from phyrefine.refine.convergence import default_policy, paper_policy
     from phyrefine.refine.stages import PAPER, Method
     from phyrefine.refiner import SelfRefiner
+    from phyrefine.run.search.named import named_draft, searching
     from phyrefine.types import Candidates
 
     paper, loops = bool(settings.get("paper")), int(settings.get("loops", 4))
@@ -39,13 +43,21 @@ def build(
         "candidates": Candidates(
             steps=tuple(_listed(settings.get("steps", 16 if paper else None))),
             seeds=tuple(_listed(settings.get("seeds", 0))),
+            redraw=bool(settings.get("redraw", False)),
+            watch=int(settings.get("watch", 1)),
         ),
     }
     ensemble = settings.get("ensemble", "last" if paper else None)
     if ensemble is not None:
         rest["ensemble"] = ensemble
+    if models is not None:
+        return SelfRefiner(*models, run_dir=run_dir, **rest)
     named = (settings["vlm"], settings["llm"], settings["generator"])
-    return SelfRefiner(*(models or named), run_dir=run_dir, **rest)
+    search, draft = settings.get("search", NONE), settings.get("draft", NONE)
+    if draft != NONE:
+        rest["draft"] = named_draft(draft)
+    backends = named if search == NONE else searching(search, named)
+    return SelfRefiner(*backends, run_dir=run_dir, **rest)
 
 
 def _listed(value: Any) -> list[Any]:

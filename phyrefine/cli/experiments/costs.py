@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from phyrefine.cli.experiments.building import build
+from phyrefine.cli.experiments.building import NONE, build
 from phyrefine.run.estimating.estimate import Estimate
 from phyrefine.run.estimating.flags import STAND_INS, DryRunFlags
 from phyrefine.run.estimating.left import finished_in
@@ -13,6 +13,8 @@ from phyrefine.run.estimating.left import finished_in
 if TYPE_CHECKING:
     from phyrefine.cli.experiments.plan import Experiment
     from phyrefine.table import Table
+
+SEARCHING = ("search", "draft")
 
 
 def tell_cost(plan: Experiment, what_if: DryRunFlags) -> int:
@@ -66,6 +68,8 @@ def _table(plan: Experiment, estimates: Sequence[Estimate]) -> Table:
         "Clips and questions are the most that unfinished scenarios take; loops may end earlier.",
         "– is unknown: pass --seconds-per-clip, --usd-per-clip, --usd-per-question, or --measured.",
     ]
+    if any(one.get(name, NONE) != NONE for one in plan.combinations for name in SEARCHING):
+        notes.append("Not counted: chunks and questions of searches; finals beside drafts.")
     return Table(columns, [*rows, ("in all", *sums)], notes=notes)
 
 

@@ -19,7 +19,7 @@ from phyrefine.video.clip import Clip
 SECTIONS = ("out", "workers", "scenarios", "fixed", "vary")
 SETTINGS = (
     "vlm", "llm", "generator", "ensemble", "loops", "seeds", "steps", "baseline", "paper",
-    "prompts", "knowledge",
+    "prompts", "knowledge", "redraw", "watch", "search", "draft",
 )  # fmt: skip
 OF_A_SCENARIO = ("name", "description", "video", "prefix_seconds", "seconds", "fps", "size")
 DEFAULTS: Mapping[str, Any] = {"vlm": "world", "llm": "world", "generator": "world"}
