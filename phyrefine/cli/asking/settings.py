@@ -80,6 +80,7 @@ class Settings:
         from phyrefine.run.estimating.flags import STAND_INS
         from phyrefine.select.adaptive import stop_early
 
+        models: tuple[Any, Any, Any]
         models = STAND_INS if dry else self.searching.around(self.backends)
         shared: dict[str, Any] = {"run_dir": self.out, "budget": self.budget}
         if self.paper:
