@@ -80,8 +80,8 @@ class Settings:
         from phyrefine.run.estimating.flags import STAND_INS
         from phyrefine.select.adaptive import stop_early
 
-        models: tuple[Any, Any, Any]
-        models = STAND_INS if dry else self.searching.around(self.backends)
+        found = STAND_INS if dry else self.searching.around(self.backends)
+        models: tuple[Any, Any, Any] = found
         shared: dict[str, Any] = {"run_dir": self.out, "budget": self.budget}
         if self.paper:
             steps = self.steps[0] if self.steps else 16
