@@ -15,6 +15,7 @@ from phyrefine.errors import VideoError
 from phyrefine.video.collecting import Stack
 from phyrefine.video.footage import Footage, refuse_too_large
 from phyrefine.video.frames import resample_indices
+from phyrefine.video.reading.aperture import aperture_of
 from phyrefine.video.reading.completeness import promised_seconds, refuse_short
 from phyrefine.video.reading.pictures import Pictures, pixel_aspect
 from phyrefine.video.reading.request import Part
@@ -81,9 +82,11 @@ def _read(source: Source, part: Part, span: Span) -> Footage:
         expected = len(needed) if needed else _expected(stream, span, promised, rates)
         size = part.size or (stream.codec_context.height, stream.codec_context.width)
         refuse_too_large(expected, size, source.name, REMEDY, limit=part.limit)
+        context = stream.codec_context
+        aperture = aperture_of(source, stream.id, (context.height, context.width))
         taken = _Taken(
             Stack(math.ceil(expected) + (0 if needed else _MARGIN_FRAMES)),
-            Pictures(pixel_aspect(stream), part.size),
+            Pictures(pixel_aspect(stream), part.size, aperture),
             needed,
         )
         if not span.everything and span.clock is None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from phyrefine.video.frames import as_rgb, resize
 from phyrefine.video.reading import tone_mapping
+from phyrefine.video.reading.aperture import Aperture
 
 UInt8Array = NDArray[np.uint8]
 
@@ -31,11 +32,13 @@ class Pictures:
     Attributes:
         aspect: Width of a pixel divided by its height.
         size: (height, width) pictures are fitted to; ``None`` keeps theirs.
+        aperture: The part of a coded picture that is shown; ``None`` for all of it.
         notes: What had to be done, in words.
     """
 
     aspect: Fraction = Fraction(1)
     size: tuple[int, int] | None = None
+    aperture: Aperture | None = None
     notes: dict[str, str] = field(factory=dict)
     _converter: Any = field(factory=VideoReformatter, init=False, repr=False)
     _turn: tuple[int, int, int, int] | None = field(default=None, init=False, repr=False)
@@ -72,7 +75,7 @@ class Pictures:
 
     def _converted(self, frame: Any, form: str, *, smaller: bool = False) -> NDArray[Any]:
         height, width = self._square(frame.height, frame.width)
-        if smaller and self.size is not None:
+        if smaller and self.size is not None and self.aperture is None:
             height, width = self._covering(height, width, self.size)
         converted = self._converter.reformat(
             frame,
@@ -86,7 +89,20 @@ class Pictures:
         channels, depth = (4 if form == "rgba" else 3), (np.uint16 if "48" in form else np.uint8)
         part = converted.planes[0]
         rows = np.frombuffer(part, depth).reshape(height, -1)
-        return rows[:, : width * channels].reshape(height, width, channels)
+        pixels = rows[:, : width * channels].reshape(height, width, channels)
+        return pixels if self.aperture is None else self._cropped(pixels, frame, self.aperture)
+
+    def _cropped(self, pixels: NDArray[Any], frame: Any, shown: Aperture) -> NDArray[Any]:
+        """The clean aperture, in square pixels."""
+        if shown.left + shown.width > frame.width or shown.top + shown.height > frame.height:
+            return pixels
+        down, across = pixels.shape[0] / frame.height, pixels.shape[1] / frame.width
+        rows = slice(round(shown.top * down), round((shown.top + shown.height) * down))
+        columns = slice(round(shown.left * across), round((shown.left + shown.width) * across))
+        cropped = pixels[rows, columns]
+        height, width = cropped.shape[:2]
+        self.notes["aperture"] = f"cropped to its clean aperture of {width}x{height}"
+        return cropped
 
     def _covering(self, height: int, width: int, size: tuple[int, int]) -> tuple[int, int]:
         """The smallest size of that shape that covers ``size`` once it is upright."""

@@ -65,9 +65,9 @@ def even_grid(
     if count == 1 or not np.isfinite(at).all() or np.diff(at).min() <= 0:
         return each, fallback
     mean = (count - 1) / at[-1]
-    if _is_even(at, mean, rates):
-        # The container's own fraction (30000/1001) is more exact than measured times.
-        near = [rate for rate in (rates.nominal, rates.coded) if abs(rate - mean) < 0.02 * mean]
+    # The container's own fraction (30000/1001) is more exact than measured times.
+    near = [rate for rate in (rates.nominal, rates.coded) if abs(rate - mean) < 0.02 * mean]
+    if any(_is_even(at, rate, rates) for rate in (mean, *near)):
         return each, near[0] if near else mean
     rate, places = _grid(at, rates)
     step = float(np.median(np.diff(at)))
@@ -97,7 +97,7 @@ def _grid(at: Times, rates: Rates) -> tuple[float, NDArray[np.intp]]:
     candidates = sorted(rate for rate in asked if 0 < rate <= MAX_FPS * 1.001)
     for tolerance in _TOLERANCES:
         for rate in candidates:
-            fitted = _fit(at, rate, tolerance + 0.5 * rates.tick * rate)
+            fitted = _fit(at, rate, tolerance + 0.5 * rates.tick * rate, rates)
             if fitted is not None:
                 return fitted
     rate = min(MAX_FPS, 1 / shortest)
@@ -106,11 +106,16 @@ def _grid(at: Times, rates: Rates) -> tuple[float, NDArray[np.intp]]:
     return rate, np.maximum.accumulate(places - np.arange(len(at))) + np.arange(len(at))
 
 
-def _fit(at: Times, rate: float, tolerance: float) -> tuple[float, NDArray[np.intp]] | None:
+def _fit(
+    at: Times, rate: float, tolerance: float, rates: Rates
+) -> tuple[float, NDArray[np.intp]] | None:
     places = np.rint(at * rate).astype(np.intp)
     if np.diff(places).min() < 1:
         return None
     exact = float(places[-1] / at[-1])
-    exact = next((usual for usual in _USUAL_RATES if abs(usual - exact) < 1e-4 * usual), exact)
+    # A short clip that counts in milliseconds says no more than that of its rate.
+    slack = max(1e-4, min(rates.tick / at[-1], 5e-4))
+    known = (rates.nominal, rates.coded, *_USUAL_RATES)
+    exact = next((one for one in known if abs(one - exact) < slack * one), exact)
     stray = np.abs(at * exact - places).max()
     return (exact, places) if stray <= min(tolerance, 0.45) else None
