@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field
 
 from phyrefine.testing import MovingDot, ScriptedAsker
-from phyrefine.types import Answer, Question
+from phyrefine.types import Answer, Question, Usage
 
 CAPTIONS = (
     "A red ball rolls off a table and drops to the floor.",
@@ -40,6 +40,8 @@ class Rewriter:
                          "corrected": "The ball falls faster."},
             "compose": {"prompt": "The ball falls faster and faster.", "negative": ""},
         }  # fmt: skip
+        if question.stage == "judge":
+            return Answer("4")
         return Answer(json.dumps(told[question.stage]))
 
 
@@ -67,6 +69,20 @@ RATER = Rater()
 def rater() -> Rater:
     """The judge that the tests look at."""
     return RATER
+
+
+def costly() -> Costly:
+    """A judge whose every answer takes 100 tokens."""
+    return Costly()
+
+
+class Costly:
+    """See ``costly``."""
+
+    identity = "costly"
+
+    def ask(self, question: Question) -> Answer:
+        return Answer("4", usage=Usage(calls=1, tokens={"input": 90, "output": 10}))
 
 
 def silent() -> ScriptedAsker:

@@ -26,7 +26,8 @@ def fresh() -> None:
 
 def bench(name: str, data: Path, out: Path, *more: str) -> int:
     models = MODELS[2:] if "--generator" in more else MODELS
-    return main(["bench", name, "--data", str(data), "--out", str(out), *SHORT, *models, *more])
+    short = SHORT[4:] if "--fps" in more else SHORT
+    return main(["bench", name, "--data", str(data), "--out", str(out), *short, *models, *more])
 
 
 def test_from_nothing_to_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,8 +43,8 @@ def test_from_nothing_to_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "Benchmark: The hard subset was chosen by the failures of one model" in shown
     assert "Judge: One published version of that program scores the first 20 rows" in shown
     told = json.loads((out / "table.json").read_text())
-    plain, loop = told["runs"]
-    assert (plain["run"], loop["run"]) == ("plain", "loop1")
+    plain, loop, chosen = told["runs"]
+    assert (plain["run"], loop["run"], chosen["run"]) == ("plain", "loop1", "chosen by consensus")
     assert plain["joint"]["mean"] == pytest.approx(2 / 3)  # one clip has PC 3
     assert loop["joint"]["mean"] == 1
     assert loop["against_plain"]["mean"] == pytest.approx(1 / 3)
@@ -95,6 +96,66 @@ def test_shares_come_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "2 of 6 clips are missing" in capsys.readouterr().err
     assert bench("videophy-2", data, out, "--shard", "2/2") == 0
     assert bench("videophy-2", data, out, *judged) == 0
+
+
+def test_shares_are_judged_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = videophy2(tmp_path / "data"), tmp_path / "out"
+    judged = ("--judge-vlm", "bench_helpers:rater", "--judge", "cosmos-reason2", "--score-only")
+    assert bench("videophy-2", data, out) == 0
+    assert bench("videophy-2", data, out, *judged, "--shard", "1/2") == 0
+    assert "Shard judged." in capsys.readouterr().out
+    assert len(RATER.asked) == 4
+    assert not (out / "table.json").exists()
+    assert bench("videophy-2", data, out, *judged) == 0
+    assert len(RATER.asked) == 6
+
+
+def test_a_budget_stops_the_judge_and_keeps_what_it_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = videophy2(tmp_path / "data"), tmp_path / "out"
+    judged = ("--judge-vlm", "bench_helpers:costly", "--judge", "cosmos-reason2")
+    assert bench("videophy-2", data, out) == 0
+    few = (*judged, "--score-only", "--max-tokens", "250", "--workers", "1")
+    assert bench("videophy-2", data, out, *few) == STOPPED_EARLY
+    shown = capsys.readouterr().out
+    assert "3 clips are not judged: run the same command again." in shown
+    assert "Judging took 3 questions, 300 tokens" in shown
+    assert bench("videophy-2", data, out, *judged, "--score-only") == 0
+    assert "Judging took 3 questions" in capsys.readouterr().out
+
+
+def test_the_chosen_row_is_what_the_rule_chose(tmp_path: Path) -> None:
+    data, out = phygenbench(tmp_path / "data"), tmp_path / "out"
+    judged = ("--judge-vlm", "bench_helpers:rater", "--judge", "cosmos-reason2", "--workers", "1")
+    assert bench("phygenbench", data, out) == 0
+    # The rule prefers the loop for the first prompt and scored nothing but a tie for the second.
+    for name, scores in (
+        ("output_video_1", {"plain-seed0": 0.1, "loop1-seed0": 0.9}),
+        ("output_video_2", {"plain-seed0": 0.5, "loop1-seed0": 0.5}),
+    ):
+        path = out / "samples" / f"{name}.json"
+        record = json.loads(path.read_text())
+        record["selectors"] = {"consensus": scores}
+        path.write_text(json.dumps(record))
+    RATER.texts = ("1", "5", "2", "3")  # plain and loop of the first prompt, then of the second
+    assert bench("phygenbench", data, out, *judged, "--score-only") == 0
+    plain, loop, chosen = json.loads((out / "table.json").read_text())["runs"]
+    assert plain["scores"]["pc"]["mean"] == 1.5
+    assert loop["scores"]["pc"]["mean"] == 4
+    assert chosen["scores"]["pc"]["mean"] == (5 + 2) / 2
+    assert chosen["against_plain"]["mean"] == 2
+
+
+def test_a_critic_that_judges_itself_and_held_frames_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = phygenbench(tmp_path / "data"), tmp_path / "out"
+    judge = ("--judge-vlm", "bench_helpers:Rewriter", "--judge", "cosmos-reason2")
+    assert bench("phygenbench", data, out, *judge, "--seconds", "2", "--fps", "16") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Clips are made at 8 fps and delivered at 16, so frames are held" in shown
+    assert "Judge and critic are the same model (bench_helpers:Rewriter)" in shown
 
 
 def test_phygenbench_says_that_its_own_evaluator_did_not_run(
@@ -176,8 +237,31 @@ def test_given_clips_are_a_row_of_their_own(tmp_path: Path) -> None:
     assert bench("physfixbench", tmp_path, out, "--given", "--judge-vlm",
                  "bench_helpers:rater") == 0  # fmt: skip
     told = json.loads((out / "table.json").read_text())
-    assert [run["run"] for run in told["runs"]] == ["plain", "loop1", "download"]
+    assert [run["run"] for run in told["runs"]] == [
+        "plain", "loop1", "download", "chosen by consensus",
+    ]  # fmt: skip
     assert told["runs"][2]["against_plain"] is None
+    assert told["runs"][3]["against_plain"] is not None
+
+
+def test_folders_of_clips_are_continued_from_their_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phyrefine.testing import moving_clip
+
+    for name in ("a", "b"):
+        moving_clip(8, (48, 64)).write(tmp_path / "data" / "falling" / f"{name}.mp4")
+    (tmp_path / "data" / "prompts.csv").write_text("id,prompt\nfalling,A ball falls.\n")
+    shots = []
+    made = MovingDot.generate
+    monkeypatch.setattr(MovingDot, "generate", lambda self, shot: shots.append(shot) or made(
+        self, shot))  # fmt: skip
+    judged = ("--judge-vlm", "bench_helpers:rater", "--judge", "cosmos-reason2")
+    assert bench("morpheus", tmp_path / "data", tmp_path / "out", *judged) == 0
+    assert {len(shot.prefix) for shot in shots} == {1}
+    assert {shot.prefix.size for shot in shots} == {(32, 32)}
+    told = json.loads((tmp_path / "out" / "table.json").read_text())
+    assert told["runs"][0]["scores"]["pc"]["count"] == 2
 
 
 @pytest.mark.parametrize(
@@ -189,7 +273,7 @@ def test_given_clips_are_a_row_of_their_own(tmp_path: Path) -> None:
         (("--laws", "gravity,magic"), "No law called 'magic': gravity"),
         (("--subset", "easy"), "has no subset 'easy'"),
         (("--field", "caption"), "--field takes WHAT=NAME"),
-        (("--score-only", "--shard", "1/2"), "leave out --shard"),
+        (("--score-only", "--shard", "1/2"), "pass --judge-vlm"),
         (("--given", "--score-only"), "clips are missing"),
         (("--scores", "sa=x.csv", "--judge-vlm", "bench_helpers:rater"), "not both"),
         (("--mode", "i2v"), "brings no picture or clip: use --mode t2v"),

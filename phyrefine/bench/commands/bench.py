@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from phyrefine.bench.commands.flags import ClipFlags, JudgingFlags, PromptFlags
+from phyrefine.bench.commands.scoring import Scoring
 from phyrefine.physics_iq.commands.bench import BudgetFlags, tell_cost
 from phyrefine.physics_iq.commands.scores import say
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 
 if TYPE_CHECKING:
-    from phyrefine.bench.benchmark import Benchmark, Prompts
+    from phyrefine.bench.benchmark import Benchmark
     from phyrefine.bench.data.prompt_set import PromptSet
     from phyrefine.bench.judges.row import JudgeRow
-    from phyrefine.bench.judges.row_judge import Ratings
-    from phyrefine.bench.scoring.judging import ClipFile
     from phyrefine.physics_iq.generation.allowance import Allowance
     from phyrefine.physics_iq.generation.generating import Refiner
     from phyrefine.physics_iq.generation.plan import Plan
@@ -40,9 +39,9 @@ def bench(
     """Run a benchmark: a clip of every prompt, plain and refined, a judge, and the table.
 
     OUT keeps everything; run the same command again to resume. With --shard
-    only this machine's prompts are generated: run once more without it, or with --score-only, for
-    the table when all shards are done. Another judge on the same clips is the same command with
-    --score-only and another --judge.
+    only this machine's prompts are generated (with --score-only: judged); run once more without it
+    for the table when all shards are done. Another judge on the same clips is the same command
+    with --score-only and another --judge.
 
     Parameters
     ----------
@@ -51,10 +50,7 @@ def bench(
     """
     from phyrefine.bench import registry
     from phyrefine.bench.data.prompt_set import PromptSet
-    from phyrefine.errors import InvalidInputError
 
-    if score_only and shard is not None:
-        raise InvalidInputError("--score-only scores all prompts: leave out --shard.")
     suite = registry.find(benchmark)
     assert suite.read is not None  # the others have a command of their own
     plan = made.plan(suite)
@@ -67,11 +63,12 @@ def bench(
         say(note)
     if what_if.dry_run:
         return tell_cost(plan, dataset, out, shard, what_if)
-    if not score_only:
-        code = _generate(plan, dataset, out, shard, limits.allowance())
-        if code is not None:
-            return code
-    return _score(suite, found, plan, row, judging, out)
+    allowance = limits.allowance()
+    scoring = Scoring(suite, found, plan, row, judging, out, allowance)
+    if score_only:
+        return scoring.table() if shard is None else scoring.share(shard)
+    code = _generate(plan, dataset, out, shard, allowance)
+    return scoring.table() if code is None else code
 
 
 def _row(suite: Benchmark, judging: JudgingFlags) -> JudgeRow:
@@ -115,14 +112,20 @@ def _generate(
 
 
 def _able(refiner: Refiner, plan: Plan) -> Refiner:
-    """Refuse a generator that cannot do this at all, before the first prompt."""
+    """Refuse a generator that cannot do this at all, and tell of held frames, before any prompt."""
     from phyrefine.errors import InvalidInputError
     from phyrefine.protocols import VideoGenerator
 
     generator = getattr(refiner, "generator", None)
-    if plan.mode != "t2v" or not isinstance(generator, VideoGenerator):
+    if not isinstance(generator, VideoGenerator):
         return refiner
-    if generator.profile.needs_prefix:
+    native = generator.profile.fps
+    if native is not None and native < plan.fps:
+        say(
+            f"Clips are made at {native:g} fps and delivered at {plan.fps}, so frames are held, "
+            f"which a judge may take for stutter. Pass --fps {native:g} to deliver them as made."
+        )
+    if plan.mode == "t2v" and generator.profile.needs_prefix:
         raise InvalidInputError(
             f"{generator.profile.name} continues a picture or a video and cannot make one from "
             f"text alone, which this benchmark asks for. Pass --generator with a text-to-video "
@@ -130,64 +133,3 @@ def _able(refiner: Refiner, plan: Plan) -> Refiner:
             "phyrefine generators."
         )
     return refiner
-
-
-def _score(
-    suite: Benchmark, found: Prompts, plan: Plan, row: JudgeRow, judging: JudgingFlags, out: Path
-) -> int:
-    """Judge the clips and print the table."""
-    from phyrefine.bench.scoring.external import read_scores, write_official
-    from phyrefine.bench.scoring.judging import clip_files
-    from phyrefine.bench.scoring.notes import notes_on
-    from phyrefine.bench.scoring.results import results
-    from phyrefine.physics_iq.generation.plan import expected_keys
-
-    rows = [key.name for key in expected_keys(plan)]
-    clips = clip_files(out, found.items, rows, given=judging.given)
-    if suite.official_csv:
-        say(f"For the authors' own program: {write_official(out, clips)}.")
-    more: tuple[str, ...] = ()
-    failed: list[str] = []
-    if judging.scores:
-        ratings, evaluator = read_scores(judging.scores, row, clips)
-    elif judging.judge_vlm is None:
-        say(
-            "No judge was named, so nothing is scored. Run the same command with --judge-vlm NAME, "
-            f"which plays {row.name}; see: phyrefine judges."
-        )
-        return 0
-    else:
-        ratings, evaluator, more, failed = _judged(clips, row, judging, out)
-    for line in failed:
-        say(line)
-    notes = (*more, *notes_on(suite, found, row, ratings, generator=plan.generator))
-    result = results(suite.title, evaluator, row, found.items, ratings, notes)
-    written = result.write(out)
-    say(result.shown())
-    say(f"Wrote {', '.join(str(path) for path in written)}.")
-    if failed:
-        say(f"{len(failed)} clips are not judged: run the same command again.")
-        return 3
-    return 0
-
-
-def _judged(
-    clips: list[ClipFile], row: JudgeRow, judging: JudgingFlags, out: Path
-) -> tuple[dict[tuple[str, str], Ratings], str, tuple[str, ...], list[str]]:
-    from phyrefine.adapt import as_vlm
-    from phyrefine.bench.judges.row_judge import RowJudge
-    from phyrefine.bench.judges.view import fitted
-    from phyrefine.bench.judges.wording import wording_of
-    from phyrefine.bench.scoring.judging import judge_clips
-    from phyrefine.options import join_options, split_options
-
-    spec, more = fitted(row, join_options(str(judging.judge_vlm), judging.judge_option))
-    wording = wording_of(row, judging.judge_template)
-    label = split_options(spec)[0]
-    judge = RowJudge(as_vlm(spec), row, wording, judging.law_names(), judging.repeats, label)
-    ratings, failed = judge_clips(judge, clips, out, workers=judging.workers, progress=True)
-    if row.published and not wording.published:
-        trained = f"Wording: phyrefine's, not what {row.title} was trained on ({row.published}): "
-        advice = "pass it with --judge-template, or take these scores for no more than a trial."
-        more = (trained + advice, *more)
-    return ratings, judge.name, more, failed

@@ -58,7 +58,7 @@ def fitted(row: JudgeRow, spec: str) -> tuple[str, tuple[str, ...]]:
                 notes.append(f"{name}={given[name]} as you asked; {row.title} wants {_text(value)}")
         elif name in known and known[name].settable:
             added.append(f"{name}={_text(value)}")
-        elif name in ("fps", "max_frames"):
+        elif name == "max_frames":
             notes.append(f"{spec} has no option {name}: see to it that it shows {row.looks}")
     return join_options(spec, added), tuple(notes)
 

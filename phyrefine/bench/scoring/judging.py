@@ -11,7 +11,7 @@ from attrs import asdict, frozen
 
 from phyrefine.bench.benchmark import Item, slug
 from phyrefine.bench.judges.row_judge import Ratings, RowJudge
-from phyrefine.errors import InvalidInputError, PhyrefineError
+from phyrefine.errors import BudgetExceededError, InvalidInputError, PhyrefineError
 from phyrefine.identities import identity
 from phyrefine.physics_iq.generation.generating import VIDEOS
 from phyrefine.run.many import run_many
@@ -19,6 +19,7 @@ from phyrefine.run.store.disk import read_json, write_json
 from phyrefine.video.clip import Clip
 
 JUDGED = "judged"
+CHOSEN = "chosen by "  # the row of clips that the run's own rule chose
 GIVEN_CLIPS = "download"  # the row of clips that the benchmark brings along
 
 
@@ -116,7 +117,10 @@ def judge_clips(
         return ratings
 
     for one in waiting[:1]:
-        found[one.row, one.item.name] = work(one)
+        try:
+            found[one.row, one.item.name] = work(one)
+        except BudgetExceededError as error:
+            failed.append(f"{one.path}: {error}")
     for outcome in run_many(work, waiting[1:], workers=workers, progress=progress):
         one = outcome.item
         if outcome.result is not None:

@@ -17,7 +17,7 @@ from phyrefine.bench.benchmark import Item
 from phyrefine.bench.judges.row import JudgeRow
 from phyrefine.bench.judges.row_judge import Ratings
 from phyrefine.bench.scoring.intervals import Estimate, estimate
-from phyrefine.bench.scoring.judging import GIVEN_CLIPS
+from phyrefine.bench.scoring.judging import CHOSEN, GIVEN_CLIPS
 from phyrefine.physics_iq.data.layout import RunKey
 from phyrefine.table import Table
 
@@ -151,8 +151,13 @@ def results(
     for folder_row in dict.fromkeys(key[0] for key in ratings):
         groups.setdefault(_run_of(folder_row), []).append(folder_row)
     means = {run: _headline(row, items, rows, ratings) for run, rows in groups.items()}
-    # Steps differ between runs, so each is compared with the plain run of as many.
-    plain = {_steps_of(run): run for run in means if run.startswith("plain")}
+    # Steps differ between runs, so each is compared with the plain run of as many; what was
+    # chosen among all of them with the first.
+    plain: dict[str, str] = {}
+    for run in means:
+        if run.startswith("plain"):
+            plain.setdefault("", run)
+            plain.setdefault(_steps_of(run), run)
     runs = tuple(
         _result(row, run, rows, items, ratings, means, plain.get(_steps_of(run)))
         for run, rows in groups.items()
@@ -169,7 +174,8 @@ def results(
     clips = tuple(
         (key[0], item.name, item.category, item.description, json.dumps(dict(one.scores)),
          joint(row, one), one.assessable, "; ".join(one.problems))
-        for item in items for key, one in ratings.items() if key[1] == item.name
+        for item in items for key, one in ratings.items()
+        if key[1] == item.name and not key[0].startswith(CHOSEN)
     )  # fmt: skip
     return BenchResult(title, evaluator, row, runs, categories, tuple(notes), clips)
 
@@ -190,7 +196,7 @@ def joint(row: JudgeRow, ratings: Ratings) -> bool | None:
 
 def _run_of(folder_row: str) -> str:
     """The run without its seed."""
-    if folder_row == GIVEN_CLIPS:
+    if folder_row == GIVEN_CLIPS or folder_row.startswith(CHOSEN):
         return folder_row
     key = RunKey.parse(folder_row)
     return RunKey(key.loop, key.steps, 0).name.removesuffix("-seed0")
@@ -199,6 +205,8 @@ def _run_of(folder_row: str) -> str:
 def _steps_of(run: str) -> str:
     """What a run shares with the plain run it is compared with."""
     if run == GIVEN_CLIPS:
+        return "nothing"
+    if run.startswith(CHOSEN):
         return ""
     return f"steps {RunKey.parse(f'{run}-seed0').steps}"
 
