@@ -24,6 +24,7 @@ from phyrefine.cli.asking.values import (
 from phyrefine.errors import InvalidInputError
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 from phyrefine.select.named import DEFAULT_ENSEMBLE
+from phyrefine.tracking.flags import Track, tracked
 from phyrefine.types import Answer, Question, Scenario
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def run(
         Many | None, Parameter(help="Stop at this many chunks, those of searches included.")
     ] = None,
     max_minutes: Annotated[Positive | None, Parameter(help="Stop after this long.")] = None,
+    track: Track = None,
     what_if: DryRunFlags = NOT_DRY,
 ) -> int:
     """Continue a video so that it obeys physics.
@@ -162,7 +164,8 @@ def run(
     how.check()
     if what_if.dry_run:
         return _tell_cost(scenario, how, what_if)
-    return _show(how.refiner(), scenario, how)
+    with tracked(track) as listeners:
+        return _show(how.refiner(listeners=listeners), scenario, how)
 
 
 def _tell_cost(scenario: Scenario, how: Settings, what_if: DryRunFlags) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import os
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -49,7 +50,8 @@ class Tracker:
     Args:
         module: The tracker's module (``import wandb``), or its name: ``"wandb"``, ``"trackio"``,
             ``"mlflow"`` or ``"tensorboard"``. A module that takes wandb's calls works too.
-        project: Project (wandb, Trackio), experiment (MLflow) or folder of runs (TensorBoard).
+        project: Project (wandb, Trackio), experiment (MLflow) or folder of runs (TensorBoard); by
+            default what ``WANDB_PROJECT`` or ``MLFLOW_EXPERIMENT_NAME`` says, else ``phyrefine``.
         name: Name of the run; by default those of its run folder and the folder around it.
         clips: Log every clip, only the chosen one of each scenario, or none.
         **options: Passed on: to ``init`` of wandb and Trackio (``mode="offline"``,
@@ -65,7 +67,7 @@ class Tracker:
         self,
         module: ModuleType | str,
         *,
-        project: str = "phyrefine",
+        project: str | None = None,
         name: str | None = None,
         clips: Literal["all", "chosen", "none"] = "all",
         **options: Any,
@@ -73,8 +75,9 @@ class Tracker:
         if clips not in ("all", "chosen", "none"):
             raise InvalidInputError(f'clips is "all", "chosen" or "none", not {clips!r}.')
         self.module = _imported(module) if isinstance(module, str) else module
-        self.project, self.name, self.clips, self.options = project, name, clips, options
-        service_for(self.module, project, options)  # a wrong module is told now
+        self.project = project or _usual_project(self.module.__name__)
+        self.name, self.clips, self.options = name, clips, options
+        service_for(self.module, self.project, options)  # a wrong module is told now
         self._runs: dict[Path | None, _Tracked] = {}
         self._of: dict[str, _Tracked] = {}
         self._lock = threading.Lock()
@@ -162,6 +165,12 @@ def _small(clip: Clip, path: Path) -> Path:
     plain = Clip(clip.frames, clip.fps)
     small = plain if (height, width) == clip.size else plain.resize(height, width, mode="stretch")
     return small.write(path, quality=QUALITY)
+
+
+def _usual_project(tracker: str) -> str:
+    """The project that the tracker's own environment variable names, if there is one."""
+    variable = {"wandb": "WANDB_PROJECT", "mlflow": "MLFLOW_EXPERIMENT_NAME"}.get(tracker, "")
+    return os.environ.get(variable) or "phyrefine"
 
 
 def _imported(name: str) -> ModuleType:

@@ -86,7 +86,7 @@ def test_seeds_in_every_form(words, video, tmp_path, monkeypatch, capsys):
     from phyrefine.cli.asking.settings import Settings
     from phyrefine.errors import InvalidInputError
 
-    def asked(settings):
+    def asked(settings, **_):
         raise InvalidInputError(f"seeds {settings.seeds} steps {settings.steps}")
 
     monkeypatch.setattr(Settings, "refiner", asked)
@@ -157,7 +157,7 @@ def test_whatever_is_raised_is_one_line(error, monkeypatch, capsys):
 def test_an_interruption_says_how_to_go_on(monkeypatch, video, capsys):
     from phyrefine.cli.asking.settings import Settings
 
-    def interrupted(_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Settings, "refiner", interrupted)

@@ -158,6 +158,16 @@ def test_a_module_with_wandbs_calls_is_a_tracker(tmp_path):
     assert heard.runs[1]["name"] == heard.runs[0]["name"]
 
 
+def test_a_project_that_the_environment_names(monkeypatch):
+    monkeypatch.setenv("WANDB_PROJECT", "dominoes")
+    heard = Heard()
+    module = heard.module()
+    assert Tracker(module).project == "phyrefine"
+    module.__name__ = "wandb"
+    assert Tracker(module).project == "dominoes"
+    assert Tracker(module, project="mine").project == "mine"
+
+
 def test_every_run_folder_is_a_run_of_its_own(tmp_path):
     heard = Heard()
     with Tracker(heard.module()) as tracked:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
 from phyrefine.cli.asking.searching import SearchFlags
+from phyrefine.protocols import Listener
 from phyrefine.types import Budget, Candidates
 
 if TYPE_CHECKING:
@@ -69,11 +71,12 @@ class Settings:
         """
         _ = self.candidates
 
-    def refiner(self, *, dry: bool = False) -> SelfRefiner:
+    def refiner(self, *, dry: bool = False, listeners: Sequence[Listener] = ()) -> SelfRefiner:
         """Load the models and put the refiner together.
 
         Args:
             dry: Load nothing: only what it would cost can be asked then.
+            listeners: Hear what happens.
         """
         from phyrefine.refine.convergence import default_policy
         from phyrefine.refiner import SelfRefiner
@@ -82,7 +85,11 @@ class Settings:
 
         found = STAND_INS if dry else self.searching.around(self.backends)
         models: tuple[Any, Any, Any] = found
-        shared: dict[str, Any] = {"run_dir": self.out, "budget": self.budget}
+        shared: dict[str, Any] = {
+            "run_dir": self.out,
+            "budget": self.budget,
+            "listeners": listeners,
+        }
         if self.paper:
             steps = self.steps[0] if self.steps else 16
             return SelfRefiner.paper(*models, steps=steps, loops=self.loops, **shared)
