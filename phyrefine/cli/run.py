@@ -22,6 +22,7 @@ from phyrefine.cli.asking.values import (
     Text,
 )
 from phyrefine.errors import InvalidInputError
+from phyrefine.run.estimating.estimate import UNCOUNTED
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 from phyrefine.select.named import DEFAULT_ENSEMBLE
 from phyrefine.tracking.flags import Track, tracked
@@ -175,7 +176,14 @@ def _tell_cost(scenario: Scenario, how: Settings, what_if: DryRunFlags) -> int:
 
     rates, refiner = what_if.rates(how.out, how.backends), how.refiner(dry=True)
     finished = finished_in(how.out, [scenario], refiner.convergence)
-    estimate = what_if.estimate(refiner.cost(), rates, scenarios=1, finished=len(finished))
+    uncounted = any(how.searching.given[name] for name in ("--search", "--draft"))
+    estimate = what_if.estimate(
+        refiner.cost(),
+        rates,
+        scenarios=1,
+        finished=len(finished),
+        notes=(UNCOUNTED,) if uncounted else (),
+    )
     screen = console()
     told = ("Dry run: nothing is made and nothing is paid for.", *estimate.lines())
     for line in (*told, *how.searching.uncounted):

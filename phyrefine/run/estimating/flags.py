@@ -98,6 +98,7 @@ class DryRunFlags:
         scenarios: int,
         finished: int,
         workers: Workers | None = None,
+        notes: tuple[str, ...] = (),
     ) -> Estimate:
         """The estimate of scenarios that take the same.
 
@@ -107,9 +108,10 @@ class DryRunFlags:
             scenarios: In all.
             finished: Of these, already.
             workers: Who makes the clips.
+            notes: What is not counted.
         """
         cost = None if each is None else each * (scenarios - finished)
-        return Estimate(cost, rates, scenarios, finished, self.usd_per_gpu_hour, workers)
+        return Estimate(cost, rates, scenarios, finished, self.usd_per_gpu_hour, workers, notes)
 
 
 NOT_DRY = DryRunFlags()
