@@ -22,7 +22,6 @@ from phyrefine.cli.asking.values import (
     Text,
 )
 from phyrefine.errors import InvalidInputError
-from phyrefine.run.estimating.estimate import UNCOUNTED
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 from phyrefine.select.named import DEFAULT_ENSEMBLE
 from phyrefine.tracking.flags import Track, tracked
@@ -176,14 +175,7 @@ def _tell_cost(scenario: Scenario, how: Settings, what_if: DryRunFlags) -> int:
 
     rates, refiner = what_if.rates(how.out, how.backends), how.refiner(dry=True)
     finished = finished_in(how.out, [scenario], refiner.convergence)
-    uncounted = any(how.searching.given[name] for name in ("--search", "--draft"))
-    estimate = what_if.estimate(
-        refiner.cost(),
-        rates,
-        scenarios=1,
-        finished=len(finished),
-        notes=(UNCOUNTED,) if uncounted else (),
-    )
+    estimate = what_if.estimate(refiner.cost(), rates, scenarios=1, finished=len(finished))
     screen = console()
     told = ("Dry run: nothing is made and nothing is paid for.", *estimate.lines())
     for line in (*told, *how.searching.uncounted):

@@ -37,15 +37,6 @@ def test_other_ways_of_running_are_counted_too(how, tmp_path, capsys, monkeypatc
     assert clips in told(capsys)
 
 
-def test_what_is_not_counted_is_said(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    words = ["run", "-d", "A ball falls.", "--dry-run"]
-    assert main(words) == 0
-    assert "Not counted" not in told(capsys)
-    assert main([*words, "--draft", "steps=2"]) == 0
-    assert "Not counted: --search makes parts of a clip several times" in told(capsys)
-
-
 def test_a_sweep_says_it_per_combination_and_in_all(folder, capsys, monkeypatch):
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.chdir(folder)

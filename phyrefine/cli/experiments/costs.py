@@ -60,8 +60,6 @@ def _table(plan: Experiment, estimates: Sequence[Estimate]) -> Table:
         for settings, one in zip(plan.combinations, estimates, strict=True)
     ]
     sums = [_sum([row[at] for row in rows]) for at in range(1, 8)]
-    searched = any(one.get(name, NONE) != NONE for one in plan.combinations
-                   for name in ("search", "draft"))  # fmt: skip
     columns = (
         "combination", "scenarios", "finished", "clips", "VLM questions", "LLM questions",
         "GPU hours", "dollars",
@@ -72,8 +70,6 @@ def _table(plan: Experiment, estimates: Sequence[Estimate]) -> Table:
     ]
     if any(one.get(name, NONE) != NONE for one in plan.combinations for name in SEARCHING):
         notes.append("Not counted: chunks and questions of searches; finals beside drafts.")
-    if searched:
-        notes.append(UNCOUNTED)
     return Table(columns, [*rows, ("in all", *sums)], notes=notes)
 
 

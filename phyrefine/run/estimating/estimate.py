@@ -8,11 +8,6 @@ from phyrefine.run.cost import ExpectedCost
 from phyrefine.run.estimating.rates import Rates
 
 HOUR = 3600.0
-# What a search or a draft changes cannot be told from the number of loops.
-UNCOUNTED = (
-    "Not counted: --search makes parts of a clip several times; with --draft the clips of the loops "
-    "are cheap drafts, and the finals come on top."
-)
 
 
 @frozen
@@ -52,7 +47,6 @@ class Estimate:
         gpu_hour_usd: US dollars of one GPU hour; ``None`` when not stated, then GPU time is left
             out of the dollars.
         workers: Who makes the clips; ``None`` for one generator on this machine.
-        notes: What is not counted, in sentences.
     """
 
     cost: ExpectedCost | None
@@ -61,7 +55,6 @@ class Estimate:
     finished: int = 0
     gpu_hour_usd: float | None = None
     workers: Workers | None = None
-    notes: tuple[str, ...] = ()
 
     @property
     def gpu_hours(self) -> float | None:
@@ -114,7 +107,6 @@ class Estimate:
         said += [self._time_line(), self._dollar_line()]
         if self.workers is not None:
             said.append(f"Plan: {self.workers}.")
-        said += self.notes
         said.append(
             "Loops may end earlier; replies asked for anew come on top. Clips and answers in the "
             "store of an unfinished scenario are counted here and cost nothing when it goes on."

@@ -98,7 +98,6 @@ class DryRunFlags:
         scenarios: int,
         finished: int,
         workers: Workers | None = None,
-        notes: tuple[str, ...] = (),
     ) -> Estimate:
         """The estimate of scenarios that take the same.
 
@@ -108,10 +107,9 @@ class DryRunFlags:
             scenarios: In all.
             finished: Of these, already.
             workers: Who makes the clips.
-            notes: What is not counted.
         """
         cost = None if each is None else each * (scenarios - finished)
-        return Estimate(cost, rates, scenarios, finished, self.usd_per_gpu_hour, workers, notes)
+        return Estimate(cost, rates, scenarios, finished, self.usd_per_gpu_hour, workers)
 
 
 NOT_DRY = DryRunFlags()
