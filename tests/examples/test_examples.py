@@ -70,3 +70,15 @@ def test_notebooks_are_committed_without_outputs():
         for cell in notebook.cells:
             assert not cell.get("outputs"), path
             assert cell.get("execution_count") is None, path
+
+
+@pytest.mark.slow
+def test_follow(tmp_path):
+    pytest.importorskip("tensorboard")
+    for _ in range(2):  # again: it goes on
+        assert "Wrote" in run("07_follow.py", "out", cwd=tmp_path)
+    page = (tmp_path / "out" / "live.html").read_text(encoding="utf-8")
+    assert "<b>3</b> done" in page
+    assert page.count("<video") == 6
+    (logged,) = (tmp_path / "out" / "logs").iterdir()
+    assert len(list(logged.glob("events.out.tfevents.*"))) == 2

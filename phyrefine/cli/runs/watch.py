@@ -62,7 +62,7 @@ def watch(
 
 @contextlib.contextmanager
 def _shown(screen: Console) -> Iterator[Callable[[Progress], None]]:
-    """What shows each look: in place on a terminal, else a line whenever something changed."""
+    """What shows each look: in place on a terminal, else a line when a scenario's state changed."""
     from phyrefine.cli.telling.watching import summary, view
 
     if screen.is_terminal:
@@ -74,12 +74,13 @@ def _shown(screen: Console) -> Iterator[Callable[[Progress], None]]:
                 view(progress, width=screen.width, rows=rows), refresh=True
             )
         return
-    told: list[str] = [""]
+    told: list[object] = [None]
 
     def line(progress: Progress) -> None:
-        if (said := summary(progress)) != told[0]:
-            told[0] = said
-            screen.print(said, markup=False, highlight=False, soft_wrap=True)
+        state = (progress.presence, progress.counts, progress.errors)
+        if state != told[0]:
+            told[0] = state
+            screen.print(summary(progress), markup=False, highlight=False, soft_wrap=True)
 
     yield line
 

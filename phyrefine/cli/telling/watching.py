@@ -71,7 +71,7 @@ def _parts(progress: Progress) -> Iterator[str]:
     failed = f" ({spent.failed_calls} failed)" if spent.failed_calls else ""
     yield f"{spent.calls} calls{failed}"
     yield f"{spent.tokens:,} tokens"
-    yield f"{words.seconds(spent.gpu_seconds)} of GPU time"
+    yield f"{words.seconds(spent.gpu_seconds)} generating video"
     unknown = f" and {spent.unpriced} calls of unknown price" if spent.unpriced else ""
     yield f"{words.dollars(spent.usd)}{unknown}"
 

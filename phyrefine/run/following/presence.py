@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import time
@@ -10,6 +11,8 @@ from typing import Literal
 
 from phyrefine.errors import StoreError
 from phyrefine.run.store.disk import read_json
+
+log = logging.getLogger(__name__)
 
 Presence = Literal["alive", "dead", "elsewhere", "nobody"]
 
@@ -54,6 +57,12 @@ def _holder(path: Path) -> tuple[Presence, str]:
 
 
 def _exists(pid: int) -> bool:
+    try:
+        # A killed process that its parent has not waited for still has its number.
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return False
+    except OSError:  # no such process, or a system without /proc: the signal tells
+        log.debug("/proc tells nothing of process %d", pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

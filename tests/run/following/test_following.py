@@ -3,7 +3,11 @@
 import json
 import os
 import platform
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 from made_runs import SCENES, Gate, refiner
@@ -103,6 +107,19 @@ def test_a_killed_run_is_told_from_one_that_works(tmp_path):
     assert Follower(tmp_path).look().presence == "elsewhere"
     os.utime(journal, (0, 0))
     assert Follower(tmp_path).look().presence == "dead"
+
+
+def test_a_process_that_nobody_waited_for_is_gone(tmp_path):
+    write_json(tmp_path / "manifest.json", {})
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    hold(tmp_path, child.pid)
+    stat = Path(f"/proc/{child.pid}/stat")
+    if not stat.exists():
+        pytest.skip("needs /proc")
+    while ") Z " not in stat.read_text():  # until it has ended; its number is still taken
+        time.sleep(0.01)
+    assert Follower(tmp_path).look().presence == "dead"
+    child.wait()
 
 
 def test_shards_and_combinations_are_one_whole(tmp_path):
