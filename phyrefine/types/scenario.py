@@ -6,7 +6,7 @@ import enum
 import os
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.types.checks import above
@@ -56,6 +56,15 @@ def _as_size(value: Any) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
+def _fps_of(scenario: Scenario) -> float:
+    prefix = scenario.prefix
+    return prefix.fps if isinstance(prefix, Clip) and len(prefix) > 1 else 24.0
+
+
+def _size_of(scenario: Scenario) -> tuple[int, int] | None:
+    return scenario.prefix.size if isinstance(scenario.prefix, Clip) else None
+
+
 @frozen
 class Scenario:
     """One thing to continue.
@@ -73,8 +82,11 @@ class Scenario:
     description: str = field(validator=_check_text)
     prefix: Clip | None = field(default=None, validator=_check_prefix)
     seconds: float = field(default=5.0, validator=above(0), kw_only=True)
-    fps: float = field(kw_only=True, validator=above(0))
-    size: tuple[int, int] | None = field(kw_only=True, converter=_as_size)
+    # Factories, not attrs' decorators: type checkers without a plugin see that these are optional.
+    fps: float = field(default=Factory(_fps_of, takes_self=True), kw_only=True, validator=above(0))
+    size: tuple[int, int] | None = field(
+        default=Factory(_size_of, takes_self=True), kw_only=True, converter=_as_size
+    )
     name: str | None = field(default=None, validator=_check_name, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
@@ -85,15 +97,6 @@ class Scenario:
                 "The continuation",
                 "Ask for fewer seconds, a lower fps or a smaller size.",
             )
-
-    @fps.default
-    def _default_fps(self) -> float:
-        single = not isinstance(self.prefix, Clip) or len(self.prefix) == 1
-        return 24.0 if single or self.prefix is None else self.prefix.fps
-
-    @size.default
-    def _default_size(self) -> tuple[int, int] | None:
-        return self.prefix.size if isinstance(self.prefix, Clip) else None
 
     @property
     def mode(self) -> Mode:

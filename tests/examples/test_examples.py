@@ -1,5 +1,7 @@
 """The examples do what they say: run as a reader runs them, offline."""
 
+import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +63,19 @@ def test_text_to_video_benchmark(tmp_path):
     assert "NOT PhyGenEval" in said
     clips = list((tmp_path / "out" / "out" / "videos").rglob("output_video_*.mp4"))
     assert len(clips) == 8  # two prompts, plain and one loop, two seeds
+
+
+@pytest.mark.slow
+def test_the_scene_of_the_readme_gains_what_the_readme_says(tmp_path):
+    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", block], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=600, check=True)  # fmt: skip
+    scores = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert scores["0.0"] == pytest.approx(63, abs=3)
+    assert scores["1.0"] == pytest.approx(100, abs=3)
+    assert re.search(r"Plain description +\d+ +3 ", done.stdout)
+    assert re.search(r"Loop 1 +\d+ +1 .*★", done.stdout)
 
 
 def test_notebooks_are_committed_without_outputs():
