@@ -1,4 +1,4 @@
-"""``python -m benchmarks.world {render,evaluate,table,pack,unpack}``.
+"""``python -m benchmarks.world {render,evaluate,table,verifier,drafts,pack,unpack}``.
 
     python -m benchmarks.world render --split held-out --scenes 96
     python -m benchmarks.world evaluate --split held-out --scenes 96 --budgets 4 8 16
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.world import parallel, records, table
 from benchmarks.world.arms import ARMS
+from benchmarks.world.checks import draft_lines, verifier_rates
 from benchmarks.world.critic import critic_lines, critic_row
 from benchmarks.world.evaluating import Setup, evaluate, render_job
 from benchmarks.world.measuring import figures
@@ -86,7 +87,7 @@ def show(asked: argparse.Namespace) -> None:
         and record.arm in ARMS and record.budget in asked.budgets
     ]  # fmt: skip
     found.sort(key=lambda record: (order.index(record.arm), record.scene))
-    data = table.tables(found)
+    data = table.tables(found, asked.against)
     first = min(scenes)
     title = f"Scenes {first} to {max(scenes)} ({split_of(first)}). Intervals: 95 % bootstrap over scenes."
     critics = critic_rows(asked)
@@ -108,6 +109,19 @@ def critic_rows(asked: argparse.Namespace) -> dict[str, dict[str, object]]:
         ]  # fmt: skip
         rows[f"{Path(renderer.variant).stem} {renderer.digest[:8]}"] = critic_row(known)
     return rows
+
+
+def show_verifier(asked: argparse.Namespace) -> None:
+    """What the critic passes of faults planted into real prefixes, and complains about unasked."""
+    print(f"The critic on {asked.scenes} prefixes: {verifier_rates(scenes_of(asked))}.")
+
+
+def show_drafts(asked: argparse.Namespace) -> None:
+    """Whether drafts rank like finals, scene by scene."""
+    for variant in asked.variants:
+        for steps in asked.draft_steps:
+            for line in draft_lines(scenes_of(asked), variant, steps):
+                print(line, flush=True)
 
 
 def setup_of(asked: argparse.Namespace) -> Setup:
@@ -155,9 +169,18 @@ def parse() -> argparse.Namespace:
         command = commands.add_parser(name, parents=[common], help="arms on scenes, and tables")
         command.add_argument("--name", default="results", help="of the results files in --out")
         command.add_argument("--arms", nargs="+", default=[], metavar="ARM", help="; ".join(ARMS))
+        command.add_argument("--against", nargs="+", default=list(table.AGAINST), metavar="ARM",
+                             help="arms from which differences are told")  # fmt: skip
         command.add_argument("--budgets", type=int, nargs="+", default=[4, 8, 16])
         command.add_argument("--own", action="store_true", help="also arms that render themselves")
         command.add_argument("--own-budgets", type=int, nargs="+", default=list(OWN_BUDGETS))
+    commands.add_parser(
+        "verifier", parents=[common], help="the critic on faults planted in prefixes"
+    )
+    drafting = commands.add_parser(
+        "drafts", parents=[common], help="whether drafts rank like finals"
+    )
+    drafting.add_argument("--draft-steps", type=int, nargs="+", default=[2])
     packing = commands.add_parser("pack", help="pools as tar files for another machine")
     packing.add_argument("--out", type=Path, default=Path("runs/world"))
     packing.add_argument("--to", type=Path, required=True)
@@ -177,7 +200,9 @@ def main() -> None:
     if asked.command == "unpack":
         unpack(asked.out, asked.shards)
         return
-    {"render": render, "evaluate": run, "table": show}[asked.command](asked)
+    commands = {"render": render, "evaluate": run, "table": show, "verifier": show_verifier,
+                "drafts": show_drafts}  # fmt: skip
+    commands[asked.command](asked)
 
 
 if __name__ == "__main__":

@@ -13,31 +13,35 @@ from benchmarks.world.statistics import ByScene, difference, interval
 
 AGAINST = ("one sample", "random in the moving half")
 ORACLE, RANDOM = "oracle (GROUND TRUTH)", "random"
-HEAD = ("arm", "score", "against one sample", "against random in the moving half",
-        "share of the oracle's gain", "rank correlation", "truly wrong", "repaired", "motion",
+REST = ("share of the oracle's gain", "rank correlation", "truly wrong", "repaired", "motion",
         "clips", "chunks", "calls", "tokens", "words")  # fmt: skip
 
 
-def tables(records: Iterable[Record]) -> list[dict[str, Any]]:
-    """Every table as data, ready for JSON."""
+def tables(records: Iterable[Record], against: Sequence[str] = AGAINST) -> list[dict[str, Any]]:
+    """Every table as data, ready for JSON.
+
+    Args:
+        records: Of any arms, generators and budgets.
+        against: Arms from which every arm's difference is told.
+    """
     groups: dict[tuple[str, str, str, int], list[Record]] = {}
     for record in records:
         group = (record.variant, record.generator, record.pool, record.budget)
         groups.setdefault(group, []).append(record)
     return [
         {"variant": variant, "generator": generator, "pool": pool, "budget": budget,
-         "rows": rows(group)}
+         "against": list(against), "rows": rows(group, against)}
         for (variant, generator, pool, budget), group in sorted(groups.items())
     ]  # fmt: skip
 
 
-def rows(records: Sequence[Record]) -> list[dict[str, Any]]:
+def rows(records: Sequence[Record], against: Sequence[str] = AGAINST) -> list[dict[str, Any]]:
     """One row for each arm, in the order in which arms were first recorded."""
     arms: dict[str, list[Record]] = {}
     for record in records:
         arms.setdefault(record.arm, []).append(record)
     scores = {arm: by_scene(found, "score") for arm, found in arms.items()}
-    return [_row(arm, found, scores) for arm, found in arms.items()]
+    return [_row(arm, found, scores, against) for arm, found in arms.items()]
 
 
 def by_scene(records: Iterable[Record], value: str) -> ByScene:
@@ -45,10 +49,12 @@ def by_scene(records: Iterable[Record], value: str) -> ByScene:
     return {r.scene: r.values[value] for r in records if np.isfinite(r.values.get(value, np.nan))}
 
 
-def _row(arm: str, records: Sequence[Record], scores: dict[str, ByScene]) -> dict[str, Any]:
+def _row(
+    arm: str, records: Sequence[Record], scores: dict[str, ByScene], against: Sequence[str]
+) -> dict[str, Any]:
     mine = scores[arm]
     row: dict[str, Any] = {"arm": arm, "score": attrs.asdict(interval(mine))}
-    for other in AGAINST:
+    for other in against:
         shared = other in scores and mine.keys() & scores[other].keys()
         row[f"against {other}"] = attrs.asdict(difference(mine, scores[other])) if shared else None
     row["share"] = _share(mine, scores)
@@ -79,21 +85,22 @@ def markdown(found: Sequence[dict[str, Any]]) -> str:
     lines = []
     for table in found:
         scenes = max(row["score"]["scenes"] for row in table["rows"])
+        head = ("arm", "score", *(f"against {other}" for other in table["against"]), *REST)
         lines += [
             f"\n### {table['variant']} ({table['generator']}), budget {table['budget']}, pool {table['pool']}, {scenes} scenes\n",
-            f"| {' | '.join(HEAD)} |",
-            "|" + "---|" * len(HEAD),
-            *(f"| {' | '.join(_cells(row))} |" for row in table["rows"]),
+            f"| {' | '.join(head)} |",
+            "|" + "---|" * len(head),
+            *(f"| {' | '.join(_cells(row, table['against']))} |" for row in table["rows"]),
         ]
     return "\n".join(lines)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any], against: Sequence[str]) -> list[str]:
     repaired = row["repaired"]
     return [
         row["arm"],
         _interval(row["score"]),
-        *(_interval(row[f"against {other}"], signed=True) for other in AGAINST),
+        *(_interval(row[f"against {other}"], signed=True) for other in against),
         _number(row["share"], ".0%"),
         _number(row["rank_correlation"], "+.2f"),
         _number(row["wrong"], ".0%"),

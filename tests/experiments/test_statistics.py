@@ -2,6 +2,8 @@
 
 import pytest
 
+from benchmarks.world import table
+from benchmarks.world.records import Record
 from benchmarks.world.statistics import difference, interval
 
 
@@ -31,3 +33,17 @@ def test_the_order_of_scenes_changes_nothing():
 def test_no_scene_is_an_error():
     with pytest.raises(ValueError, match="No scene"):
         interval({})
+
+
+def test_differences_from_any_arm_are_told():
+    records = [
+        Record(scene, "drop", "v", "g", "p", arm, 4, {"score": score + scene, "wrong": 0.0})
+        for scene in (1, 2, 3)
+        for arm, score in (("first", 10.0), ("search", 12.0))
+    ]
+    told = table.tables(records, ("first",))
+    rows = {row["arm"]: row for row in told[0]["rows"]}
+    assert rows["search"]["against first"]["mean"] == 2.0
+    assert "against first" in table.markdown(told)
+    assert "+2.0 [2.0, 2.0]" in table.markdown(told)
+    assert "against one sample" not in table.markdown(told)

@@ -60,6 +60,31 @@ def test_a_bad_chunk_is_not_chosen():
     assert [one.kept for one in record.tries[:2]] == [False, True]
 
 
+@pytest.mark.parametrize("place", range(CHUNKS))
+def test_a_chunk_that_goes_wrong_in_most_noise_is_found_within_the_budget(place):
+    def bad(index, seed):
+        return index == place and seed % 4 != 0
+
+    toy, clip, record = search(bad, width=12, chunks=60)
+    assert record.chunks == len(toy.made) <= 60
+    assert (clip.frames.mean(axis=(1, 2, 3)) < 150).all()
+
+
+def test_always_bad_ends_at_the_budget_with_the_least_bad():
+    def bad(index, seed):
+        return index == 0 or seed % 2 == 1
+
+    toy, clip, record = search(bad, width=6, chunks=17)
+    assert record.chunks == len(toy.made) <= 17
+    assert record.ended == "budget"
+    white = [at for at in range(CHUNKS) if clip.frames[4 * at].mean() > 150]
+    assert white == [0]  # what no noise mends is left, and nothing else
+    for cut in (0, 1):
+        tried = [one for one in record.tries if one.cut == cut and one.score is not None]
+        chosen = [one.score for one in tried if one.kept]
+        assert chosen == [max(one.score for one in tried)]
+
+
 def test_looking_ahead_sees_what_a_chunk_leads_to():
     def bad(index, seed):
         return index == 1 and seed == SHOT.seed  # the shot's own noise leads to a white chunk
