@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import tiny_pipelines as tiny
-import tiny_text_pipelines as text
 from attrs import field, frozen
 
 from phyrefine.backends.diffusers import DiffusersVideoGenerator
@@ -112,13 +111,13 @@ CASES = {
     "cosmos-3": Case(tiny.cosmos_3, {"size": (32, 32), "num_frames": 41}, context=5),
     # -- text to video, and what came with it
     "wan-2.1-t2v": Case(
-        text.wan_text, {"size": (16, 16), "num_frames": 81, "options": SHORT}, context=0
+        tiny.wan_text, {"size": (16, 16), "num_frames": 81, "options": SHORT}, context=0
     ),
     "wan-2.2-t2v": Case(
-        text.wan_text_22, {"size": (16, 16), "num_frames": 81, "options": SHORT}, context=0
+        tiny.wan_text_22, {"size": (16, 16), "num_frames": 81, "options": SHORT}, context=0
     ),
     "wan-2.2-ti2v-text": Case(
-        text.wan_ti2v_text,
+        tiny.wan_ti2v_text,
         {
             "size": (32, 32),
             "num_frames": 49,
@@ -128,45 +127,45 @@ CASES = {
         context=0,
     ),
     "skyreels-v2-df-t2v": Case(
-        text.skyreels_df_text,
+        tiny.skyreels_df_text,
         {"size": (16, 16), "num_frames": 97, "options": SHORT, "family": "skyreels-v2-df-t2v"},
         context=0,
     ),
     "skyreels-v2-i2v": Case(
-        text.skyreels_image, {"size": (16, 16), "num_frames": 33, "options": SHORT}
+        tiny.skyreels_image, {"size": (16, 16), "num_frames": 33, "options": SHORT}
     ),
     "skyreels-v2-t2v": Case(
-        text.skyreels_text, {"size": (16, 16), "num_frames": 33, "options": SHORT}, context=0
+        tiny.skyreels_text, {"size": (16, 16), "num_frames": 33, "options": SHORT}, context=0
     ),
     "helios-pyramid": Case(
-        text.helios_pyramid,
+        tiny.helios_pyramid,
         {"size": (64, 64), "num_frames": 66, "options": SHORT, "steps": 1},
         context=66,
     ),
     "hunyuanvideo-t2v": Case(
-        text.hunyuan_text, {"size": (32, 32), "num_frames": 33, "options": TEMPLATE}, context=0
+        tiny.hunyuan_text, {"size": (32, 32), "num_frames": 33, "options": TEMPLATE}, context=0
     ),
     "skyreels-v1-i2v": Case(
-        text.skyreels_v1, {"size": (32, 32), "num_frames": 33, "options": TEMPLATE}
+        tiny.skyreels_v1, {"size": (32, 32), "num_frames": 33, "options": TEMPLATE}
     ),
     "hunyuanvideo-1.5-t2v": Case(
-        text.hunyuan_15_text,
+        tiny.hunyuan_15_text,
         {"size": (32, 32), "num_frames": 33},
         context=0,
         attributes=HUNYUAN_15,
     ),
     "cosmos-1-text": Case(
-        text.cosmos_1_text,
+        tiny.cosmos_1_text,
         {"size": (32, 32), "num_frames": 41, "options": SHORT},
         context=0,
         guarded=True,
     ),
-    "mochi": Case(text.mochi, {"size": (16, 16), "num_frames": 31, "options": SHORT}, context=0),
-    "allegro": Case(text.allegro, {"size": (64, 64), "options": SHORT}, context=0),
+    "mochi": Case(tiny.mochi, {"size": (16, 16), "num_frames": 31, "options": SHORT}, context=0),
+    "allegro": Case(tiny.allegro, {"size": (64, 64), "options": SHORT}, context=0),
     "sana-video-t2v": Case(
-        text.sana_text, {"size": (32, 32), "num_frames": 33, "options": SHORT}, context=0
+        tiny.sana_text, {"size": (32, 32), "num_frames": 33, "options": SHORT}, context=0
     ),
-    "sana-video-i2v": Case(text.sana_image, {"size": (32, 32), "num_frames": 33, "options": SHORT}),
+    "sana-video-i2v": Case(tiny.sana_image, {"size": (32, 32), "num_frames": 33, "options": SHORT}),
 }
 # Rows that see a prefix and make video from text alone as well.
 EITHER = ("ltx-condition", "ltx-2", "wan-vace", "helios", "helios-pyramid", "cosmos-3")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import tiny_pipelines as tiny
-import tiny_text_pipelines as text
 from attrs import evolve
 
 from phyrefine.backends.diffusers import DiffusersVideoGenerator
@@ -38,7 +37,7 @@ def modular(blocks: Any, source: Any) -> Any:
 def wan() -> Any:
     from diffusers.modular_pipelines.wan.modular_blocks_wan import WanBlocks
 
-    return modular(WanBlocks(), text.wan_text())
+    return modular(WanBlocks(), tiny.wan_text())
 
 
 @pytest.fixture(scope="module")
