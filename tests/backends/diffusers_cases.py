@@ -12,6 +12,7 @@ from typing import Any
 
 import tiny_pipelines as tiny
 from attrs import field, frozen
+from tiny_pipelines import modular
 
 from phyrefine.backends.diffusers import DiffusersVideoGenerator
 from phyrefine.backends.diffusers.families.native import framepack
@@ -25,6 +26,8 @@ HUNYUAN_15 = {
     "tokenizer_max_length": 96,
     "tokenizer_2_max_length": 16,
 }
+# Its instruction is 128 tokens of words, and here a token is a byte.
+KANDINSKY = {"prompt_template": "{}", "prompt_template_encode_start_idx": 0}
 
 
 @frozen
@@ -61,8 +64,13 @@ CASES = {
         {
             "size": (32, 32),
             "num_frames": 185,
-            "options": {"max_sequence_length": 32, "spatio_temporal_guidance_blocks": [1]},
+            "options": {"max_sequence_length": 32},
         },
+        context=65,
+    ),
+    "ltx-2.3": Case(
+        functools.partial(tiny.ltx2, newer=True),
+        {"size": (32, 32), "num_frames": 185, "options": {"max_sequence_length": 32}},
         context=65,
     ),
     "wan-2.1-i2v": Case(tiny.wan_21, {"size": (16, 16), "num_frames": 33, "options": SHORT}),
@@ -166,9 +174,101 @@ CASES = {
         tiny.sana_text, {"size": (32, 32), "num_frames": 33, "options": SHORT}, context=0
     ),
     "sana-video-i2v": Case(tiny.sana_image, {"size": (32, 32), "num_frames": 33, "options": SHORT}),
+    "hunyuanvideo-i2v": Case(
+        tiny.hunyuan_image,
+        {
+            "size": (32, 32),
+            "num_frames": 33,
+            "options": {"max_sequence_length": 32, "prompt_template": tiny.IMAGE_TEMPLATE},
+        },
+    ),
+    "hunyuanvideo-i2v-33ch": Case(
+        functools.partial(tiny.hunyuan_image, concat=True),
+        {
+            "size": (32, 32),
+            "num_frames": 33,
+            "options": {"max_sequence_length": 32, "prompt_template": tiny.IMAGE_TEMPLATE},
+        },
+    ),
+    "kandinsky-5-i2v": Case(
+        tiny.kandinsky_5,
+        {"size": (32, 32), "num_frames": 33, "options": SHORT},
+        attributes=KANDINSKY,
+    ),
+    "kandinsky-5-t2v": Case(
+        functools.partial(tiny.kandinsky_5, image=False),
+        {"size": (32, 32), "num_frames": 33, "options": SHORT},
+        context=0,
+        attributes=KANDINSKY,
+    ),
+    "kandinsky-6": Case(tiny.kandinsky_6, {"size": (32, 32), "num_frames": 33, "options": SHORT}),
+    "motif-i2v": Case(tiny.motif, {"size": (16, 16), "num_frames": 33, "options": SHORT}),
+    "motif-t2v": Case(
+        functools.partial(tiny.motif, image=False),
+        {"size": (16, 16), "num_frames": 33, "options": SHORT, "family": "motif-t2v"},
+        context=0,
+    ),
+    "easyanimate-i2v": Case(tiny.easyanimate, {"size": (32, 32), "num_frames": 33}),
+    "easyanimate-t2v": Case(
+        functools.partial(tiny.easyanimate, image=False),
+        {"size": (32, 32), "num_frames": 33},
+        context=0,
+    ),
+}
+# Modular rows have no folder here: the parts of some cannot be saved.
+MODULAR = {
+    "wan-2.1-t2v-modular": Case(
+        modular.wan_modular, {"size": (16, 16), "num_frames": 33, "options": SHORT}, context=0
+    ),
+    "wan-2.2-t2v-modular": Case(
+        modular.wan_22_modular, {"size": (16, 16), "num_frames": 33, "options": SHORT}, context=0
+    ),
+    "wan-2.1-i2v-modular": Case(
+        functools.partial(modular.wan_modular, image=True),
+        {"size": (16, 16), "num_frames": 33, "options": SHORT},
+    ),
+    "wan-2.2-i2v-modular": Case(
+        functools.partial(modular.wan_22_modular, image=True),
+        {"size": (16, 16), "num_frames": 33, "options": SHORT},
+    ),
+    "helios-modular": Case(
+        modular.helios_modular,
+        {"size": (32, 32), "num_frames": 66, "options": SHORT},
+        context=66,
+    ),
+    "helios-pyramid-modular": Case(
+        functools.partial(modular.helios_modular, pyramid=True),
+        {"size": (64, 64), "num_frames": 33, "options": SHORT, "steps": 1},
+        context=66,
+    ),
+    "ltx-modular": Case(
+        modular.ltx_modular, {"size": (32, 32), "num_frames": 33, "options": SHORT}
+    ),
+    "ltx-2-modular": Case(
+        modular.ltx2_modular,
+        {"size": (32, 32), "num_frames": 105, "options": {"max_sequence_length": 32}},
+        context=65,
+    ),
+    "hunyuanvideo-1.5-modular": Case(
+        modular.hunyuan_15_modular, {"size": (32, 32), "num_frames": 33}
+    ),
+    "cosmos-3-modular": Case(
+        modular.cosmos_3_modular, {"size": (32, 32), "num_frames": 41}, context=5
+    ),
+    "minimax-h3": Case(modular.minimax_h3, {"size": (32, 32), "steps": 3}),
 }
 # Rows that see a prefix and make video from text alone as well.
-EITHER = ("ltx-condition", "ltx-2", "wan-vace", "helios", "helios-pyramid", "cosmos-3")
+EITHER = (
+    "ltx-condition",
+    "ltx-2",
+    "ltx-2.3",
+    "wan-vace",
+    "helios",
+    "helios-pyramid",
+    "cosmos-3",
+    "kandinsky-6",
+    "easyanimate-i2v",
+)
 
 
 @functools.cache
@@ -184,6 +284,18 @@ def folder(name: str) -> Path:
     target = _root() / name
     CASES[name].build().save_pretrained(target)
     return target
+
+
+@functools.cache
+def _assembled(name: str) -> Any:
+    return MODULAR[name].build()
+
+
+def modular_generator(name: str, **settings: Any) -> DiffusersVideoGenerator:
+    """A modular case as a generator of two denoising steps; its pipeline is built once."""
+    return DiffusersVideoGenerator(
+        _assembled(name), **{"steps": 2, **MODULAR[name].settings, **settings}
+    )
 
 
 def generator(name: str, *, where: Path | None = None, **settings: Any) -> DiffusersVideoGenerator:

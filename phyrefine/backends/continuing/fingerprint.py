@@ -19,6 +19,7 @@ _MOVERS = (
     # Put on at a model's first call, to collect what its layers give.
     "transformers.utils.output_capturing",
 )
+_NORMS = ("torch.nn.utils.weight_norm", "torch.nn.utils.spectral_norm")
 _HOOKS = (
     "_forward_hooks", "_forward_pre_hooks", "_forward_hooks_with_kwargs",
     "_forward_pre_hooks_with_kwargs",
@@ -28,6 +29,8 @@ _PRIVATE = (
     "_disable_adapters", "_active_adapter", "merged_adapters", "_cache_config",
     "_attention_backend", "_shift",
 )  # fmt: skip
+# What Qwen-VL models keep of the last text they saw, and do not read for the next.
+_LEFT_BY_A_CALL = ("rope_deltas",)
 _LAST_CALL = ("truncation", "padding")
 # How a library of ours or of the models' wraps methods of an instance without changing results.
 _WRAPPED = ("phyrefine.", "accelerate.", "diffusers.hooks")
@@ -91,7 +94,9 @@ def _attachments(module: Any, name: str) -> Iterator[str]:
         plain = {
             key: value
             for key, value in sorted(vars(part).items())
-            if (key in _PRIVATE or not key.startswith("_")) and _is_plain(value)
+            if (key in _PRIVATE or not key.startswith("_"))
+            and key not in _LEFT_BY_A_CALL
+            and _is_plain(value)
         }
         yield f"{where} {type(part).__module__}.{type(part).__qualname__} {plain!r}"
         if scaling := getattr(part, "scaling", None):
@@ -108,7 +113,16 @@ def _hooks(part: Any, where: str) -> Iterator[str]:
     for kind in _HOOKS:
         for hook in getattr(part, kind, {}).values():
             if callable(hook) and not _moves_only(hook):
-                yield f"{where} {kind} {_described(hook, f'A hook on {where}')}"
+                yield f"{where} {kind} {_hook(hook, where)}"
+
+
+def _hook(hook: Any, where: str) -> str:
+    kind = type(hook)
+    # Weight norm and its like: what they make follows from weights, which are read anyway.
+    if kind.__module__.startswith(_NORMS):
+        plain = {key: held for key, held in sorted(vars(hook).items()) if _is_plain(held)}
+        return f"{kind.__qualname__} {plain}"
+    return _described(hook, f"A hook on {where}")
 
 
 def _registered(part: Any, where: str) -> Iterator[str]:

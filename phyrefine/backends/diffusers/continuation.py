@@ -179,8 +179,8 @@ class Continuation:
         if prompt.negative and not spec.guided:
             self._say_idle_negative()
         negative = prompt.negative if spec.negative_prompt and spec.guided else ""
-        if negative:
-            arguments["negative_prompt"] = negative
+        if negative or (spec.empty_negative and spec.guided):
+            arguments["negative_prompt"] = negative or ""
         if spec.guidance is not None and "guidance_scale" in self.runner.takes:
             arguments["guidance_scale"] = spec.guidance
         arguments |= (

@@ -24,6 +24,22 @@ def inputs_of(pipe: Any) -> frozenset[str]:
     return frozenset(str(one.name) for one in pipe.blocks.inputs if one.name is not None)
 
 
+def own_blocks(twin: Any) -> None:
+    """Give a second handle blocks of its own, without progress bars; the original keeps its own.
+
+    Args:
+        twin: A copy of a modular pipeline that still shares its blocks.
+    """
+    # The property gives a copy; there is no public way to set one.
+    blocks = twin._blocks = twin.blocks  # noqa: SLF001
+    waiting = [blocks]
+    while waiting:
+        block = waiting.pop()
+        waiting += getattr(block, "sub_blocks", {}).values()
+        if hasattr(block, "set_progress_bar_config"):
+            block.set_progress_bar_config(disable=True)
+
+
 def load_modular(model: str, *, dtype: Any, revision: str | None, options: dict[str, Any]) -> Any:
     """A modular pipeline with all its components.
 

@@ -164,7 +164,8 @@ class Runner:
             self._release()
             raise self._explained(error) from error
         if self.modular:
-            return [self._as_frames(video) for video in out]
+            # Cosmos 3 gives [T, H, W, C]; the others [B, T, H, W, C].
+            return [self._as_frames(video) for video in (out if np.ndim(out) == 5 else [out])]
         # Cosmos 3 gives [T, H, W, C] in ``video``; the others [B, T, H, W, C] in ``frames``.
         videos = out.frames if hasattr(out, "frames") else [out.video]
         return [self._as_frames(video) for video in videos]

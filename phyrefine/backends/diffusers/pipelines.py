@@ -106,6 +106,7 @@ def load(
             found = None
         if found is None:
             found = _load(model, row, kind, revision, options)
+            row.check(found)
             if loras:
                 load_loras(found, loras)
             memory.apply_mode(found, mode, device, size=size or row.size, fp8=fp8)
@@ -239,7 +240,10 @@ def shadow(pipe: Any, *, guidance: float | None = None) -> Any:
     twin.scheduler = copy.deepcopy(pipe.scheduler)
     if getattr(pipe, "guider", None) is not None:
         twin.guider = pipe.guider.new(**({} if guidance is None else {"guidance_scale": guidance}))
-    twin.set_progress_bar_config(disable=True)
+    if modular.is_modular(twin):
+        modular.own_blocks(twin)
+    else:
+        twin.set_progress_bar_config(disable=True)
     if hasattr(twin, "encode_prompt"):
         twin.encode_prompt = Remembered(pipe.encode_prompt, PROMPTS_KEPT)
     return twin

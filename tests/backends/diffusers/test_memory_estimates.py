@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -27,6 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
     pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context"),
     pytest.mark.filterwarnings("ignore:In CPU autocast, but the target dtype is not supported"),
+    pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight"),
 ]
 
 GIB = 2**30
@@ -34,12 +36,13 @@ SHOT = Shot(Prompt("it rolls"), moving_clip(24, (64, 64), 8.0), seconds=1.0, fps
 FEW = ["cogvideox-i2v", "ltx-condition"]
 # A decoder that refuses to decode without tiles, which shapes alone cannot follow.
 BY_RULE = ["allegro"]
+# Its constructor computes with numbers that shapes alone do not have.
+BY_HEADER = [("kandinsky-6", "audio_vae")]
 
 
-def true_values(module: torch.nn.Module) -> int:
-    """Values of a loaded module that its file holds: tied ones once."""
-    kept = {tensor.data_ptr(): tensor.numel() for tensor in module.state_dict().values()}
-    return sum(kept.values())
+def true_values(tensors: Iterable[torch.Tensor]) -> int:
+    """Values in tensors; tied ones once."""
+    return sum({tensor.data_ptr(): tensor.numel() for tensor in tensors}.values())
 
 
 def every(names: list[str]) -> list[Any]:
@@ -57,11 +60,13 @@ def test_parameters_are_those_of_the_loaded_pipeline(name: str) -> None:
     sized = {part.name: part for part in parts.parts_of(cases.folder(name))}
     assert set(sized) == set(modules)
     for part, module in modules.items():
-        assert sized[part].parameters == true_values(module)
+        assert sized[part].parameters == true_values(module.state_dict().values())
+        if (name, part) in BY_HEADER:
+            continue
         assert sized[part].module is not None
-        built = parts.part_from(part, sized[part].module)
         # Beside what files hold, modules make tables of positions.
-        assert 0 <= built.parameters - sized[part].parameters < 0.12 * built.parameters
+        built = parts.part_from(part, sized[part].module)
+        assert built.parameters == true_values([*module.parameters(), *module.buffers()])
         assert 0 < sized[part].largest <= built.parameters
 
 

@@ -185,6 +185,19 @@ def test_a_label_freezes_the_identity_until_it_is_changed():
     assert DiffusersVideoGenerator(pipe, steps=1, label="mine 2").identity != before
 
 
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_weight_norm_is_known_by_what_it_normalizes():
+    """As MiniMax H3's sound has it."""
+
+    def normalized(dim):
+        pipe = tiny.cogvideox()
+        torch.nn.utils.weight_norm(first_linear(pipe.transformer), dim=dim)
+        return fingerprint(pipe)
+
+    assert normalized(0) == normalized(0)
+    assert len({normalized(0), normalized(1), fingerprint(tiny.cogvideox())}) == 3
+
+
 def test_something_without_a_name_asks_for_a_label():
     pipe = tiny.cogvideox()
     held = iter([1])
@@ -194,16 +207,20 @@ def test_something_without_a_name_asks_for_a_label():
     assert DiffusersVideoGenerator(pipe, label="mine").identity
 
 
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
 @pytest.mark.filterwarnings("ignore:In CPU autocast, but the target dtype")
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
 @pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == "cogvideox-i2v" else pytest.mark.slow)
-             for name in cases.CASES]
+             for name in (*cases.CASES, *cases.MODULAR)]
 )  # fmt: skip
 def test_making_a_clip_changes_no_identity(name):
-    generator = cases.generator(name, steps=2 if name == "mochi" else 1)
+    steps = 2 if name in ("mochi", "minimax-h3") else 1
+    made = cases.modular_generator if name in cases.MODULAR else cases.generator
+    generator = made(name, steps=steps)
     before = generator.identity
     generator.generate(evolve(SHOT, prefix=moving_clip(72, (45, 77), 24.0)))
     generator.refresh_identity()

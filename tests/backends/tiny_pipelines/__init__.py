@@ -12,8 +12,18 @@ from tiny_pipelines.cosmos import (
     cosmos_25,
     cosmos_transformer,
 )
-from tiny_pipelines.hunyuan import framepack, hunyuan_15, hunyuan_15_text, hunyuan_text, skyreels_v1
+from tiny_pipelines.hunyuan import (
+    IMAGE_TEMPLATE,
+    framepack,
+    hunyuan_15,
+    hunyuan_15_text,
+    hunyuan_image,
+    hunyuan_text,
+    hunyuan_vae,
+    skyreels_v1,
+)
 from tiny_pipelines.ltx import ltx, ltx2
+from tiny_pipelines.newer import easyanimate, kandinsky_5, kandinsky_6, motif
 from tiny_pipelines.others import allegro, cogvideox, mochi, sana_image, sana_text
 from tiny_pipelines.parts import (
     CHAT,
@@ -51,6 +61,7 @@ from tiny_pipelines.wan import (
 __all__ = [
     "CHAT",
     "CHAT_TEXT",
+    "IMAGE_TEMPLATE",
     "Guardrail",
     "allegro",
     "anyflow",
@@ -63,16 +74,22 @@ __all__ = [
     "cosmos_3",
     "cosmos_25",
     "cosmos_transformer",
+    "easyanimate",
     "framepack",
     "gemma",
     "helios",
     "helios_pyramid",
     "hunyuan_15",
     "hunyuan_15_text",
+    "hunyuan_image",
     "hunyuan_text",
+    "hunyuan_vae",
+    "kandinsky_5",
+    "kandinsky_6",
     "ltx",
     "ltx2",
     "mochi",
+    "motif",
     "sana_image",
     "sana_text",
     "skyreels",

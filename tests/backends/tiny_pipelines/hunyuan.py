@@ -14,6 +14,24 @@ from tiny_pipelines.parts import (
 )
 
 
+def hunyuan_vae():
+    import diffusers
+
+    torch.manual_seed(0)
+    return diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4,
+        down_block_types=("HunyuanVideoDownBlock3D",) * 4,
+        up_block_types=("HunyuanVideoUpBlock3D",) * 4,
+        block_out_channels=(8, 8, 8, 8),
+        layers_per_block=1,
+        norm_num_groups=4,
+        scaling_factor=0.476986,
+        spatial_compression_ratio=8,
+        temporal_compression_ratio=4,
+        mid_block_add_attention=True,
+    )
+
+
 def framepack():
     import diffusers
     import transformers
@@ -37,18 +55,6 @@ def framepack():
         has_image_proj=True,
         image_proj_dim=32,
         has_clean_x_embedder=True,
-    )
-    vae = diffusers.AutoencoderKLHunyuanVideo(
-        latent_channels=4,
-        down_block_types=("HunyuanVideoDownBlock3D",) * 4,
-        up_block_types=("HunyuanVideoUpBlock3D",) * 4,
-        block_out_channels=(8, 8, 8, 8),
-        layers_per_block=1,
-        norm_num_groups=4,
-        scaling_factor=0.476986,
-        spatial_compression_ratio=8,
-        temporal_compression_ratio=4,
-        mid_block_add_attention=True,
     )
     specials = ["<|begin|>", "<|end|>", "<|eot|>", "<unk>"]
     llama_tokenizer = byte_tokenizer(specials, bos="<|begin|>", eos="<|end|>", pad="<|end|>")
@@ -78,7 +84,7 @@ def framepack():
     clip_tokenizer, clip = clip_text()
     return diffusers.HunyuanVideoFramepackPipeline(
         transformer=transformer,
-        vae=vae,
+        vae=hunyuan_vae(),
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0),
         text_encoder=llama,
         tokenizer=llama_tokenizer,
@@ -201,3 +207,65 @@ def hunyuan_15_text():
 
     pipe = hunyuan_15()
     return diffusers.HunyuanVideo15Pipeline(**without(pipe, "image_encoder", "feature_extractor"))
+
+
+# The published template is 100 tokens long; this one has the same parts in the same order.
+HEADS = ("<|end_header_id|>", "<image>", "<|eot_id|>")
+IMAGE_TEMPLATE = {
+    "template": "<|end_header_id|><image><|eot_id|><|end_header_id|>{}<|eot_id|>abc<|end_header_id|>",
+    "crop_start": 4,
+    "image_emb_len": 16,
+    "image_emb_start": 1,
+    "image_emb_end": 17,
+}
+
+
+def hunyuan_image(*, concat=False):
+    """Image-to-video: with the image's latent in place of the first, or beside all (33 channels)."""
+    import diffusers
+    import transformers
+
+    specials = ["<|begin|>", "<|end|>", "<pad>", "<unk>", *HEADS]
+    tokenizer = byte_tokenizer(specials, bos="<|begin|>", eos="<|end|>", pad="<pad>")
+    torch.manual_seed(0)
+    llava = transformers.LlavaForConditionalGeneration(
+        transformers.LlavaConfig(
+            text_config=transformers.LlamaConfig(
+                hidden_size=16,
+                intermediate_size=37,
+                num_attention_heads=4,
+                num_key_value_heads=4,
+                num_hidden_layers=3,
+                vocab_size=len(tokenizer),
+                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=0,
+                eos_token_id=1,
+            ),
+            vision_config=transformers.CLIPVisionConfig(
+                hidden_size=8,
+                projection_dim=8,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                image_size=32,
+                intermediate_size=16,
+                patch_size=8,
+            ),
+            pad_token_id=tokenizer.pad_token_id,
+            image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        )
+    ).eval()
+    parts = without(framepack(), "feature_extractor", "image_encoder", "transformer")
+    transformer = _hunyuan_transformer(
+        in_channels=9 if concat else 4,
+        guidance_embeds=not concat,
+        image_condition_type="latent_concat" if concat else "token_replace",
+    )
+    return diffusers.HunyuanVideoImageToVideoPipeline(
+        **parts
+        | {
+            "transformer": strengthen(transformer, 4, "x_embedder"),
+            "text_encoder": llava,
+            "tokenizer": tokenizer,
+            "image_processor": transformers.CLIPImageProcessorPil(crop_size=32, size=32),
+        }
+    )

@@ -49,7 +49,27 @@ def ltx():
     )
 
 
-def ltx2():
+# What the transformer and the text connectors of LTX-2.3 have and those of LTX-2 have not.
+NEWER = {
+    "gated_attn": True,
+    "audio_gated_attn": True,
+    "cross_attn_mod": True,
+    "audio_cross_attn_mod": True,
+    "perturbed_attn": True,
+    "use_prompt_embeddings": False,
+}
+NEWER_TEXT = {
+    "video_gated_attn": True,
+    "audio_gated_attn": True,
+    "per_modality_projections": True,
+    "video_hidden_dim": 16,
+    "audio_hidden_dim": 8,
+    "proj_bias": True,
+}
+
+
+def ltx2(*, newer=False):
+    """LTX-2, or LTX-2.3."""
     import diffusers
     from diffusers.pipelines.ltx2 import LTX2TextConnectors
 
@@ -72,6 +92,7 @@ def ltx2():
         qk_norm="rms_norm_across_heads",
         caption_channels=16,
         **rope,
+        **(NEWER if newer else {}),
     )
     connectors = LTX2TextConnectors(
         caption_channels=16,
@@ -81,13 +102,14 @@ def ltx2():
         video_connector_num_layers=1,
         video_connector_num_learnable_registers=None,
         audio_connector_num_attention_heads=4,
-        audio_connector_attention_head_dim=4,
+        audio_connector_attention_head_dim=2 if newer else 4,
         audio_connector_num_layers=1,
         audio_connector_num_learnable_registers=None,
         connector_rope_base_seq_len=32,
         rope_theta=10000.0,
         causal_temporal_positioning=False,
         **rope,
+        **(NEWER_TEXT if newer else {}),
     )
     audio_vae, vocoder = _sound()
     return diffusers.LTX2ConditionPipeline(

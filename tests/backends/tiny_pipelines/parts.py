@@ -23,7 +23,9 @@ def strengthen(model, factor, *names):
 
 
 def without(pipe, *names):
-    return {name: part for name, part in pipe.components.items() if name not in names}
+    """The components of a pipeline, or of a table of them, but for some."""
+    parts = pipe if isinstance(pipe, dict) else pipe.components
+    return {name: part for name, part in parts.items() if name not in names}
 
 
 def byte_tokenizer(specials, *, bos=None, eos=None, pad=None, template=None):

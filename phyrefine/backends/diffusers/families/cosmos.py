@@ -76,6 +76,26 @@ _PREDICT2 = FamilySpec(
     "1.5; options={'fps': 24} undoes that (an open question upstream). " + _GUARDRAIL,
 )
 
+COSMOS_3 = FamilySpec(
+    "cosmos-3",
+    "Cosmos3OmniPipeline",
+    24.0,
+    (720, 1280),
+    _cosmos3,
+    text=_cosmos3_text,
+    contexts=(5, 1),
+    grid=FrameGrid(4, 1, most=189, least=93),
+    steps=35,
+    guidance=6.0,
+    dialect="structured",
+    prompt_tokens=None,
+    prompt_words=300,
+    checkpoints=(Checkpoint("nvidia/Cosmos3-Nano"), Checkpoint("nvidia/Cosmos3-Super")),
+    license="NVIDIA Open Model License",
+    verified=TINY + "; without the guardrail",
+    notes="Sees 5 frames. 125 frames hold 5 s. " + _GUARDRAIL,
+)
+
 COSMOS = (
     evolve(
         _PREDICT2,
@@ -110,23 +130,5 @@ COSMOS = (
         checkpoints=(Checkpoint("nvidia/Cosmos-Predict2.5-2B"),),
         notes="Sees 5 frames. Load revision 'diffusers/base/post-trained'. " + _GUARDRAIL,
     ),
-    FamilySpec(
-        "cosmos-3",
-        "Cosmos3OmniPipeline",
-        24.0,
-        (720, 1280),
-        _cosmos3,
-        text=_cosmos3_text,
-        contexts=(5, 1),
-        grid=FrameGrid(4, 1, most=189, least=93),
-        steps=35,
-        guidance=6.0,
-        dialect="structured",
-        prompt_tokens=None,
-        prompt_words=300,
-        checkpoints=(Checkpoint("nvidia/Cosmos3-Nano"), Checkpoint("nvidia/Cosmos3-Super")),
-        license="NVIDIA Open Model License",
-        verified=TINY + "; without the guardrail",
-        notes="Sees 5 frames. 125 frames hold 5 s. " + _GUARDRAIL,
-    ),
+    COSMOS_3,
 )

@@ -26,6 +26,12 @@ def _sized(pipe: Any, spec: FamilySpec) -> FamilySpec:
     return evolve(spec, size=_bucket(pipe, spec.size))
 
 
+def _concatenates(pipe: Any) -> bool:
+    """The older weights see the image's latent beside every frame, in 33 channels."""
+    kind = getattr(pipe.transformer.config, "image_condition_type", None)
+    return kind == "latent_concat"
+
+
 _FIRST: dict[str, Any] = {
     "grid": FrameGrid(4, 1, most=129, least=129),
     # The distilled guidance is an input of the network; a negative prompt needs true_cfg_scale.
@@ -36,6 +42,27 @@ _FIRST: dict[str, Any] = {
     "verified": TINY,
 }
 _PARTS = {"transformer": 12.8, "text_encoder": 8.0, "text_encoder_2": 0.12, "vae": 0.25}
+
+HUNYUAN_15_I2V = FamilySpec(
+    "hunyuanvideo-1.5-i2v",
+    "HunyuanVideo15ImageToVideoPipeline",
+    24.0,
+    (480, 848),
+    conditioning.image,
+    grid=FrameGrid(4, 1, most=121, least=49),
+    adapt=_sized,
+    own_size=_bucket,
+    # Guidance belongs to the checkpoint's guider; guidance_scale= makes another one.
+    guidance=None,
+    callbacks=False,
+    prompt_tokens=1000,
+    prompt_words=300,
+    checkpoints=(Checkpoint("hunyuanvideo-community/HunyuanVideo-1.5-480p_i2v"),),
+    license="Tencent Hunyuan Community License",
+    verified=TINY,
+    notes="Sees one frame. 121 frames hold exactly 5 s. It chooses its size from the prefix's "
+    "aspect and never calls back, so cancelling waits for the end of a pass.",
+)
 
 HUNYUAN = (
     FamilySpec(
@@ -48,6 +75,34 @@ HUNYUAN = (
         guidance=6.0,
         checkpoints=(Checkpoint("hunyuanvideo-community/HunyuanVideo", _PARTS),),
         notes="Text only: it does not see a prefix. 129 frames hold 5.4 s.",
+        **_FIRST,
+    ),
+    FamilySpec(
+        "hunyuanvideo-i2v",
+        "HunyuanVideoImageToVideoPipeline",
+        24.0,
+        (720, 1280),
+        conditioning.image,
+        fits=lambda pipe: not _concatenates(pipe),
+        guidance=6.0,
+        checkpoints=(Checkpoint("hunyuanvideo-community/HunyuanVideo-I2V", _PARTS),),
+        notes="Sees one frame. 121 frames hold exactly 5 s.",
+        **_FIRST,
+    ),
+    FamilySpec(
+        "hunyuanvideo-i2v-33ch",
+        "HunyuanVideoImageToVideoPipeline",
+        24.0,
+        (720, 1280),
+        conditioning.image,
+        fits=_concatenates,
+        # The pipeline drops the frames of the first latent and the next three.
+        returned=lambda length, _: length - 4,
+        repeated=lambda _: 0,
+        guidance=1.0,
+        checkpoints=(Checkpoint("hunyuanvideo-community/HunyuanVideo-I2V-33ch", _PARTS),),
+        notes="Sees one frame. Its pipeline drops the first four frames of every pass, so three "
+        "frames (an eighth of a second) are missing at each join; hunyuanvideo-i2v has no gap.",
         **_FIRST,
     ),
     FamilySpec(
@@ -79,24 +134,5 @@ HUNYUAN = (
         notes="Text only: it does not see a prefix. It never calls back, so cancelling waits for "
         "the end of a pass.",
     ),
-    FamilySpec(
-        "hunyuanvideo-1.5-i2v",
-        "HunyuanVideo15ImageToVideoPipeline",
-        24.0,
-        (480, 848),
-        conditioning.image,
-        grid=FrameGrid(4, 1, most=121, least=49),
-        adapt=_sized,
-        own_size=_bucket,
-        # Guidance belongs to the checkpoint's guider; guidance_scale= makes another one.
-        guidance=None,
-        callbacks=False,
-        prompt_tokens=1000,
-        prompt_words=300,
-        checkpoints=(Checkpoint("hunyuanvideo-community/HunyuanVideo-1.5-480p_i2v"),),
-        license="Tencent Hunyuan Community License",
-        verified=TINY,
-        notes="Sees one frame. 121 frames hold exactly 5 s. It chooses its size from the prefix's "
-        "aspect and never calls back, so cancelling waits for the end of a pass.",
-    ),
+    HUNYUAN_15_I2V,
 )

@@ -128,6 +128,7 @@ class FamilySpec:
         dtypes: Half-precision types the family works in, best first.
         fp32: Components kept in float32 whatever the rest is in.
         negative_prompt: It takes a negative prompt.
+        empty_negative: It must be given one, if only an empty one.
         dialect: Name of the dialect it reads, see :mod:`phyrefine.refine.dialects`.
         prompt_tokens: Longest prompt in tokens.
         prompt_words: Longest prompt in words, as told to the rewriter.
@@ -169,6 +170,7 @@ class FamilySpec:
     dtypes: tuple[Literal["bfloat16", "float16"], ...] = field(default=("bfloat16",), kw_only=True)
     fp32: tuple[str, ...] = field(default=(), kw_only=True)
     negative_prompt: bool = field(default=True, kw_only=True)
+    empty_negative: bool = field(default=False, kw_only=True)
     dialect: str = field(default="caption", kw_only=True)
     prompt_tokens: int | None = field(default=512, kw_only=True)
     prompt_words: int | None = field(default=200, kw_only=True)

@@ -15,6 +15,7 @@ from phyrefine.backends.diffusers.families.hunyuan import HUNYUAN
 from phyrefine.backends.diffusers.families.ltx import LTX
 from phyrefine.backends.diffusers.families.modular import MODULAR
 from phyrefine.backends.diffusers.families.native import NATIVE
+from phyrefine.backends.diffusers.families.newer import NEWER
 from phyrefine.backends.diffusers.families.spec import FamilySpec
 from phyrefine.backends.diffusers.families.text_only import TEXT_ONLY
 from phyrefine.backends.diffusers.families.wan import WAN
@@ -28,6 +29,7 @@ FAMILIES: tuple[FamilySpec, ...] = (
     *NATIVE,
     *COSMOS,
     *TEXT_ONLY,
+    *NEWER,
     *MODULAR,
 )
 
@@ -39,6 +41,12 @@ REFUSED = {
     "CogVideoXFunControlPipeline": "it follows a control video and does not continue one",
     "WanVideoToVideoPipeline": "it restyles a clip and does not continue it",
     "WanAnimatePipeline": "it animates a character after a driving video",
+    "WanAnimate2ModularPipeline": "it animates a character after a driving video",
+    "EasyAnimateControlPipeline": "it follows a control video and does not continue one",
+    "LucyEditPipeline": "it edits a clip and does not continue it",
+    "SanaWMPipeline": (
+        "it needs a camera path for every clip (c2w or action), which a physics scene does not have"
+    ),
     "ConsisIDPipeline": "it keeps a person's identity and does not continue a clip",
     "StableVideoDiffusionPipeline": "it reads no text, so no prompt can be refined",
 }
