@@ -90,7 +90,10 @@ def remove(run_dir: Path, parts: Sequence[Part]) -> int:
         StoreError: A file cannot be deleted.
     """
     with contextlib.ExitStack() as locked:
-        for path in sorted({run_dir / "run.lock", *run_dir.glob("run-*.lock")}):
+        # A benchmark and a sweep hold theirs all the time, their run folders' only now and then.
+        around = [path for name in ("generating*.lock", "sweep.lock")
+                  for path in run_dir.parent.glob(name)]  # fmt: skip
+        for path in sorted({run_dir / "run.lock", *run_dir.glob("run-*.lock"), *around}):
             locked.enter_context(RunLock(path))
         found = [one for one in removable(run_dir) if one.part in parts]
         for one in found:

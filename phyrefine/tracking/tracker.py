@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import logging
 import os
+import queue
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -21,9 +23,14 @@ from phyrefine.tracking.memory import Memory
 from phyrefine.tracking.services import Service, service_for
 from phyrefine.video.clip import Clip
 
+log = logging.getLogger(__name__)
+
 KNOWN = ("wandb", "trackio", "mlflow", "tensorboard")
 # Longer side of a logged clip, in pixels, and its H.264 rate factor: a look, not an archive.
 PIXELS, QUALITY = 384, 28
+# Entries that wait for a slow tracker, each with the clips of an attempt, and how long a run waits
+# for a place among them before an entry is left out.
+QUEUED, PATIENCE_SECONDS = 16, 30.0
 _SUMMED = ("calls", "tokens", "seconds", "gpu_seconds", "usd")
 
 
@@ -42,7 +49,7 @@ class Tracker:
     sums over the run, and the clips with their prompts. Per scenario: how it ended, a table of its
     attempts with prompts and scores, and the chosen clip. When a run folder is started again the
     same tracked run goes on, and what was logged is not logged twice. Keys are removed from
-    everything that is sent.
+    everything that is sent. A thread of its own encodes and sends, so that a run does not wait.
 
     Use it as a context manager, or call :meth:`close`, to end the tracked runs; else they end with
     the process.
@@ -80,33 +87,61 @@ class Tracker:
         service_for(self.module, self.project, options)  # a wrong module is told now
         self._runs: dict[Path | None, _Tracked] = {}
         self._of: dict[str, _Tracked] = {}
+        self._waiting: queue.Queue[tuple[str, Mapping[str, Any]] | None] = queue.Queue(QUEUED)
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         atexit.register(self.close)
 
     def on_event(self, event: str, details: Mapping[str, Any]) -> None:
-        """Log an event; called in the thread that does the work, one at a time."""
+        """Take in an event; a thread of the tracker's own logs it, in order."""
         if event not in ("started", "attempt", "refined"):
             return
         with self._lock:
-            if event == "started":
-                self._of[details["scenario_id"]] = self._tracked(details)
-                return
-            tracked = self._of.get(details["scenario_id"])
-            if tracked is None:
-                return  # closed while a scenario was going on
-            if event == "attempt":
-                entry = attempt_entry(details, details["attempt"], clips=self.clips == "all")
-            else:
-                entry = result_entry(details, details["refinement"], clips=self.clips != "none")
-            self._log(tracked, entry)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, daemon=True, name="tracker")
+                self._thread.start()
+        try:
+            self._waiting.put((event, dict(details)), timeout=PATIENCE_SECONDS)
+        except queue.Full:
+            log.warning(
+                "%s is %d entries behind: %r of %s is not logged now. The same run started again "
+                "logs it.",
+                self.module.__name__, QUEUED, event, details.get("scenario"),
+            )  # fmt: skip
 
     def close(self) -> None:
-        """End every tracked run. A later event begins or goes on anew."""
+        """Log what is waiting and end every tracked run. A later event begins or goes on anew."""
         atexit.unregister(self.close)
         with self._lock:
-            tracked, self._runs, self._of = list(self._runs.values()), {}, {}
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._waiting.put(None)
+            thread.join()
+        tracked, self._runs, self._of = list(self._runs.values()), {}, {}
         for one in tracked:
             one.service.end()
+
+    def _work(self) -> None:
+        """Log event after event; an error is told and costs that event only."""
+        while (waiting := self._waiting.get()) is not None:
+            event, details = waiting
+            try:
+                self._take_in(event, details)
+            except Exception:
+                log.exception("%s failed at %r.", self.module.__name__, event)
+
+    def _take_in(self, event: str, details: Mapping[str, Any]) -> None:
+        if event == "started":
+            self._of[details["scenario_id"]] = self._tracked(details)
+            return
+        tracked = self._of.get(details["scenario_id"])
+        if tracked is None:
+            return  # its beginning failed, which was told
+        if event == "attempt":
+            entry = attempt_entry(details, details["attempt"], clips=self.clips == "all")
+        else:
+            entry = result_entry(details, details["refinement"], clips=self.clips != "none")
+        self._log(tracked, entry)
 
     def __enter__(self) -> Self:
         return self

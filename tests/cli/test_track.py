@@ -31,6 +31,19 @@ def test_run(words, folder):
     assert [one.step for one in logs.Scalars(run, "attempt/violations")] == [1, 2]
 
 
+def test_spans_go_to_the_programs_own_provider(words, monkeypatch):
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), sdk.TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
+    assert main([*words, "--track", "otel"]) == 0
+    assert "refine dot" in {span.name for span in exporter.get_finished_spans()}
+
+
 def test_what_is_missing_is_one_line(words, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "wandb", None)
     assert main([*words, "--track", "wandb"]) == FAILED

@@ -103,6 +103,9 @@ def test_a_folder_in_use_is_left_alone(run):
         remove(run, ["leftovers"])
     with RunLock(run / "run-1-of-2.lock"), pytest.raises(RunLockedError):
         remove(run, ["leftovers"])
+    for around in ("generating-1-of-2.lock", "sweep.lock"):  # between two samples of a benchmark
+        with RunLock(run.parent / around), pytest.raises(RunLockedError):
+            remove(run, ["leftovers"])
     assert (run / "x.damaged").exists()
     assert remove(run, ["leftovers"]) == 1
 

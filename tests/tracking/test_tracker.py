@@ -1,6 +1,7 @@
 """A run in each tracker, through the tracker's real package, read back by that package."""
 
 import importlib
+import threading
 import types
 from pathlib import Path
 
@@ -186,7 +187,32 @@ def test_a_tracker_that_fails_stops_nothing(tmp_path, caplog):
     tracked = Tracker(heard.module())
     done = refine(tracked, tmp_path / "run")
     assert done.stopped_by == "loop_limit"
-    assert "failed at 'started'" in caplog.text
+    assert "made_up failed at 'started'" in caplog.text
+
+
+def test_a_slow_tracker_holds_nothing_up(tmp_path, monkeypatch, caplog):
+    heard, going_on = Heard(), threading.Event()
+    log = heard.log
+    heard.log = lambda values, step: (going_on.wait(60), log(values, step))
+    monkeypatch.setattr("phyrefine.tracking.tracker.PATIENCE_SECONDS", 0.01)
+    tracked = Tracker(heard.module())
+    refiner = SelfRefiner(
+        Watcher(), Writer(), MovingDot(), convergence=MaxLoops(1), ensemble="last",
+        listeners=[tracked], run_dir=tmp_path / "run",
+    )  # fmt: skip
+    refiner.refine_many([evolve(SCENE, name=f"scene {number}") for number in range(8)])
+    assert heard.logged == []
+    assert "16 entries behind" in caplog.text
+    going_on.set()
+    tracked.close()
+    first = len(heard.logged)
+    assert 0 < first < 8 * 3
+    with Tracker(heard.module()) as tracked:  # what was left out is logged by the next start
+        refiner.listeners = (tracked,)
+        for number in range(8):
+            refiner.refine(evolve(SCENE, name=f"scene {number}"))
+    assert len(heard.logged) == 8 * 3
+    assert [step for step, _ in heard.logged] == list(range(1, 25))
 
 
 def test_what_is_no_tracker_is_said_at_once(monkeypatch):
