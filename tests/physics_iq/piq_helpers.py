@@ -42,9 +42,9 @@ def film(take: Take) -> Clip:
     return Clip(frames, take.fps)
 
 
-def build(folder: Path, edition: Edition = Edition.ORIGINAL) -> Path:
+def build(folder: Path, edition: Edition = Edition.ORIGINAL, scenes: int = 2) -> Path:
     """The data set; gives the folder that holds the benchmark's."""
-    build_dataset(folder, film, SCENES, edition=edition, size=SIZE, rates=(FPS,))
+    build_dataset(folder, film, SCENES[:scenes], edition=edition, size=SIZE, rates=(FPS,))
     return folder
 
 
@@ -100,3 +100,16 @@ def refiner_of(
         candidates=Candidates(tuple(step or None for step in plan.steps), plan.seeds, plan.chain),
         run_dir=run_dir,
     )
+
+
+# As names in a recipe: ``piq_helpers:watcher``.
+def watcher() -> Watcher:
+    return Watcher()
+
+
+def writer() -> Writer:
+    return Writer()
+
+
+def dot() -> MovingDot:
+    return MovingDot()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,6 +10,8 @@ from attrs import evolve, frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from phyrefine.physics_iq.commands.data_flags import DataFlags, require_truth
+from phyrefine.physics_iq.commands.recipes import NO_RECIPE, Asked, RecipeFlags, run_recipe
 from phyrefine.physics_iq.commands.scores import numbers, say
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 
@@ -20,57 +23,74 @@ if TYPE_CHECKING:
     from phyrefine.physics_iq.generation.plan import Plan
 
 
+# Of PlanFlags, whose own are empty, as a flag that is given goes before a recipe.
+_DEFAULTS = {
+    **dict.fromkeys(("vlm", "llm", "generator"), "world"),
+    "loops": 4,
+    "steps": (0,),
+    "seeds": (0,),
+    "ensemble": "judge",
+}
+
+
 @Parameter(name="*")
 @frozen
 class PlanFlags:
-    """What is generated.
+    """What is generated; a recipe's word holds where a flag is not given.
 
     Attributes:
-        vlm: Backend that watches: NAME or NAME:MODEL.
-        llm: Backend that rewrites.
-        generator: Backend that generates, for example magi:PATH or magi:PATH#VARIANT.
+        vlm: Backend that watches: NAME or NAME:MODEL; world.
+        llm: Backend that rewrites; world.
+        generator: Backend that generates, for example magi:PATH or magi:PATH#VARIANT; world.
         vlm_option: key=value; repeatable. See: phyrefine backends NAME.
         llm_option: As --vlm-option.
         generator_option: As --vlm-option.
-        loops: Loops of every sample.
-        steps: Step counts, for example 16,32; 0 is default.
-        seeds: Seeds, for example 0,1,2,3.
-        chain: own: every step count has its own loop; rerender: one loop, re-rendered.
+        loops: Loops of every sample; 4.
+        steps: Step counts, for example 16,32; 0, the default, is the generator's own.
+        seeds: Seeds, for example 0,1,2,3; 0.
+        chain: own, the default: every step count has its own loop; rerender: one loop,
+            re-rendered.
         paper: The paper's method, verbatim.
-        ensemble: Reference-free selector whose scores are stored: judge, tournament, consensus or
-            critics_pick (which scores one seed only).
-        mode: v2v conditions on 3 s of video, i2v on one frame.
-        fps: Frames per second of the clips.
-        size: Height and width of the clips.
+        ensemble: Reference-free selector whose scores are stored: judge (the default), tournament,
+            consensus or critics_pick (which scores one seed only).
+        mode: v2v, the default, conditions on 3 s of video, i2v on one frame.
+        fps: Frames per second of the clips; 24.
+        size: Height and width of the clips; 720 1280.
     """
 
-    vlm: str = "world"
-    llm: str = "world"
-    generator: str = "world"
+    vlm: str | None = None
+    llm: str | None = None
+    generator: str | None = None
     vlm_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     llm_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     generator_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    loops: int = 4
-    steps: str = "0"
-    seeds: str = "0"
-    chain: Literal["own", "rerender"] = "own"
-    paper: bool = False
-    ensemble: str = "judge"
-    mode: Literal["v2v", "i2v"] = "v2v"
-    fps: int = 24
-    size: tuple[int, int] = (720, 1280)
+    loops: int | None = None
+    steps: str | None = None
+    seeds: str | None = None
+    chain: Literal["own", "rerender"] | None = None
+    paper: bool | None = None
+    ensemble: str | None = None
+    mode: Literal["v2v", "i2v"] | None = None
+    fps: int | None = None
+    size: tuple[int, int] | None = None
 
-    def plan(self) -> Plan:
-        """The plan these flags describe."""
+    def plan(self, recipe: Mapping[str, Any] | None = None) -> Plan:
+        """The plan that these flags describe.
+
+        Args:
+            recipe: Settings that hold where no flag is given.
+        """
         from attrs import asdict
 
         from phyrefine.options import join_options
         from phyrefine.physics_iq.generation.plan import Plan
 
-        given = asdict(self)
+        flags = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        flags |= {name: numbers(flags[name]) for name in ("steps", "seeds") if name in flags}
+        given: dict[str, Any] = {**_DEFAULTS, **(recipe or {}), **flags}
         for role in ("vlm", "llm", "generator"):
-            given[role] = join_options(given[role], given.pop(f"{role}_option"))
-        return Plan(**{**given, "steps": numbers(self.steps), "seeds": numbers(self.seeds)})
+            given[role] = join_options(given[role], given.pop(f"{role}_option", ()))
+        return Plan(**given)
 
 
 @Parameter(name="*")
@@ -98,38 +118,6 @@ class BudgetFlags:
         return None if budget == Budget() else Allowance(budget)
 
 
-@Parameter(name="*")
-@frozen
-class DataFlags:
-    """What it is measured against.
-
-    Attributes:
-        data: The benchmark's folder as downloaded, or the folder that holds it.
-        edition: Which ground truth DATA is; by default taken from the folder's name.
-        descriptions: Prompts; by default descriptions.csv beside the data.
-        make_scenes: Render that many small scenes into DATA, a new folder, first.
-        allow_made_masks: Verified: make masks at a rate without shipped ones (unofficial).
-    """
-
-    data: Path
-    edition: Literal["original", "verified"] | None = None
-    descriptions: Path | None = None
-    make_scenes: int = 0
-    allow_made_masks: bool = False
-
-    def dataset(self, fps: int) -> PhysicsIQ:
-        """The data set, rendered at 30 FPS and ``fps`` if that was asked for."""
-        from phyrefine.physics_iq.data.dataset import PhysicsIQ
-
-        if self.make_scenes:
-            from phyrefine.physics_iq.data.layout import Edition
-            from phyrefine.physics_iq.synthetic.world_set import made_world_dataset
-
-            edition = Edition(self.edition or Edition.ORIGINAL)
-            made_world_dataset(self.data, scenes=self.make_scenes, fps=fps, edition=edition)
-        return PhysicsIQ.open(self.data, edition=self.edition, descriptions=self.descriptions)
-
-
 def bench(
     benchmark: Literal["physics-iq"] = "physics-iq",  # noqa: ARG001 - leaves room for others
     *,
@@ -147,32 +135,51 @@ def bench(
     jobs: Annotated[
         int | None, Parameter(help="Views scored at a time.", validator=Number(gte=1))
     ] = None,
+    entry: RecipeFlags = NO_RECIPE,
     what_if: DryRunFlags = NOT_DRY,
 ) -> int:
     """Run Physics-IQ: refine every sample, score every clip, print the table.
 
     OUT keeps everything; run the same command again to resume. With --shard
     only this machine's samples are generated: run once more without it, or with --score-only, for
-    the table when all shards are done. Other benchmarks: phyrefine benchmarks.
+    the table when all shards are done.
+
+    With --recipe, one file says it all: every seed is a whole run with a folder of its own in OUT,
+    and after the table come the submission packs.
+
+    Other benchmarks: phyrefine benchmarks.
     """
     from phyrefine.errors import InvalidInputError
     from phyrefine.physics_iq.generation.given import read_given
+    from phyrefine.physics_iq.recipes.running import RecipeRun
     from phyrefine.physics_iq.tables.scoring import check_subsets, score_bench
 
-    plan = made.plan()
+    recipe = entry.read()
+    plan = made.plan(recipe.settings if recipe else None)
     rows = None if subsets is None else [numbers(part) for part in subsets.split(";")]
     if score_only and shard is not None:
         raise InvalidInputError("--score-only scores all samples: leave out --shard.")
-    dataset = against.dataset(made.fps)
+    dataset = against.dataset(plan.fps, recipe.edition if recipe else None)
+    if prompts is None and recipe is not None:
+        prompts = recipe.prompts
     given = None if prompts is None else read_given(prompts, dataset)
     if given is not None:
         plan = evolve(plan, given=given.digest)
+    if recipe is not None:
+        return run_recipe(
+            RecipeRun(recipe, plan, dataset, out),
+            Asked(rows, shard, score_only, cache, jobs, against.allow_made_masks),
+            given=given,
+            allowance=limits.allowance(),
+            info=entry.card(),
+            what_if=what_if,
+        )
     if what_if.dry_run:
         return tell_cost(plan, dataset, out, shard, what_if)
     if not score_only:
         check_subsets(rows or (), plan)
         if shard is None:  # a shard's machine may lack what is needed to score
-            _require_truth(dataset, made.fps, allow_made_masks=against.allow_made_masks)
+            require_truth(dataset, plan.fps, allow_made_masks=against.allow_made_masks)
         code = _generate(plan, dataset, out, shard, limits.allowance(), given)
         if code is not None:
             return code
@@ -206,19 +213,6 @@ def tell_cost(
     for line in ("Dry run: nothing is made and nothing is paid for.", *estimate.lines()):
         say(line)
     return 0
-
-
-def _require_truth(dataset: PhysicsIQ, fps: int, *, allow_made_masks: bool) -> None:
-    """See, without opening any, that the files to score with are there."""
-    from phyrefine.errors import InvalidInputError
-    from phyrefine.physics_iq.scoring.truth import GroundTruth, shortened
-
-    absent = GroundTruth(dataset, fps, allow_made_masks=allow_made_masks).absent()
-    if absent:
-        raise InvalidInputError(
-            f"{len(absent)} files to score with are missing or empty: {shortened(absent)}. Fetch "
-            "them first, or generate only, with --shard 1/1."
-        )
 
 
 def _generate(

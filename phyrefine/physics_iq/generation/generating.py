@@ -32,6 +32,7 @@ from phyrefine.run.estimating.flags import STAND_INS
 from phyrefine.run.many import shard as take_shard
 from phyrefine.run.store.disk import read_json
 from phyrefine.run.store.lock import RunLock
+from phyrefine.select.named import RULES
 from phyrefine.types import (
     Attempt,
     Budget,
@@ -260,8 +261,12 @@ def _standing_for(key: RunKey, clips: dict[RunKey, Pick], plan: Plan) -> RunKey 
 def _selector_scores(refinement: Refinement, pick: Pick) -> dict[str, float]:
     scores = {}
     choice = refinement.choice
-    if choice is not None and not choice.oracle and pick_key(pick) in choice.scores:
-        scores[choice.selector] = choice.scores[pick_key(pick)]
+    if choice is not None and not choice.oracle:
+        if pick_key(pick) in choice.scores:
+            scores[choice.selector] = choice.scores[pick_key(pick)]
+        elif not choice.scores and choice.selector not in RULES:
+            # No opinion, as of a pool in which one clip alone moves, and still a choice.
+            scores[choice.selector] = float(pick == choice.pick)
     critique = refinement.attempts[pick.attempt].critique
     if critique is not None and pick.candidate == 0:
         scores[CRITIC] = -critique.severity

@@ -6,7 +6,7 @@ selector whose scores were stored while generating, which cannot open ground tru
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,22 +90,21 @@ class Gathering:
         dataset: Its data set.
         entry: What is entered.
         info: Fields of the card that override what the folders say.
+        label: What runs are called after; by default the generator.
 
     Raises:
-        InvalidInputError: As :func:`pack_bench`.
+        InvalidInputError: The entry has no place on a leaderboard, or names what is not there.
     """
 
     parts: Sequence[Part]
     dataset: PhysicsIQ
     entry: Entry
     info: Mapping[str, Any] = attrs.field(factory=dict)
+    label: str | None = None
 
     def __attrs_post_init__(self) -> None:
         _rows_of(self.entry, self.plan)
         require_clean(self.selection, self.dataset.edition)
-        for part in self.entered:
-            _require_scores(self.entry, part, self.dataset)
-        _require_few(self.seeds, self.dataset.edition)
 
     @property
     def plan(self) -> Plan:
@@ -135,19 +134,33 @@ class Gathering:
     def gather(
         self, *, cache: Path | None = None, jobs: int | None = None, progress: bool = False
     ) -> Gathered:
-        """Measure the clips and choose; arguments as ``tables.measuring.measure``."""
+        """Measure the clips and choose; arguments as ``tables.measuring.measure``.
+
+        Raises:
+            InvalidInputError: A clip has no score of the entry's selector, or the edition takes
+                fewer runs.
+        """
+        for part in self.entered:
+            records = read_records(part.folder, self.dataset.samples)
+            self._require_selector(complete_selectors(records, expected_keys(part.plan)))
+        _require_few(self.seeds, self.dataset.edition)
         truth = GroundTruth(self.dataset, self.plan.fps)
         stored = measure(self.entered, truth, cache=cache, jobs=jobs, progress=progress)
         return self.choose(stored)
 
     def choose(self, stored: Stored) -> Gathered:
-        """Choose among clips that are measured, those of further seeds left aside."""
+        """Choose among clips that are measured, those of further seeds left aside.
+
+        Raises:
+            InvalidInputError: A clip has no score of the entry's selector.
+        """
+        self._require_selector(stored.selectors)
         rows = [stored.attempts.rows[row - 1] for row in _rows_of(self.entry, self.plan)]
         scores = None if self.entry.selector is None else stored.selectors[self.entry.selector]
         runs: dict[str, Run] = {}
         for number, seed in enumerate(self.seeds, start=1):
             picks = _picks(stored.attempts, [RunKey(*row, seed) for row in rows], scores)
-            name = f"{slug(self.plan.generator)}-{self.plan.mode}-run_{number:02d}"
+            name = f"{slug(self.label or self.plan.generator)}-{self.plan.mode}-run_{number:02d}"
             runs[name] = Run(
                 {f"{one}.mp4": stored.videos[key] / f"{one}.mp4" for one, key in picks.items()},
                 {f"{one}.mp4": stored.prompts[key][one] for one, key in picks.items()},
@@ -157,6 +170,13 @@ class Gathering:
         first = self.parts[0].folder
         known = public_info(first, self.plan, seeds=self.seeds, rows=rows, clip=clip)
         return Gathered(runs, {**known, **self.info}, self.selection, self.dataset.descriptions)
+
+    def _require_selector(self, there: Collection[str]) -> None:
+        if self.entry.selector is not None and self.entry.selector not in there:
+            raise InvalidInputError(
+                f"No selector {self.entry.selector!r} scored every clip of this run; there are "
+                f"{sorted(there) or 'none'}."
+            )
 
 
 @attrs.frozen
@@ -254,17 +274,4 @@ def _require_few(seeds: Sequence[int], edition: Edition) -> None:
         raise InvalidInputError(
             f"Physics-IQ {edition} takes {takes}, these are {len(seeds)}: enter one seed's with "
             f"--seed, one of {listed_numbers(seeds)}."
-        )
-
-
-def _require_scores(entry: Entry, part: Part, dataset: PhysicsIQ) -> None:
-    """See that the entry's selector scored every clip."""
-    if entry.selector is None:
-        return
-    records = read_records(part.folder, dataset.samples)
-    there = complete_selectors(records, expected_keys(part.plan))
-    if entry.selector not in there:
-        raise InvalidInputError(
-            f"No selector {entry.selector!r} scored every clip of this run; there are "
-            f"{sorted(there) or 'none'}."
         )

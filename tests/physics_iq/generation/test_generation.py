@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from phyrefine.physics_iq.data.layout import Edition
 from phyrefine.physics_iq.generation.generating import generate, make_refiner, read_records
 from phyrefine.physics_iq.generation.plan import Plan, expected_keys, read_plan
 from phyrefine.physics_iq.scoring.truth import find_run, run_rate
+from phyrefine.refiner import SelfRefiner
 from phyrefine.testing import MovingDot
+from phyrefine.types import Attempt, Choice, Pick, Scenario
 from phyrefine.video.clip import Clip
 
 
@@ -58,6 +61,33 @@ def test_every_clip_is_kept_under_its_row_and_name(tiny: Path, tiny_bench: Path)
         texts = [record["rows"][f"{start}-steps4-seed0"]["prompt"]
                  for start in ("plain", "loop1", "loop2")]  # fmt: skip
         assert len(set(texts)) == 3
+
+
+class Mute:
+    """Chooses the second attempt's clip without an opinion of any."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def choose(self, scenario: Scenario, attempts: Sequence[Attempt]) -> Choice:
+        return Choice(Pick(1, 0), self.name, "")
+
+
+@pytest.mark.parametrize(("name", "scored"), [("mute", True), ("last", False)])
+def test_a_rule_without_an_opinion_still_chooses(
+    name: str, scored: bool, tiny: Path, tmp_path: Path
+) -> None:
+    def refiner(at: Path) -> SelfRefiner:
+        made = refiner_of(PLAN, at)
+        assert isinstance(made, SelfRefiner)
+        made.ensemble = Mute(name)
+        return made
+
+    data = some(tiny, (1,))
+    assert generate(PLAN, data, tmp_path, refiner=refiner) == []
+    (record,) = read_records(tmp_path, data.samples).values()
+    one = {"plain-steps4-seed0": 0.0, "loop1-steps4-seed0": 1.0, "loop2-steps4-seed0": 0.0}
+    assert record["selectors"].get(name) == (one if scored else None)
 
 
 def test_the_same_command_asks_for_nothing_twice(tiny: Path, tmp_path: Path) -> None:

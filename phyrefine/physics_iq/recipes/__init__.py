@@ -1,0 +1,1 @@
+"""Leaderboard entries as one file each. May import everything below the commands."""
