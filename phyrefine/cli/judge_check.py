@@ -30,6 +30,7 @@ class JudgeFlags:
         judge_template: The authors' file of the wording of that row.
         clip: A clip to test it on, real footage is best; repeatable.
         about: One line on what the clips show.
+        judge_json: Also write the numbers there.
         irreversible: The clips would be impossible backward; by default looked at.
     """
 
@@ -39,6 +40,7 @@ class JudgeFlags:
     judge_template: Path | None = None
     clip: Annotated[tuple[Path, ...], Parameter(negative="")] = ()
     about: str = "what the clip shows"
+    judge_json: Path | None = None
     irreversible: bool | None = None
 
 
@@ -55,11 +57,14 @@ def check_judge(flags: JudgeFlags) -> bool:
     from phyrefine.cli.telling.tables import console
 
     screen = console()
-    usable = True
-    for report in _reports(flags):
+    reports = _reports(flags)
+    for report in reports:
         screen.print(str(report.table), markup=False, highlight=False)
-        usable = usable and report.usable
-    return usable
+    if flags.judge_json is not None:
+        from phyrefine.run.store.disk import write_json
+
+        write_json(flags.judge_json, [report.to_json() for report in reports])
+    return all(report.usable for report in reports)
 
 
 def _reports(flags: JudgeFlags) -> tuple[JudgeTest, ...]:

@@ -174,7 +174,8 @@ def test_an_unknown_place_in_a_template_is_named(tmp_path: Path) -> None:
     ("text", "score"),
     [
         ("4", 4), (" 5.\n", 5), ("Score: 2", 2), ("I give it 3 out of 5.", 3), ("3/5", 3),
-        ("four", 4), ("The rating is **4**.", 4), ("<think>1 or 5?</think>2", 2), ("3.5", 3.5),
+        ("four", 4), ("The rating is **4**.", 4), ("The ball sinks.\n\n2", 2),
+        ("It slips twice, so I rate it a 3.", 3), ("My score: 4/5", 4), ("**Answer:** 2", 2), ("<think>1 or 5?</think>2", 2), ("3.5", 3.5),
     ],
 )  # fmt: skip
 def test_ratings_that_are_clear(text: str, score: float) -> None:
@@ -183,7 +184,24 @@ def test_ratings_that_are_clear(text: str, score: float) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["none", "someone moves", "0", "6", "10", "2 or 3", "Between 1 and 5.", "", "1.5.2", "-1"],
+    [
+        "none",
+        "someone moves",
+        "0",
+        "6",
+        "10",
+        "2 or 3",
+        "Between 1 and 5.",
+        "",
+        "1.5.2",
+        "-1",
+        "There are 3 balls.",
+        "x7^2k",
+        "A score between 1 and 5.",
+        "A rating of 2 to 3.",
+        "2 seconds",
+        "The score is 2 at first and the score is 4 later.",
+    ],
 )
 def test_ratings_that_could_be_another_number_are_no_score(text: str) -> None:
     with pytest.raises(BadOutputError):

@@ -57,3 +57,30 @@ def test_a_tiny_text_to_video_model_is_judged_over_http(
     assert all(run["clips"] == 2 and run["unrated"] == 0 for run in told["runs"])
     assert told["runs"][0]["joint"] is not None
     assert "openai:loopback" in told["evaluator"]
+
+
+@pytest.mark.parametrize("judge", ["cosmos-reason2", "phyrubric", "videoscore2", "phyjudge-9b"])
+def test_a_local_model_plays_every_row_and_noise_is_no_score(
+    judge: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("transformers")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "backends"))
+    from tiny_models import qwen3_vl
+
+    from phyrefine.adapt import as_vlm
+    from phyrefine.bench.benchmark import Item
+    from phyrefine.bench.judges.row_judge import RowJudge
+    from phyrefine.bench.judges.table import find
+    from phyrefine.bench.judges.view import fitted
+    from phyrefine.options import join_options
+    from phyrefine.testing import moving_clip
+
+    row = find(judge)
+    spec, notes = fitted(row, f"transformers:{qwen3_vl(tmp_path / 'tiny')}?device=cpu")
+    assert notes == ()
+    vlm = as_vlm(join_options(spec, ["max_tokens=8"]))  # its random weights never stop
+    ratings = RowJudge.of(vlm, row, laws=("gravity",)).rate(
+        Item("x", "A ball falls."), moving_clip(40, (64, 64))
+    )
+    assert ratings.scores == {}
+    assert len(ratings.problems) == 2 * len(row.questions)

@@ -45,10 +45,18 @@ def doctor(server: Loopback, clip: Path, *more: str) -> int:
 
 
 def test_a_judge_that_sees_the_difference_may_choose(
-    clip: Path, capsys: pytest.CaptureFixture[str]
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Loopback(answering(lambda clean: 8 if clean else 3)) as server:
-        assert doctor(server, clip) == 0
+        assert doctor(server, clip, "--judge-json", str(tmp_path / "told.json")) == 0
+    judge, critic = json.loads((tmp_path / "told.json").read_text())
+    assert (judge["judge"], judge["usable"], judge["wins"], judge["false_alarms"]) == (
+        "judge", True, 4, 0,
+    )  # fmt: skip
+    assert judge["comparisons"][0] == {
+        "clip": "ball.mp4", "variant": "frozen", "clean": 8, "spoiled": 3, "won": True, "note": "",
+    }  # fmt: skip
+    assert critic["comparisons"][2]["won"] is None  # reversed does not count here
     shown = " ".join(capsys.readouterr().out.split())
     assert "Self-test of judge" in shown
     assert "judge scored the clean clip above the spoiled one in 4 of 4 and called 0 of 1" in shown

@@ -10,13 +10,19 @@ from phyrefine.bench.judges.row import JudgeRow
 from phyrefine.errors import BadOutputError
 from phyrefine.refine import json_text
 
-_WORDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
-_NUMBER = r"(?<![\d.-])(\d+(?:\.\d+)?)(?!\.?\d)"
+_WORDS = {"one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0}
+_NUMBER = r"(?<![\w.-])(\d+(?:\.\d+)?)(?![\w]|\.\d)"
+_NOT_A_RANGE = r"(?!\s*(?:-|–|to|or|and)\s*\d)"
+# Where prose surrounds it, a number is a score only if the reply calls it one.
 _TELLING = (
     re.compile(_NUMBER + r"\s*(?:/|out of)\s*5\b", re.IGNORECASE),
-    re.compile(r"(?:score|rating|answer)\W{0,12}" + _NUMBER, re.IGNORECASE),
+    re.compile(
+        r"\b(?:score|rating|answer|rate (?:it|this|the video))"
+        r"(?:\W+(?:is|of|be|would|a|an|at|as|it))*\W{0,6}" + _NUMBER + _NOT_A_RANGE,
+        re.IGNORECASE,
+    ),
 )
-_ALONE = re.compile(_NUMBER)
+_ALONE = re.compile(r"[^\w.-]*(\d+(?:\.\d+)?|one|two|three|four|five)[^\w]*", re.IGNORECASE)
 
 
 def read(
@@ -44,16 +50,16 @@ def read(
 
 
 def _rating(row: JudgeRow, text: str) -> float:
+    """The score of a reply that is only a number, ends in one, or calls one its score."""
     text = json_text.clean_text(text)
-    for pattern in (*_TELLING, _ALONE):
-        found = list(dict.fromkeys(float(number) for number in pattern.findall(text)))
-        if found:
-            break
-    else:
-        words = re.findall(r"\b(?:one|two|three|four|five)\b", text.lower())
-        found = list(dict.fromkeys(float(_WORDS[word]) for word in words))
-    if len(found) != 1:
-        what = "no number" if not found else f"several numbers ({', '.join(map(str, found))})"
+    lines = [line for line in text.splitlines() if line.strip()]
+    alone = _ALONE.fullmatch(text) or (_ALONE.fullmatch(lines[-1]) if lines else None)
+    if alone is not None:
+        said = alone[1].lower()
+        return _scaled(row, _WORDS[said] if said in _WORDS else float(said), text)
+    found = [float(number) for pattern in _TELLING for number in pattern.findall(text)]
+    if len(set(found)) != 1:
+        what = "no score" if not found else f"several scores ({', '.join(map(str, found))})"
         raise BadOutputError(f"The reply should hold one score; it holds {what}.", raw=text)
     return _scaled(row, found[0], text)
 

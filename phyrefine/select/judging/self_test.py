@@ -13,7 +13,7 @@ from phyrefine.protocols import Scorer
 from phyrefine.refine.asking import UNUSABLE
 from phyrefine.select.judging.variants import KINDS, variants
 from phyrefine.table import Table
-from phyrefine.types import Scenario
+from phyrefine.types import JSON, Scenario
 from phyrefine.video.clip import Clip
 
 # A judge may choose that scores the clean clip above the variant in at least three of four.
@@ -117,6 +117,23 @@ class JudgeTest:
         notes = (*self.by_kind, *self.unusable, self.verdict)
         return Table(columns, rows, caption=caption, notes=notes)
 
+    def to_json(self) -> dict[str, JSON]:
+        """Plain values: scores, wins and the verdict; NaN becomes null."""
+        return {
+            "judge": self.judge,
+            "usable": self.usable,
+            "verdict": self.verdict,
+            "wins": self.wins,
+            "comparisons": [
+                {"clip": one.clip, "variant": one.kind, "clean": _plain(one.clean),
+                 "spoiled": _plain(one.variant), "won": one.won if one.counts else None,
+                 "note": one.note}
+                for one in self.comparisons
+            ],
+            "false_alarms": self.false_alarms,
+            "unusable": list(self.unusable),
+        }  # fmt: skip
+
     @property
     def by_kind(self) -> tuple[str, ...]:
         """Wins by kind of variant, in words."""
@@ -175,6 +192,10 @@ def _score(scorer: Scorer, scenario: Scenario, clip: Clip, unusable: dict[str, N
     except UNUSABLE as error:
         unusable[f"No usable reply: {error}"] = None
         return math.nan
+
+
+def _plain(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
 
 
 def _number(value: float | None) -> str:
