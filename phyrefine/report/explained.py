@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 EXPLAINED: Mapping[str, str] = {
+    "prefix": "What the models were given. From 0 s on, where the continuation begins, it stands "
+    "on its last frame.",
     "violations": "Breaks of physics that the critic, a vision-language model, found in the clip.",
     "violations, before and after": "Violations in the first attempt, made from the plain "
     "description, and in the chosen one.",

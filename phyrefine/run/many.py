@@ -76,12 +76,13 @@ def run_many(
         One outcome per item, in the order of ``items``. Errors are in the outcomes.
 
     Raises:
-        RunInterrupted: At Ctrl-C, at once; calls under way end unheard in the background.
+        RunInterrupted: At Ctrl-C, at once; calls in progress finish in the background,
+            and their results are discarded.
     """
     if workers < 1:
         raise InvalidInputError(f"workers must be 1 or more, not {workers}.")
     outcomes: list[Outcome[Item, Result]] = [
-        Outcome(item, error=KeyboardInterrupt("not reached")) for item in items
+        Outcome(item, error=KeyboardInterrupt("stopped before it began")) for item in items
     ]
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     finished: queue.SimpleQueue[int] = queue.SimpleQueue()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -65,9 +67,10 @@ class RunSpec:
         """Each binding field that differs, with both values, in words; ``other`` is the old one."""
         mine, theirs = self._binding(), other._binding()
         return [
-            f"{name}: {_shown(theirs, name)} there, {_shown(mine, name)} now"
+            f"{path}: {old} there, {new} now"
             for name in sorted(mine.keys() | theirs.keys())
             if mine.get(name, _ABSENT) != theirs.get(name, _ABSENT)
+            for path, old, new in _apart(name, theirs.get(name, _ABSENT), mine.get(name, _ABSENT))
         ]
 
     def _binding(self) -> dict[str, JSON]:
@@ -78,12 +81,46 @@ class RunSpec:
 
 
 _ABSENT = object()
+# The text of a value: the name of its class, and its fields in parentheses.
+_VALUE = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)\(.*\)", re.DOTALL)
 
 
-def _shown(values: Mapping[str, JSON], name: str) -> str:
-    if name not in values:
+def _apart(name: str, old: object, new: object) -> list[tuple[str, str, str]]:
+    """(path, old, new) of what differs: the fields of two values of one class, else the whole."""
+    before, after = _fields(old), _fields(new)
+    if not before or not after or before.keys() != after.keys() or before[""] != after[""]:
+        return [(name, _shown(old), _shown(new))]
+    return [
+        (f"{name}.{field}", _cut(before[field]), _cut(after[field]))
+        for field in before
+        if before[field] != after[field]
+    ]
+
+
+def _fields(value: object) -> dict[str, str]:
+    """Texts of the fields of ``"Class(a=1, b='x')"``, its name under ``""``; else nothing."""
+    found = _VALUE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return {}
+    try:
+        call = ast.parse(found.group(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return {}
+    if not isinstance(call, ast.Call) or call.args or any(one.arg is None for one in call.keywords):
+        return {}
+    fields = {str(one.arg): ast.unparse(one.value) for one in call.keywords}
+    return {"": found.group(1), **fields}
+
+
+def _shown(value: object) -> str:
+    if value is _ABSENT:
         return "not set"
-    text = repr(values[name])
+    # Settings are kept as the text of a value: quotes around it would say that it is one.
+    plain = isinstance(value, str) and (value in ("True", "False", "None") or _VALUE.match(value))
+    return _cut(str(value) if plain else repr(value))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -17,7 +17,7 @@ GroundTruthScorer = Callable[[Scenario, Clip], float]
 class Oracle:
     """The clip a ground-truth scorer likes best; every choice of it is stamped.
 
-    The paper's ensembles (Table 1, rows 7 and 8) sit where such a choice would.
+    The paper's ensembles (Table 1, rows 7 and 8) are about what such a choice would score.
 
     Attributes:
         scorer: ``(scenario, delivered clip) -> score``, higher is better; it may open ground

@@ -8,6 +8,8 @@ from browsing import chromium, complaints, press, resize, until
 from test_html import hostile_run
 
 from phyrefine import report
+from phyrefine.testing import moving_clip
+from phyrefine.types import Attempt, Candidate, Prompt, Refinement, Scenario
 
 pytestmark = pytest.mark.slow
 
@@ -273,3 +275,26 @@ def test_a_gallery_card_shows_its_clips_in_line(sized, refinement, truth, tmp_pa
         f"return {transport}.map(e => e.getBoundingClientRect()).map(b => b.top + b.height / 2)"
     )
     assert max(middles) - min(middles) < 5  # one line of controls
+
+
+@pytest.mark.parametrize("size", [(112, 64), (160, 16)], ids=["phone", "strip"])
+def test_the_controls_stay_in_view_with_portrait_clips(browser, tmp_path, size):
+    clip = moving_clip(8, size)
+    prefix = moving_clip(8, size)
+    attempts = tuple(Attempt(i, Prompt("p"), (Candidate(clip),), baseline=i == 0) for i in range(2))
+    run = Refinement(Scenario("A dot moves.", prefix, seconds=1, name="tall"), attempts)
+    resize(browser, 1366, 768)
+    try:
+        browser.get(report.write(run, tmp_path / "tall.html").as_uri())
+        until(browser, SETTLED)
+        browser.execute_script("document.querySelector('section.player').scrollIntoView()")
+        box = "document.querySelector('[data-do=play]').getBoundingClientRect()"
+        top, bottom = browser.execute_script(f"return [{box}.top, {box}.bottom]")
+        assert 0 <= top < bottom <= 768
+        height = browser.execute_script(
+            "return document.querySelector('.panel .screen').getBoundingClientRect().height"
+        )
+        assert height <= 0.63 * 768
+        assert fits(browser)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})

@@ -54,6 +54,20 @@ def test_each_difference_is_named_with_both_values(spec, difference):
     assert spec.differences(SPEC) == [difference]
 
 
+def test_values_of_one_class_are_compared_field_by_field():
+    there = RunSpec({"method": "Method(watch=True, tell='a, (b', plan=Plan(x=1))", "steps": "True"})
+    here = RunSpec({"method": "Method(watch=False, tell='a, (b', plan=Plan(x=2))", "steps": "None"})
+    assert here.differences(there) == [
+        "method.watch: True there, False now",
+        "method.plan: Plan(x=1) there, Plan(x=2) now",
+        "steps: True there, None now",
+    ]
+    other = RunSpec({"method": "Other(a=1)", "steps": "True"})
+    assert other.differences(there) == [
+        "method: Method(watch=True, tell='a, (b', plan=Plan(x=1)) there, Other(a=1) now"
+    ]
+
+
 def test_limits_are_free_to_change():
     other = RunSpec(SPEC.args, SPEC.defaults, SPEC.backends, SPEC.prompts, {"budget": 9})
     assert other.differences(SPEC) == []

@@ -73,7 +73,7 @@ def _violations(attempt: Attempt) -> str:
 
 def verdict_line(refinement: Refinement) -> str:
     """Why it stopped and what was chosen, in one or two sentences."""
-    said = f"Stopped by {refinement.stopped_by}: {refinement.reason}."
+    said = f"Stopped by {refinement.stopped_by}: {refinement.reason.rstrip('.')}."
     choice = refinement.choice
     if choice is None:
         return said
@@ -81,7 +81,8 @@ def verdict_line(refinement: Refinement) -> str:
     stamp += " [HUMAN: chosen by people's ratings]" if choice.human else ""
     beside = "".join(f" {name}: {key}," for name, key in choice.controls.items()).rstrip(",")
     controls = f" Controls would take{beside} (loop.candidate)." if beside else ""
-    return f"{said} Chosen by {choice.selector}: {choice.reason}.{stamp}{controls}"
+    reason = choice.reason.rstrip(".")
+    return f"{said} Chosen by {choice.selector}: {reason}.{stamp}{controls}"
 
 
 def disclaimer_lines(refinement: Refinement) -> list[str]:
