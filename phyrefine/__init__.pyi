@@ -6,6 +6,7 @@ from .protocols import VLM as VLM
 from .protocols import VideoGenerator as VideoGenerator
 from .refine.stages import Method as Method
 from .refiner import SelfRefiner as SelfRefiner
+from .run.cluster.ray_cluster import RayCluster as RayCluster
 from .run.comparing.compare import compare as compare
 from .types import Answer as Answer
 from .types import Attempt as Attempt

@@ -26,7 +26,8 @@
     │   ├── WrongReplyError           a backend that does not answer in the form it is asked for
     │   ├── UploadError               a file could not be handed over
     │   └── GenerationError           a video generator failed or broke its contract
-    │       └── GeneratorMemoryError  the device ran out of memory
+    │       ├── GeneratorMemoryError  the device ran out of memory
+    │       └── GeneratorLostError    its process or machine was lost, several times
     ├── BudgetExceededError           money, tokens, time or loops are spent
     └── RunError                      a run folder cannot be used
         ├── RunLockedError            another process is using it
@@ -227,6 +228,10 @@ class GenerationError(BackendError):
 
 class GeneratorMemoryError(GenerationError):
     """The device ran out of memory."""
+
+
+class GeneratorLostError(GenerationError):
+    """The process or machine that made a clip was lost, as often as it was tried."""
 
 
 class BudgetExceededError(PhyrefineError):

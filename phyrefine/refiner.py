@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from attrs import evolve
 
 from phyrefine.adapt import AskFunction, Generators, as_generators, as_llm, as_vlm
 from phyrefine.backends.scorers import WEIGHTED
@@ -27,8 +30,8 @@ from phyrefine.refine.stages import PAPER, Method
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.budget.prices import PriceTable
 from phyrefine.run.cost import ExpectedCost, expected_cost
-from phyrefine.run.journal import as_listener
-from phyrefine.run.many import RunInterrupted, run_many
+from phyrefine.run.journal import as_listener, notify
+from phyrefine.run.many import Outcome, RunInterrupted, run_many
 from phyrefine.run.runner import open_run
 from phyrefine.run.search.drafting import LEAST_CLIPS, Draft, DraftCheck
 from phyrefine.run.sessions.in_thread import in_thread, iterate_in_threads
@@ -44,6 +47,9 @@ from phyrefine.select.adaptive import stop_early
 from phyrefine.select.named import DEFAULT_ENSEMBLE, expected_questions
 from phyrefine.select.named import ensemble as named_ensemble
 from phyrefine.types import Attempt, Budget, Candidates, Prompt, Refinement, Scenario
+
+if TYPE_CHECKING:
+    from phyrefine.run.cluster.ray_cluster import RayCluster
 
 
 class SelfRefiner:
@@ -120,6 +126,7 @@ class SelfRefiner:
         self.vlm: VLM = as_vlm(vlm)
         self.llm: LLM = as_llm(llm)
         self.generators = as_generators(generator)
+        self._given = generator
         self.convergence = convergence or default_policy()
         self.ensemble_name = ensemble if isinstance(ensemble, str) else None
         self.ensemble: Selector = (
@@ -338,7 +345,11 @@ class SelfRefiner:
             return session.check_draft(scenario, clips)
 
     def refine_many(
-        self, scenarios: Iterable[Scenario], *, workers: int | None = None
+        self,
+        scenarios: Iterable[Scenario],
+        *,
+        workers: int | None = None,
+        on: RayCluster | None = None,
     ) -> tuple[Refinement, ...]:
         """Refine several scenarios; one that fails never loses the others.
 
@@ -347,18 +358,25 @@ class SelfRefiner:
 
         Args:
             scenarios: In any number; results come in the same order.
-            workers: Scenarios in progress at once; as many as there are generators by default.
-                Each device still makes one clip at a time.
+            workers: Scenarios in progress at once; as many as there are generators by default, and
+                the cluster's ``in_flight`` on a cluster. Each device still makes one clip at a
+                time.
+            on: Cluster that makes the clips. A generator given by name is loaded there again; give
+                ``on.generator(name)`` to the constructor where this machine cannot hold it.
+
+        Raises:
+            RunLockedError: Another process, refiner or driver on the cluster uses ``run_dir``.
+            RunMismatchError: ``run_dir`` belongs to another experiment.
         """
         items = list(enumerate(scenarios))
         meter = self._meter()
-        with self._session(meter) as session:
+        with self._session(meter, on) as session:
             session.plan([scenario for _, scenario in items])
             try:
                 outcomes = run_many(
                     lambda item: session.refine(item[1], item[0])[0],
                     items,
-                    workers=len(self.generators) if workers is None else workers,
+                    workers=self._at_once(workers, on),
                     cancel=meter.cancel,
                     progress=self.progress,
                 )
@@ -367,6 +385,61 @@ class SelfRefiner:
             refined = tuple(session.refinement_of(outcome) for outcome in outcomes)
             session.closed = True
         return refined
+
+    def refine_each(
+        self,
+        scenarios: Iterable[Scenario | Callable[[], Scenario]],
+        done: Callable[[int, Refinement], object],
+        *,
+        workers: int | None = None,
+        on: RayCluster | None = None,
+    ) -> list[Outcome[int, object]]:
+        """Refine scenarios of which there are too many to keep all results in memory.
+
+        Args:
+            scenarios: In any number; a function is called for its scenario when its turn comes.
+            done: Called with a scenario's number and its refinement as soon as that is finished,
+                in the worker's thread; the refinement is forgotten afterwards.
+            workers: As :meth:`refine_many`'s.
+            on: As :meth:`refine_many`'s.
+
+        Returns:
+            For each scenario, by number, what ``done`` returned, or the error that ``done`` or the
+            scenario's function raised. Errors of the refinement itself are in the refinement.
+
+        Raises:
+            RunInterrupted: At Ctrl-C, with the outcomes so far.
+            RunLockedError: Another process, or another refiner, uses ``run_dir``.
+            RunMismatchError: ``run_dir`` belongs to another experiment.
+        """
+        given = list(scenarios)
+        meter = self._meter()
+
+        def work(number: int) -> object:
+            one = given[number]
+            scenario = one() if callable(one) else one
+            try:
+                refinement, _ = session.refine(scenario, number)
+            finally:
+                session.in_progress.pop(number, None)
+            return done(number, refinement)
+
+        with self._session(meter, on) as session:
+            try:
+                return run_many(
+                    work,
+                    range(len(given)),
+                    workers=self._at_once(workers, on),
+                    cancel=meter.cancel,
+                    progress=self.progress,
+                )
+            finally:
+                session.closed = True
+
+    def _at_once(self, workers: int | None, on: RayCluster | None) -> int:
+        if workers is not None:
+            return workers
+        return len(self.generators) if on is None else on.scenarios
 
     # -- from asyncio --------------------------------------------------------------------------
 
@@ -457,16 +530,28 @@ class SelfRefiner:
         )
 
     @contextlib.contextmanager
-    def _session(self, meter: Meter) -> Iterator[Session]:
+    def _session(self, meter: Meter, on: RayCluster | None = None) -> Iterator[Session]:
         if self.run_dir is not None:
             for backend in (self.vlm, self.llm, *self.generators):
                 require_name(backend)
         setup = self._setup()
-        spec = self.spec()
+        if on is not None:
+            setup = evolve(setup, generators=(on.generator(self._first_given()),))
+        spec = setup.spec(self.budget)
         store = None if self.run_dir is not None else self._memory
         opening = lambda: open_run(self.run_dir, spec, store=store)  # noqa: E731
         with self._running.at(meter), self._shared.use(spec, meter, opening) as run:
-            yield Session(setup, run, spec)
+            session = Session(setup, run, spec)
+            if on is None:
+                yield session
+                return
+            with on.guarding(self.run_dir, functools.partial(notify, session.listeners)):
+                yield session
+
+    def _first_given(self) -> Any:
+        """The generator as it was given, before anything was made of a name."""
+        given: Any = self._given
+        return given[0] if isinstance(given, list | tuple) else given
 
 
 def _seconds(name: str, value: float | None) -> float | None:

@@ -9,6 +9,7 @@ from phyrefine.errors import (
     BackendTimeoutError,
     BudgetExceededError,
     ConnectionFaultError,
+    GeneratorLostError,
     GeneratorMemoryError,
     ModelNotFoundError,
     OverloadedError,
@@ -40,6 +41,7 @@ _BY_ERROR: tuple[tuple[type[PhyrefineError], str], ...] = (
     (ModelNotFoundError, "model_not_found"),
     (WrongReplyError, UNUSABLE),
     (GeneratorMemoryError, "out_of_memory"),
+    (GeneratorLostError, "generator_lost"),
 )
 # Endings that say nothing is wrong with the scenario: somebody or something asked to stop.
 _STOPPED = frozenset({"budget", INTERRUPTED, UNFINISHED})

@@ -98,7 +98,7 @@ def _translated(what: str, kind: type[BackendError]) -> Iterator[None]:
     except PhyrefineError:
         raise
     except Exception as error:
-        if kind is GenerationError and _out_of_memory(error):
+        if kind is GenerationError and out_of_memory(error):
             kind = GeneratorMemoryError
         raise kind(f"{what}: {_words(error)}") from error
 
@@ -107,6 +107,7 @@ def _words(error: Exception) -> str:
     return scrub(f"{type(error).__name__}: {error}".removesuffix(": "))
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says, in whatever words, that the device is full."""
     named = type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError)
     return named or "out of memory" in str(error).lower()

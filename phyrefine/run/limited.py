@@ -103,10 +103,11 @@ class PooledGenerator:
     streams must not ask the same pool for a clip in between.
 
     Attributes:
-        backends: Generators of the same identity; an API that makes several clips at once may
-            stand here several times.
+        backends: Generators of the same identity. One that takes several calls at once may stand
+            here several times, or says how many in an attribute ``slots``.
         listeners: Hear a ``generators`` event, how many are ``busy`` of ``all``, whenever one is
-            taken or given back.
+            taken or given back. One backend that stands for several devices says both in
+            ``occupied()``.
     """
 
     backends: Sequence[Any] = field()
@@ -123,8 +124,12 @@ class PooledGenerator:
 
     @_limits.default
     def _times_listed(self) -> Sequence[int]:
-        keys = [id(resource_of(backend)) for backend in self.backends]
-        return [keys.count(key) for key in keys]
+        owners = [resource_of(backend) for backend in self.backends]
+        keys = [id(owner) for owner in owners]
+        return [
+            keys.count(key) * int(getattr(owner, "slots", 1))
+            for key, owner in zip(keys, owners, strict=True)
+        ]
 
     @property
     def identity(self) -> str:
@@ -169,4 +174,6 @@ class PooledGenerator:
             keys = {id(resource_of(backend)) for backend in self.backends}
             with _changed:
                 busy = sum(_busy[key] for key in keys)
-            notify(self.listeners, "generators", {"busy": busy, "all": len(self.backends)})
+            own = getattr(resource_of(self.backends[0]), "occupied", None)
+            busy, there = own() if callable(own) else (busy, len(self.backends))
+            notify(self.listeners, "generators", {"busy": busy, "all": there})

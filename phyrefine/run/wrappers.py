@@ -103,6 +103,12 @@ def wrap_generator(
     each: Sequence[Any] = backend if isinstance(backend, list | tuple) else [backend]
     if isinstance(store, FolderStore):
         require_name(each[0])
-    timed = each if timeout is None else [TimedGenerator(one, timeout) for one in each]
+    timed = each if timeout is None else [_timed(one, timeout) for one in each]
     pool = PooledGenerator([MeteredGenerator(one, meter, listeners) for one in timed], journal)
     return StoredGenerator(pool, store, meter)
+
+
+def _timed(generator: Any, seconds: float) -> Any:
+    """With a limit on each clip; one with a queue of its own keeps it behind that queue."""
+    own = getattr(generator, "with_timeout", None)
+    return own(seconds) if callable(own) else TimedGenerator(generator, seconds)

@@ -7,6 +7,7 @@ ones come from.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable
@@ -281,9 +282,27 @@ _pacers_lock = threading.Lock()
 _host: list[Callable[[PacerKey], Pacer]] = []
 
 
+@frozen
+class _Door:
+    """Leads to the pacer of one model, wherever pacers are hosted at the time of a request."""
+
+    key: PacerKey
+
+    def pace(self, report: Report, /) -> Pace:
+        return _inside(self.key).pace(report)
+
+
+@functools.cache
+def _door(key: PacerKey) -> _Door:
+    return _Door(key)
+
+
 def pacer_of(provider: str, endpoint: str, model: str) -> Pacer:
     """The pacer that all clients of one model at one endpoint share."""
-    key = (provider, endpoint, model)
+    return _door((provider, endpoint, model))
+
+
+def _inside(key: PacerKey) -> Pacer:
     with _pacers_lock:
         if key not in _pacers:
             _pacers[key] = _host[-1](key) if _host else LocalPacer()
@@ -294,7 +313,7 @@ def host_pacers(make: Callable[[PacerKey], Pacer] | None) -> None:
     """Take pacers from ``make`` from now on, or from this process again with ``None``.
 
     A cluster passes a function that gives a handle of the one pacer of (provider, endpoint, model)
-    for all its machines. Clients that were made before keep theirs.
+    for all its machines. Clients that were made before ask it too.
     """
     with _pacers_lock:
         _host[:] = [] if make is None else [make]

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from attrs import asdict, define, field
@@ -110,7 +110,7 @@ class MagiGenerator:
         device: Any = None,
         devices: int | None = None,
         vae_device: Any = None,
-        memory: Any = "fast",
+        memory: Literal["fast", "balanced", "low"] | Any = "fast",
         vae: str | Path | None = None,
         text_encoder: str | Path | None = None,
         special_tokens: str | Path | None = None,

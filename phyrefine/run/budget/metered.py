@@ -87,6 +87,8 @@ class MeteredGenerator:
     Its seconds count as GPU seconds, unless it says ``on_gpu = False``: waiting for a service is
     none. A generator behind a paid service says so with an attribute ``billed = True``; what a
     clip costs is then what its method ``price(shot)`` says, in US dollars, and unknown without.
+    A generator whose calls wait in a queue of its own says in ``device_seconds()`` how long the
+    last call of this thread was really in progress.
 
     Attributes:
         backend: The one that generates.
@@ -164,7 +166,7 @@ class MeteredGenerator:
             made = clips(result)
             return result
         finally:
-            seconds = self.meter.clock() - begun
+            seconds = self._seconds(begun)
             usage = Usage(
                 calls=calls,
                 seconds=seconds,
@@ -175,6 +177,10 @@ class MeteredGenerator:
             )
             self.meter.add("generate", usage)
             notify(self.listeners, "call", _details("generate", self.identity, usage, failed))
+
+    def _seconds(self, begun: float) -> float:
+        own = getattr(self._own, "device_seconds", None)
+        return float(own()) if callable(own) else self.meter.clock() - begun
 
     @property
     def _own(self) -> Any:

@@ -1,0 +1,128 @@
+"""How another process makes a video generator, and what it says of the one it made."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from attrs import evolve, field, frozen
+
+from phyrefine import registry
+from phyrefine.adapt import as_generator
+from phyrefine.errors import InvalidInputError
+from phyrefine.identities import identity
+from phyrefine.options import REQUIRED
+from phyrefine.types import GeneratorProfile
+
+MEMORY = "memory"  # the option whose values are modes, the one that needs most memory first
+
+
+@frozen
+class Recipe:
+    """A generator by its registry name, or as an object that is sent there.
+
+    Attributes:
+        spec: Registry name with its options; ``None`` for an object.
+        backend: The object, which must be picklable; ``None`` for a name.
+        options: Options that go before those of ``spec``.
+    """
+
+    spec: str | None = None
+    backend: Any = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(factory=dict)
+
+    @classmethod
+    def of(cls, generator: Any) -> Self:
+        """The recipe of a registry name, an object or a function of one shot.
+
+        Raises:
+            UnknownBackendError: The name stands for nothing.
+            InvalidInputError: An option there is not, or no generator at all.
+        """
+        if isinstance(generator, str):
+            maker = registry.maker("generator", generator)
+            maker.values({})
+            return cls(generator)
+        return cls(backend=as_generator(generator))
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.spec or str(self.backend.profile.name)
+
+    def make(self) -> Any:
+        """The generator, loaded.
+
+        Raises:
+            PhyrefineError: It cannot be made here.
+        """
+        if self.spec is None:
+            return self.backend
+        return as_generator(registry.make("generator", self.spec, **self.options))
+
+    def smaller(self) -> Recipe | None:
+        """The same in the next memory mode; ``None`` if there is none or the backend has no modes.
+
+        Modes are the values of an option ``memory`` whose type is a ``Literal``, in that order.
+        """
+        if self.spec is None:
+            return None
+        maker = registry.maker("generator", self.spec)
+        option = maker.options.get(MEMORY)
+        modes = [] if option is None else _modes(option.kind)
+        now = maker.values(self.options).get(MEMORY)
+        if now is None and option is not None and option.default is not REQUIRED:
+            now = option.default
+        if now not in modes[:-1]:
+            return None
+        return evolve(self, options={**self.options, MEMORY: modes[modes.index(now) + 1]})
+
+
+def _modes(kind: Any) -> list[str]:
+    """Values of the ``Literal`` in a type."""
+    if typing.get_origin(kind) is Literal:
+        return [str(value) for value in typing.get_args(kind)]
+    return next((found for part in typing.get_args(kind) if (found := _modes(part))), [])
+
+
+@frozen
+class Described:
+    """What the driver must know of a generator that lives elsewhere.
+
+    Attributes:
+        profile: What it can do.
+        identity: Under which its clips are stored.
+        on_gpu: Whether its seconds are GPU seconds.
+        billed: Whether a service bills its clips.
+        offers: Names of its optional methods.
+    """
+
+    profile: GeneratorProfile
+    identity: str
+    on_gpu: bool = True
+    billed: bool = False
+    offers: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, backend: Any) -> Self:
+        """Of a generator in this process."""
+        return cls(
+            backend.profile,
+            identity(backend),
+            bool(getattr(backend, "on_gpu", True)),
+            bool(getattr(backend, "billed", False)),
+            frozenset(name for name in OPTIONAL if callable(getattr(backend, name, None))),
+        )
+
+    def offer(self, name: str) -> None:
+        """See that the generator has an optional method.
+
+        Raises:
+            InvalidInputError: It has not.
+        """
+        if name not in self.offers:
+            raise InvalidInputError(f"{self.profile.name} offers no {name}().")
+
+
+OPTIONAL = ("count_tokens", "disclaimer", "price", "deliver")

@@ -1,0 +1,183 @@
+"""What runs inside a worker: one generator, loaded once, that takes one order after the other."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from attrs import evolve, frozen
+
+from phyrefine.errors import GenerationError, GeneratorMemoryError, PhyrefineError
+from phyrefine.run.calls.timeouts import TimedGenerator
+from phyrefine.run.cluster.pacers import host_on_cluster
+from phyrefine.run.cluster.recipe import Described, Recipe
+from phyrefine.run.error_translation import out_of_memory
+from phyrefine.types import Chunk, Shot
+from phyrefine.video.clip import Clip
+
+log = logging.getLogger(__name__)
+# A worker computes with as many threads as the driver would, or results could differ by rounding.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@frozen
+class Order:
+    """One call, on its way to a worker.
+
+    Attributes:
+        kind: ``generate`` or ``stream``.
+        shot: Without its prefix, which travels by itself so that it is sent once to each machine.
+        number: By which the driver can stop it.
+        timeout: Seconds one clip, or one chunk of a stream, may take; ``None`` for no limit.
+    """
+
+    kind: Literal["generate", "stream"]
+    shot: Shot
+    number: int
+    timeout: float | None = None
+
+
+@frozen
+class Begun:
+    """The worker has begun an order; what is lost from now on may be the order's own fault."""
+
+
+@frozen
+class Made:
+    """One clip or chunk, and how long it took on the device."""
+
+    value: Clip | Chunk
+    seconds: float
+
+
+@frozen
+class Failed:
+    """What went wrong, as an error that can travel; ``memory`` if the device was full."""
+
+    error: Exception
+    memory: bool = False
+
+
+@frozen
+class Busy:
+    """How a worker spent its time so far.
+
+    Attributes:
+        clips: Clips made, streams counted as one.
+        busy: Seconds in the generator.
+        span: Seconds from the first order's begin to the last one's end.
+    """
+
+    clips: int = 0
+    busy: float = 0.0
+    span: float = 0.0
+
+
+class Worker:
+    """The actor. Nothing in it raises: what goes wrong is told, so that it survives its errors.
+
+    Args:
+        recipe: What to load.
+        threads: The driver's settings of the number of threads.
+    """
+
+    def __init__(self, recipe: Recipe, threads: dict[str, str]) -> None:
+        for name in THREAD_VARIABLES:
+            os.environ.pop(name, None)
+        os.environ.update(threads)
+        host_on_cluster()
+        self._own: Any = None
+        self._timed: dict[float, TimedGenerator] = {}
+        self._failed: Failed | None = None
+        self._stopped: set[int] = set()
+        self._clips, self._busy = 0, 0.0
+        self._first, self._last = 0.0, 0.0
+        self._closing = threading.Event()
+        try:
+            self._own = recipe.make()
+            self._described = Described.of(self._own)
+        except Exception as error:  # noqa: BLE001 - the driver is told, whatever it is
+            self._failed = _failed(error)
+
+    def describe(self) -> Described | Failed:
+        """What was loaded, or why it was not."""
+        return self._failed or self._described
+
+    def wait(self) -> None:
+        """Return when the worker is told to end; until then its loss is noticed here."""
+        self._closing.wait()
+
+    def end(self) -> None:
+        """Let :meth:`wait` return."""
+        self._closing.set()
+
+    def run(self, order: Order, prefix: Clip | None) -> Iterator[Begun | Made | Failed]:
+        """Do an order: ``Begun``, then what is made, or what went wrong as the last item."""
+        yield Begun()
+        begun = time.monotonic()
+        self._first = self._first or begun
+        try:
+            for value in self._values(evolve(order.shot, prefix=prefix), order):
+                yield Made(value, time.monotonic() - begun)
+                self._busy += time.monotonic() - begun
+                if order.number in self._stopped:
+                    break
+                begun = time.monotonic()
+        except Exception as error:  # noqa: BLE001 - told to the driver, which raises it
+            self._busy += time.monotonic() - begun
+            yield _failed(error)
+        else:
+            self._clips += 1
+        self._last = time.monotonic()
+        self._stopped.discard(order.number)
+
+    def _values(self, shot: Shot, order: Order) -> Iterator[Clip | Chunk]:
+        backend = self._own
+        if order.timeout is not None:  # one object per limit: it knows of calls that are late
+            backend = self._timed.setdefault(order.timeout, TimedGenerator(backend, order.timeout))
+        if order.kind == "generate":
+            yield backend.generate(shot)
+            return
+        yield from backend.stream(shot)
+
+    def offer(self, name: str, *given: Any) -> Any:
+        """What an optional method of the generator says, or a ``Failed``."""
+        try:
+            return getattr(self._own, name)(*given)
+        except Exception as error:  # noqa: BLE001 - told to the driver, which raises it
+            return _failed(error)
+
+    def stop(self, number: int) -> None:
+        """End a stream after the chunk in progress: nobody reads it any more."""
+        self._stopped.add(number)
+
+    def cancel(self, on: bool) -> None:
+        """Tell the generator to stop within the clip in progress, or that it may go on."""
+        event = getattr(self._own, "cancel", None)
+        if isinstance(event, threading.Event):
+            (event.set if on else event.clear)()
+
+    def spent(self) -> Busy:
+        """How the time was spent so far."""
+        return Busy(self._clips, self._busy, max(0.0, self._last - self._first))
+
+
+def _failed(error: Exception) -> Failed:
+    memory = isinstance(error, GeneratorMemoryError) or out_of_memory(error)
+    if not isinstance(error, PhyrefineError):
+        log.error("The video generator failed.", exc_info=error)
+    return Failed(_portable(error), memory)
+
+
+def _portable(error: Exception) -> Exception:
+    """The error itself, if another process can read it."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    except Exception:  # noqa: BLE001 - a class of the user's may fail in any way
+        return GenerationError(f"{type(error).__name__}: {error}")
+    return error
