@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from phyrefine.run.cluster.flags import HERE, RayFlags
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from phyrefine.cli.experiments.plan import Experiment
+    from phyrefine.run.cluster.ray_cluster import RayCluster
     from phyrefine.types import Refinement
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ COLUMNS = (
 )
 
 
-def sweep(experiment: Path, *, what_if: DryRunFlags = NOT_DRY) -> int:
+def sweep(experiment: Path, *, what_if: DryRunFlags = NOT_DRY, where: RayFlags = HERE) -> int:
     """Run every combination of critics, rewriters, generators, prompts and rules in a TOML file.
 
     Each combination has a run folder of its own, so that the same command again finishes the work.
@@ -53,8 +55,8 @@ def sweep(experiment: Path, *, what_if: DryRunFlags = NOT_DRY) -> int:
         return tell_cost(plan, what_if)
     screen = console()
     note(plan)
-    with RunLock(plan.out / "sweep.lock"):
-        rows, failed, interrupted = _run_each(plan, screen)
+    with RunLock(plan.out / "sweep.lock"), where.cluster() as cluster:
+        rows, failed, interrupted = _run_each(plan, screen, cluster)
     _write(plan, rows)
     screen.print(str(_means(plan, rows)), markup=False, highlight=False)
     screen.print(f"Wrote {plan.out / 'table.csv'}.", markup=False)
@@ -70,14 +72,16 @@ def note(plan: Experiment) -> None:
     write_json(plan.out / NOTE, asked)
 
 
-def _run_each(plan: Experiment, screen: Console) -> tuple[list[tuple[Any, ...]], bool, bool]:
+def _run_each(
+    plan: Experiment, screen: Console, cluster: RayCluster | None
+) -> tuple[list[tuple[Any, ...]], bool, bool]:
     """Rows of every combination, whether one failed, and whether the user interrupted it."""
     rows: list[tuple[Any, ...]] = []
     failed = False
     for number, settings in enumerate(plan.combinations, 1):
         name = plan.name_of(settings)
         screen.print(f"{number} of {len(plan.combinations)}: {name}", markup=False)
-        told, error = run_combination(plan, settings)
+        told, error = run_combination(plan, settings, cluster)
         if error is not None:
             screen.print(f"  failed: {error}", markup=False)
             failed = True
@@ -89,15 +93,19 @@ def _run_each(plan: Experiment, screen: Console) -> tuple[list[tuple[Any, ...]],
 
 
 def run_combination(
-    plan: Experiment, settings: Mapping[str, Any]
+    plan: Experiment, settings: Mapping[str, Any], cluster: RayCluster | None = None
 ) -> tuple[list[tuple[Any, ...]], str | None]:
     """Rows of one combination, and why it could not be made, if so."""
     from phyrefine.cli.experiments.building import build
     from phyrefine.errors import PhyrefineError
 
     try:
-        with build(settings, plan.folder_of(settings)) as refiner:
-            refined = refiner.refine_many(plan.scenarios, workers=plan.workers)
+        models, workers = None, plan.workers
+        if cluster is not None:
+            models = (settings["vlm"], settings["llm"], cluster.generator(settings["generator"]))
+            workers = max(workers, cluster.scenarios)
+        with build(settings, plan.folder_of(settings), models=models) as refiner:
+            refined = refiner.refine_many(plan.scenarios, workers=workers, on=cluster)
     except PhyrefineError as error:  # a wrong name or a missing package; the others go on
         log.info("%s: %s", plan.name_of(settings), error)
         return [], f"{type(error).__name__}: {error}"

@@ -13,6 +13,7 @@ from cyclopts.validators import Number
 from phyrefine.physics_iq.commands.data_flags import DataFlags, require_truth
 from phyrefine.physics_iq.commands.recipes import NO_RECIPE, Asked, RecipeFlags, run_recipe
 from phyrefine.physics_iq.commands.scores import numbers, say
+from phyrefine.run.cluster.flags import HERE, RayFlags
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from phyrefine.physics_iq.generation.allowance import Allowance
     from phyrefine.physics_iq.generation.given import GivenPrompts
     from phyrefine.physics_iq.generation.plan import Plan
+    from phyrefine.run.cluster.ray_cluster import RayCluster
 
 
 # Of PlanFlags, whose own are empty, as a flag that is given goes before a recipe.
@@ -137,17 +139,14 @@ def bench(
     ] = None,
     entry: RecipeFlags = NO_RECIPE,
     what_if: DryRunFlags = NOT_DRY,
+    where: RayFlags = HERE,
 ) -> int:
     """Run Physics-IQ: refine every sample, score every clip, print the table.
 
     OUT keeps everything; run the same command again to resume. With --shard
     only this machine's samples are generated: run once more without it, or with --score-only, for
-    the table when all shards are done.
-
-    With --recipe, one file says it all: every seed is a whole run with a folder of its own in OUT,
-    and after the table come the submission packs.
-
-    Other benchmarks: phyrefine benchmarks.
+    the table when all shards are done. With --ray one command makes the clips of all samples on a
+    cluster. Other benchmarks: phyrefine benchmarks.
     """
     from phyrefine.errors import InvalidInputError
     from phyrefine.physics_iq.generation.given import read_given
@@ -180,7 +179,8 @@ def bench(
         check_subsets(rows or (), plan)
         if shard is None:  # a shard's machine may lack what is needed to score
             require_truth(dataset, plan.fps, allow_made_masks=against.allow_made_masks)
-        code = _generate(plan, dataset, out, shard, limits.allowance(), given)
+        with where.cluster() as cluster:
+            code = _generate(plan, dataset, out, shard, limits.allowance(), given, cluster)
         if code is not None:
             return code
     table = score_bench(
@@ -222,6 +222,7 @@ def _generate(
     shard: str | None,
     allowance: Allowance | None,
     given: GivenPrompts | None,
+    cluster: RayCluster | None,
 ) -> int | None:
     """Make the clips; an exit code if the table has to wait."""
     from phyrefine.physics_iq.generation.generating import generate
@@ -233,6 +234,7 @@ def _generate(
         shard=shard,
         allowance=allowance,
         given=given.prompts if given is not None else None,
+        on=cluster,
         progress=True,
     )
     for failure in failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,7 @@ class Allowance:
     clock: Callable[[], float] = field(default=time.monotonic, kw_only=True)
     _used: Usage = field(factory=Usage, init=False)
     _started: float = field(init=False)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     @_started.default
     def _now(self) -> float:
@@ -31,7 +33,8 @@ class Allowance:
 
     def spend(self, usage: Usage) -> None:
         """Count what a sample took."""
-        self._used = self._used + usage
+        with self._lock:
+            self._used = self._used + usage
 
     def left(self) -> Budget:
         """The budget of the next sample; 0 where nothing is left.

@@ -7,7 +7,7 @@ another step, in another module, that nothing here imports.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,7 @@ from phyrefine.errors import InvalidInputError, PhyrefineError
 from phyrefine.physics_iq.data.inputs import Inputs, Prompted
 from phyrefine.physics_iq.data.layout import GIVEN, PLAIN, RunKey
 from phyrefine.physics_iq.generation.allowance import Allowance
+from phyrefine.physics_iq.generation.at_once import finish_at_once
 from phyrefine.physics_iq.generation.plan import (
     Plan,
     claim,
@@ -46,6 +47,7 @@ from phyrefine.types import (
 
 if TYPE_CHECKING:
     from phyrefine.refiner import SelfRefiner
+    from phyrefine.run.cluster.ray_cluster import RayCluster
 
 SAMPLES, VIDEOS = "samples", "videos"
 CRITIC = "critic"
@@ -104,6 +106,7 @@ def generate(
     refiner: Callable[[Path], Refiner] | None = None,
     allowance: Allowance | None = None,
     given: Mapping[str, Prompt] | None = None,
+    on: RayCluster | None = None,
     progress: bool = False,
 ) -> list[str]:
     """Make every clip that is not there yet.
@@ -120,6 +123,7 @@ def generate(
             clip is not counted. When it is spent the samples that are left are not begun; finished
             ones are kept.
         given: Prompts of others by sample, for a plan that has them.
+        on: Cluster that makes the clips of several samples at once, for a plan's own refiner.
         progress: Show a bar.
 
     Returns:
@@ -133,31 +137,56 @@ def generate(
     _, waiting = samples_of(plan, dataset, folder, shard)
     _require_inputs(plan, dataset, waiting)
     run_dir = folder / ("run" if shard is None else f"run-{shard.replace('/', '-of-')}")
-    made = (refiner or (lambda path: make_refiner(plan, path)))(run_dir)
+    made: Any
+    if on is None:
+        made = (refiner or (lambda path: make_refiner(plan, path)))(run_dir)
+    else:
+        models = (plan.vlm, plan.llm, on.generator(plan.generator))
+        made = make_refiner(plan, run_dir, models=models, progress=progress)
     # Only now: a wrong name or a missing input leaves the folder to whoever comes next.
     claim(plan, dataset, folder)
-    failures = []
+
+    def scenario(sample: Prompted) -> Scenario:
+        return dataset.scenario(sample, mode=plan.mode, fps=plan.fps, size=plan.size)
+
+    def finish(sample: Prompted, refinement: Refinement) -> None:
+        if refinement.stopped_by == INTERRUPTED:
+            raise KeyboardInterrupt
+        if allowance is not None:
+            allowance.spend(refinement.usage)
+        if plan.given:
+            own = (given or {})[sample.name]
+            refinement = _with_given(made, refinement, own, allowance)
+        keep(plan, sample, refinement, folder)
+
     with RunLock(folder / f"generating{run_dir.name.removeprefix('run')}.lock"):
-        for sample in tqdm(waiting, desc=f"{dataset.title} samples", disable=not progress):
-            if allowance is not None:
-                if spent := allowance.spent:
-                    failures.append(f"{sample.name}: not begun: the budget is spent ({spent})")
-                    continue
-                made.budget = allowance.left()
-            try:
-                scenario = dataset.scenario(sample, mode=plan.mode, fps=plan.fps, size=plan.size)
-                refinement = made.refine(scenario)
-                if refinement.stopped_by == INTERRUPTED:
-                    raise KeyboardInterrupt
-                if allowance is not None:
-                    allowance.spend(refinement.usage)
-                if plan.given:
-                    own = (given or {})[sample.name]
-                    refinement = _with_given(made, refinement, own, allowance)
-                keep(plan, sample, refinement, folder)
-            except PhyrefineError as error:
-                failures.append(f"{sample.name}: {type(error).__name__}: {error}")
+        if on is not None:
+            failures = finish_at_once(made, waiting, scenario, finish, on=on, allowance=allowance)
+        else:
+            bar = tqdm(waiting, desc=f"{dataset.title} samples", disable=not progress)
+            failures = _one_by_one(made, bar, scenario, finish, allowance)
     note_origin(folder)
+    return failures
+
+
+def _one_by_one(
+    refiner: Refiner,
+    samples: Iterable[Prompted],
+    scenario: Callable[[Prompted], Scenario],
+    finish: Callable[[Prompted, Refinement], None],
+    allowance: Allowance | None,
+) -> list[str]:
+    failures = []
+    for sample in samples:
+        if allowance is not None:
+            if spent := allowance.spent:
+                failures.append(f"{sample.name}: not begun: the budget is spent ({spent})")
+                continue
+            refiner.budget = allowance.left()
+        try:
+            finish(sample, refiner.refine(scenario(sample)))
+        except PhyrefineError as error:
+            failures.append(f"{sample.name}: {type(error).__name__}: {error}")
     return failures
 
 
