@@ -86,7 +86,13 @@ class ErrorTranslatingGenerator:
 
 
 def name_of(backend: Any) -> str:
-    """What a reader knows a backend by: its class, or the function it is made of."""
+    """What a reader knows a backend by: its class, or the function it is made of.
+
+    One that stands for another elsewhere says in an attribute ``called`` what that is.
+    """
+    called = getattr(backend, "called", None)
+    if isinstance(called, str):
+        return called
     function = getattr(backend, "function", None)
     return str(getattr(function, "__qualname__", type(backend).__qualname__))
 

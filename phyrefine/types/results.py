@@ -172,8 +172,8 @@ class Refinement:
             or the name of a rule of the user's. A fault: ``unusable_replies`` (the prompt stayed
             the same because a reply could not be used), ``auth``, ``quota``, ``rate_limit``,
             ``overloaded``, ``server``, ``connection``, ``timeout``, ``model_not_found``,
-            ``out_of_memory``, ``error``. Else ``budget``, ``interrupted`` (:kbd:`Ctrl-C` or
-            ``cancel()``) or ``unfinished`` (nothing has decided yet).
+            ``out_of_memory``, ``generator_lost``, ``error``. Else ``budget``, ``interrupted``
+            (:kbd:`Ctrl-C` or ``cancel()``) or ``unfinished`` (nothing has decided yet).
         reason: In words.
         prediction: P0; ``None`` if the prediction failed.
         usage: What it all took.

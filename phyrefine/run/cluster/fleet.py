@@ -336,6 +336,8 @@ class Fleet:
         with self._changed:
             hired.state, self._failure = "given up", error
             self._changed.notify_all()
+        with contextlib.suppress(Exception):  # it is lost already, or gives its machine back
+            ray_module().kill(hired.actor)
 
     def _say(self, hired: Hired, state: State, why: str) -> None:
         with self._changed:

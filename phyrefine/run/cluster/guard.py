@@ -17,6 +17,7 @@ from phyrefine.run.cluster.connecting import NAMESPACE, ray_module
 # So long Ray may need to notice that a killed driver is gone; its guard goes with it.
 NOTICE_SECONDS = 30.0
 LOOK_SECONDS = 0.5
+ANSWER_SECONDS = 30.0
 
 
 class Guard:
@@ -75,9 +76,7 @@ def _placed(run: str, patience: float) -> Any:
 def _holder(name: str) -> str:
     ray = ray_module()
     try:
-        said: str = ray.get(
-            ray.get_actor(name, NAMESPACE).holder.remote(), timeout=LOOK_SECONDS * 4
-        )
+        said: str = ray.get(ray.get_actor(name, NAMESPACE).holder.remote(), timeout=ANSWER_SECONDS)
     except (ValueError, ray.exceptions.RayError):
         return "another process"
     return said

@@ -1,7 +1,8 @@
 """One pacer for each model and the whole cluster, so that all its processes share one quota.
 
 The retry layer stays where it is, in :mod:`phyrefine.backends.calling`; only the decision when the
-next request may go out is taken in one place. Several drivers on one cluster share it too.
+next request may go out is taken in one place. Several drivers on one cluster share it too, so that
+it stays when a driver ends: a process that waits and takes no CPU.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ class ClusterPacer:
                         name=f"pacer-{digest.hexdigest()}",
                         namespace=NAMESPACE,
                         get_if_exists=True,
+                        # Not this process's own: others ask it too, and it must remember.
+                        lifetime="detached",
                         max_restarts=-1,
                         num_cpus=0,
                     )

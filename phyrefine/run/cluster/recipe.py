@@ -13,6 +13,7 @@ from phyrefine.adapt import as_generator
 from phyrefine.errors import InvalidInputError
 from phyrefine.identities import identity
 from phyrefine.options import REQUIRED
+from phyrefine.run.error_translation import name_of
 from phyrefine.types import GeneratorProfile
 
 MEMORY = "memory"  # the option whose values are modes, the one that needs most memory first
@@ -93,6 +94,7 @@ class Described:
     Attributes:
         profile: What it can do.
         identity: Under which its clips are stored.
+        called: What a reader knows it by.
         on_gpu: Whether its seconds are GPU seconds.
         billed: Whether a service bills its clips.
         offers: Names of its optional methods.
@@ -100,6 +102,7 @@ class Described:
 
     profile: GeneratorProfile
     identity: str
+    called: str
     on_gpu: bool = True
     billed: bool = False
     offers: frozenset[str] = frozenset()
@@ -110,6 +113,7 @@ class Described:
         return cls(
             backend.profile,
             identity(backend),
+            name_of(backend),
             bool(getattr(backend, "on_gpu", True)),
             bool(getattr(backend, "billed", False)),
             frozenset(name for name in OPTIONAL if callable(getattr(backend, name, None))),

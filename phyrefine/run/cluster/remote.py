@@ -107,6 +107,11 @@ class RemoteGenerator:
         return self.described.profile
 
     @property
+    def called(self) -> str:
+        """What a reader knows the generator by."""
+        return self.described.called
+
+    @property
     def on_gpu(self) -> bool:
         """Whether its seconds are GPU seconds."""
         return self.described.on_gpu
@@ -181,9 +186,10 @@ class RemoteGenerator:
                             made = _copied(item.value)
                             self._took.seconds = item.seconds
                             yield made
-                            if isinstance(made, Chunk):
-                                done = (*shot.accepted, made.clip)
-                                shot, losses = evolve(shot, accepted=done, state=made.state), 0
+                            if not isinstance(made, Chunk):
+                                return  # whatever becomes of the worker now
+                            done = (*shot.accepted, made.clip)
+                            shot, losses = evolve(shot, accepted=done, state=made.state), 0
                     else:
                         return
                 except GeneratorExit:

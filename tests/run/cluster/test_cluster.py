@@ -1,0 +1,249 @@
+"""A real cluster of several raylets on this machine: equal results, losses, limits."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from phyrefine import Budget, RayCluster, Scenario, SelfRefiner
+from phyrefine.backends.calling.pacing import Report, host_pacers
+from phyrefine.cli import main
+from phyrefine.errors import GenerationError, PhyrefineError, RateLimitedError, RunLockedError
+from phyrefine.refine.convergence import MaxLoops
+from phyrefine.run.cluster import fleet as fleets
+from phyrefine.run.cluster.guard import guarded
+from phyrefine.run.cluster.pacers import ClusterPacer, host_on_cluster
+from phyrefine.run.journal import read_journal
+from phyrefine.testing import MovingDot, StreamingDot, moving_clip
+from phyrefine.types import Candidates
+
+HERE = Path(__file__).parent
+SCENES = [
+    Scenario(f"A dot moves {way}.", moving_clip(24), seconds=1.0, name=way)
+    for way in ("left", "sideways", "up", "down")
+]
+pytestmark = [
+    pytest.mark.slow,
+    # Ray leaves its pipes and log files to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def machines():
+    """Three raylets; what workers load by name lies beside this file."""
+    before = {name: os.environ.get(name) for name in ("PYTHONPATH", "RAY_USAGE_STATS_ENABLED")}
+    paths = [str(HERE), str(HERE.parents[2]), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    local = {"include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **local})
+    for _ in range(2):
+        made.add_node(num_cpus=2, **local)
+    yield made
+    made.shutdown()
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture(scope="module")
+def cluster(machines):
+    with RayCluster(machines.address, generators=2, in_flight=4) as made:
+        yield made
+    host_pacers(None)
+
+
+def refiner(generator, folder=None, **settings):
+    settings = {"convergence": MaxLoops(1), "run_dir": folder, **settings}
+    return SelfRefiner("world", "world", generator, **settings)
+
+
+def outcomes(folder):
+    """Every byte of what came out, by file; what it took is apart."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted((folder / "scenarios").rglob("*"))
+        if path.is_file() and path.name != "usage.json"
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """What one process makes with the dot."""
+    folder = tmp_path_factory.mktemp("alone")
+    refiner(MovingDot(), folder).refine_many(SCENES)
+    return outcomes(folder)
+
+
+def test_an_object_makes_the_same_as_in_one_process(cluster, alone, tmp_path):
+    refined = refiner(MovingDot(), tmp_path).refine_many(SCENES, on=cluster)
+    assert [one.scenario for one in refined] == SCENES
+    assert outcomes(tmp_path) == alone
+    told = [event["state"] for event in read_journal(tmp_path / "events.jsonl")
+            if event["event"] == "worker"]  # fmt: skip
+    assert told.count("ready") == 2
+    assert all(one.usage.gpu_seconds > 0 for one in refined)
+
+
+@pytest.mark.parametrize("generator", [StreamingDot(), "world"], ids=["stream", "world"])
+def test_streams_and_names_make_the_same_too(cluster, tmp_path, monkeypatch, generator):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = {"candidates": Candidates(seeds=(0, 1))}
+    refiner(generator, tmp_path / "one", **settings).refine_many(SCENES[:2])
+    there = cluster.generator(generator)
+    refiner(there, tmp_path / "many", **settings).refine_many(SCENES[:2], on=cluster)
+    assert outcomes(tmp_path / "many") == outcomes(tmp_path / "one")
+    # And each goes on where the other ended.
+    refiner(there, tmp_path / "one", **settings).refine(SCENES[0])
+    assert sum(busy.clips for busy in cluster.spent()) >= 8
+
+
+def test_a_worker_lost_in_a_clip_costs_that_clip(cluster, alone, tmp_path):
+    (tmp_path / "log").mkdir()
+    dying = f"cluster_backends:Dying?folder={tmp_path / 'log'}&word=up&times=2"
+    refiner(cluster.generator(dying), tmp_path / "run").refine_many(SCENES, on=cluster)
+    assert outcomes(tmp_path / "run") == alone
+    assert len((tmp_path / "log" / "calls.log").read_text().splitlines()) == 8 + 2
+
+
+def test_a_stream_goes_on_behind_the_chunks_that_were_finished(cluster, tmp_path):
+    long = Scenario("A dot moves on.", moving_clip(24), seconds=4.0, name="long")
+    refiner(StreamingDot(), tmp_path / "one", baseline=False).refine(long)
+    (tmp_path / "log").mkdir()
+    dying = cluster.generator(f"cluster_backends:DyingStream?folder={tmp_path / 'log'}")
+    refiner(dying, tmp_path / "run", baseline=False).refine(long)
+    assert outcomes(tmp_path / "run") == outcomes(tmp_path / "one")
+    made = [line.split()[0] for line in (tmp_path / "log" / "calls.log").read_text().splitlines()]
+    # What was finished just before may be lost on its way.
+    assert (made[0], made.count("chunk2"), made[-2:]) == ("chunk0", 2, ["chunk2", "chunk3"])
+
+
+def test_what_kills_every_worker_is_set_aside_and_named(cluster, tmp_path, caplog):
+    (tmp_path / "log").mkdir()
+    dying = f"cluster_backends:Dying?folder={tmp_path / 'log'}&word=sideways&times=99"
+    refined = refiner(cluster.generator(dying), tmp_path / "run").refine_many(SCENES, on=cluster)
+    assert [one.stopped_by for one in refined] == [
+        "loop_limit", "generator_lost", "loop_limit", "loop_limit",
+    ]  # fmt: skip
+    assert "was lost 3 times" in refined[1].reason
+    assert "of sideways" in refined[1].reason
+    assert len(list((tmp_path / "log").glob("died-*"))) == 3
+
+
+def test_a_full_device_starts_anew_in_the_next_memory_mode(cluster, alone, tmp_path):
+    hungry = cluster.generator("cluster_backends:Hungry")
+    refiner(hungry, tmp_path).refine_many(SCENES, on=cluster)
+    assert outcomes(tmp_path) == alone
+    assert hungry.fleet.recipe.options == {"memory": "tight"}
+
+
+@pytest.mark.parametrize("ours", ["true", "false"])
+def test_a_generators_own_error_reads_as_in_one_process(cluster, ours):
+    spec = f"cluster_backends:Refusing?ours={ours}"
+    said = []
+    for generator in (spec, cluster.generator(spec)):
+        with pytest.raises(GenerationError) as caught:
+            refiner(generator).refine(SCENES[0])
+        said.append(str(caught.value))
+    assert said[0] == said[1]
+
+
+def test_what_cannot_be_loaded_says_why(cluster):
+    with pytest.raises(PhyrefineError, match="FileNotFoundError: there are no weights at nowhere"):
+        refiner(cluster.generator("cluster_backends:unloadable"))
+
+
+def test_a_machine_lost_in_the_middle_costs_its_clips_only(machines, cluster, alone, tmp_path):
+    (tmp_path / "log").mkdir()
+    node = machines.add_node(num_cpus=2, include_dashboard=False)
+    machines.wait_for_nodes()
+    spec = f"cluster_backends:Dying?folder={tmp_path / 'log'}&pause=0.5"
+    wide = RayCluster(machines.address, generators=4, cpus_per_generator=1, in_flight=4)
+    work = refiner(wide.generator(spec), tmp_path / "run")
+    done = threading.Thread(target=lambda: work.refine_many(SCENES, on=wide), daemon=True)
+    done.start()
+    wait_for(lambda: (tmp_path / "log" / "calls.log").exists())
+    machines.remove_node(node, allow_graceful=False)
+    done.join(300)
+    assert not done.is_alive()
+    wide.close()
+    assert outcomes(tmp_path / "run") == alone
+
+
+def test_a_second_driver_is_refused_by_name(cluster, tmp_path):
+    with (
+        cluster.guarding(tmp_path),
+        pytest.raises(RunLockedError, match=rf"in use by process {os.getpid()} on "),
+        guarded(str(tmp_path.resolve()), patience=0.0),
+    ):
+        pytest.fail("two drivers at once")
+    with guarded(str(tmp_path.resolve()), patience=60.0):
+        pass
+
+
+def test_all_processes_share_one_pacer_for_each_model(cluster):
+    import ray
+
+    host_on_cluster()
+    key = ("openai", "http://somewhere", f"model-{time.time_ns()}")
+    limit = RateLimitedError("slow down", retry_after=9.0)
+
+    @ray.remote(num_cpus=0)
+    def elsewhere(report):
+        return ClusterPacer(key).pace(report)
+
+    told = Report("limited", "a", 0.0, limit, seconds=900.0)
+    ray.get(elsewhere.remote(told))
+    held = ClusterPacer(key).pace(Report("ready", "b", 0.0))
+    assert 600 < held.wait <= 900
+    assert ray.get(elsewhere.remote(Report("ready", "c", 0.0))).wait > 600
+
+
+def test_a_budget_holds_on_a_cluster(cluster):
+    poor = refiner(cluster.generator(MovingDot()), budget=Budget(clips=3))
+    refined = poor.refine_many(SCENES, on=cluster, workers=1)
+    assert "budget" in {one.stopped_by for one in refined}
+    assert sum(len(one.attempts) for one in refined) == 3
+
+
+def test_workers_without_work_make_room_for_others(cluster, monkeypatch):
+    monkeypatch.setattr(fleets, "PATIENT_SECONDS", 5.0)
+    for way in ("one", "two", "three"):  # 2 workers each, and 4 CPUs
+        there = cluster.generator(MovingDot(identity=way))
+        assert refiner(there).refine(SCENES[0]).stopped_by == "loop_limit"
+
+
+def test_the_benchmark_on_a_cluster_equals_the_benchmark(machines, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    words = ["bench", "physics-iq", "--data", str(tmp_path / "data"), "--make-scenes", "1",
+             "--fps", "8", "--size", "48", "64", "--loops", "1", "--steps", "2"]  # fmt: skip
+    assert main([*words, "--out", str(tmp_path / "one")]) == 0
+    more = ["--ray", machines.address, "--ray-generators", "2"]
+    assert main([*words, "--out", str(tmp_path / "many"), *more]) == 0
+    one, many = (made(tmp_path / name) for name in ("one", "many"))
+    assert len(one) > 6
+    assert one == many
+
+
+def made(folder):
+    """Bytes of everything but the run folder, which holds times."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] != "run"
+    }
+
+
+def wait_for(condition, seconds=120.0):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.05)
