@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,9 +10,11 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from phyrefine.cli.asking.inputs import refuse_file
+from phyrefine.cli.asking.judges import check_rules, stored_vlms
 from phyrefine.cli.asking.values import Count, Whole
 
 if TYPE_CHECKING:
+    from phyrefine.protocols import Selector
     from phyrefine.rating.answers import RatingLog
     from phyrefine.rating.study import Study
 
@@ -44,6 +47,11 @@ def rate(
         Parameter(help="CSV files that such pages gave; repeatable.", negative=""),
     ] = (),
     results: Annotated[bool, Parameter(help="Only count what is there.")] = False,
+    rule: Annotated[
+        tuple[str, ...],
+        Parameter(help="Further selectors to hold against people; repeatable.", negative=""),
+    ] = (),
+    vlm: Annotated[str, Parameter(help="Who judges for --rule.")] = "world",
 ) -> int:
     """Let people rate two clips side by side, blinded, and count their answers.
 
@@ -56,6 +64,8 @@ def rate(
     ----------
     runs
         Run folders; needed for a new study only.
+    rule
+        As --ensemble of phyrefine run. Selectors that the runs recorded are counted anyway.
     """
     from phyrefine.cli.telling.tables import console
     from phyrefine.rating.answers import RatingLog, add_csv
@@ -63,10 +73,18 @@ def rate(
     from phyrefine.rating.study import make_study, read_study
 
     refuse_file(out)
+    check_rules(rule)
     screen = console()
     if runs or not (results or add):
         study = make_study(
-            out, runs, of=of, pairs=pairs, repeat=repeat, question=question, seed=seed
+            out,
+            runs,
+            of=of,
+            pairs=pairs,
+            repeat=repeat,
+            question=question,
+            seed=seed,
+            progress=True,
         )
     else:
         study = read_study(out)
@@ -80,7 +98,7 @@ def rate(
                 screen.print(f"Take over the answers: phyrefine rate --out {out} --add FILE.csv")
                 return 0
             _serve(log, port)
-    return _count(out, study)
+    return _count(out, study, rule, vlm)
 
 
 def _amount(log: RatingLog) -> str:
@@ -109,7 +127,18 @@ def _serve(log: RatingLog, port: int) -> None:
         server.__exit__()
 
 
-def _count(out: Path, study: Study) -> int:
+def _selectors(study: Study, rules: Sequence[str], vlm: str) -> dict[str, Selector]:
+    """Rules by name; replies of their VLM are kept in the store of the study's first run."""
+    from phyrefine.backends.scorers import WEIGHTED
+    from phyrefine.select.named import ensemble
+
+    if not rules:
+        return {}
+    judge = stored_vlms(Path(next(iter(study.runs.values()))))(vlm)
+    return {name: ensemble(name, judge, more=WEIGHTED) for name in rules}
+
+
+def _count(out: Path, study: Study, rules: Sequence[str], vlm: str) -> int:
     from phyrefine.cli.telling.tables import console
     from phyrefine.errors import StoreError
     from phyrefine.rating.answers import read_logs
@@ -117,12 +146,12 @@ def _count(out: Path, study: Study) -> int:
     from phyrefine.rating.study import read_runs
 
     screen = console()
+    logs = read_logs(out, study)
     try:
-        refinements = read_runs(study)
+        found = results(study, logs, read_runs(study), _selectors(study, rules, vlm))
     except StoreError as error:
-        refinements = {}
-        screen.print(f"No agreement with selectors: {error}")
-    found = results(study, read_logs(out, study), refinements)
+        screen.print(f"No agreement with selectors: {error}", markup=False)
+        found = results(study, logs)
     for table in found.tables.values():
         if table.rows or table.notes:
             print(table, end="\n\n")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from phyrefine.cli.asking.judges import stored_vlms
 from phyrefine.cli.asking.values import Count
 from phyrefine.errors import InvalidInputError
 from phyrefine.protocols import VLM, Convergence, PoolScorer
@@ -69,7 +70,7 @@ def replay(
     if out is not None:
         _refuse_used(out, folder, decides=decides, scores=bool(score))
     found = dict(refinements_in(folder))
-    kept = _keeping(folder)
+    kept = stored_vlms(folder)
     if score:
         scorers = {name: _scorer(name, vlm, kept) for name in score}  # before anything is asked
     if decides:
@@ -114,17 +115,6 @@ def _policy(name: Rule, loops: int) -> Convergence:
         "bloat": rules.Bloat(),
     }
     return rules.AnyOf((singles[name], rules.MaxLoops(loops)))
-
-
-def _keeping(folder: Path) -> Callable[[str], VLM]:
-    """Makes a VLM whose replies the run's own store keeps."""
-    from phyrefine.adapt import as_vlm
-    from phyrefine.run.store.store import FolderStore
-    from phyrefine.run.store.stored import StoredAsker
-
-    own = (folder / "scenarios").is_dir()
-    store = FolderStore((folder if own else folder.parent.parent) / "store")
-    return lambda name: StoredAsker(as_vlm(name), store)
 
 
 def _steps(

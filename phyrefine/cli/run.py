@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from phyrefine.cli.asking.inputs import VIDEO_HELP, folder_for, scenario_of
+from phyrefine.cli.asking.judges import check_rules
 from phyrefine.cli.asking.searching import NO_SEARCH, SearchFlags
 from phyrefine.cli.asking.settings import Settings
 from phyrefine.cli.asking.values import (
@@ -25,7 +26,7 @@ from phyrefine.errors import InvalidInputError
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 from phyrefine.select.named import DEFAULT_ENSEMBLE
 from phyrefine.tracking.flags import Track, tracked
-from phyrefine.types import Answer, Question, Scenario
+from phyrefine.types import Scenario
 
 if TYPE_CHECKING:
     from phyrefine.refiner import SelfRefiner
@@ -140,7 +141,7 @@ def run(
         _refuse_beside_paper(excluded)
     if best_of is not None:
         _refuse_beside_best_of(seeds, steps, searching.watch)
-    _check_ensemble(ensemble)
+    check_rules([ensemble] if ensemble is not None else [])
     searching.check()
     scenario = scenario_of(video, description, prefix_seconds, seconds, fps, size)
     out = folder_for(scenario, out)
@@ -215,22 +216,6 @@ def _show(refiner: SelfRefiner, scenario: Scenario, how: Settings) -> int:
         screen.print("Interrupted. Run the same command again to go on.")
         return INTERRUPTED
     return 0 if endings.finished(refinement) else STOPPED_EARLY
-
-
-def _check_ensemble(ensemble: str | None) -> None:
-    """Refuse a wrong name of a rule before anything is loaded."""
-    from phyrefine.select.named import ensemble as named_ensemble
-
-    if ensemble is not None:
-        named_ensemble(ensemble, _Nobody())
-
-
-class _Nobody:
-    """Stands in for the VLM while a rule's name is checked."""
-
-    def ask(self, question: Question) -> Answer:
-        """Never asked."""
-        raise InvalidInputError(f"No VLM is there for {question.stage} yet.")
 
 
 def _refuse_beside_paper(excluded: dict[str, object]) -> None:

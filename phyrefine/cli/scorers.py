@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 from cyclopts import Parameter
 
+from phyrefine.cli.asking.judges import stored_vlms
 from phyrefine.errors import InvalidInputError
 from phyrefine.types import Refinement
 
@@ -48,18 +49,14 @@ def scorers(
         A folder with one true continuation per scenario, named as the scenario, or a JSON file
         {scenario: {clip: score}}. By default true_scores.json in FOLDER, if it is there.
     """
-    from phyrefine.adapt import as_vlm
     from phyrefine.backends.scorers import WEIGHTED
     from phyrefine.cli.report import refinements_in
     from phyrefine.cli.telling.tables import console
-    from phyrefine.run.store.store import FolderStore
-    from phyrefine.run.store.stored import StoredAsker
     from phyrefine.select.comparison import CountedVLM, compare, judge_pool
     from phyrefine.select.named import ensemble
     from phyrefine.types import Pool
 
-    store = FolderStore(_run_folder(folder) / "store")
-    counted = CountedVLM(StoredAsker(as_vlm(vlm), store))
+    counted = CountedVLM(stored_vlms(folder)(vlm))
     rules = {name: ensemble(name, counted, more=WEIGHTED) for name in rule or USUAL}
     known = _true_scores(folder, truth)
     judged, clips, truths, few = [], [], [], []

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import field, frozen
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.rating.study import Study
+from phyrefine.protocols import Selector
+from phyrefine.rating.study import Place, Study
+from phyrefine.refine.asking import UNUSABLE
 from phyrefine.select.people import HumanChoice, Preference, win_matrix
 from phyrefine.select.simple import CriticsPick
 from phyrefine.types import Pick, Pool, Refinement, pick_key
+
+log = logging.getLogger(__name__)
 
 CRITIC = "critics_pick"
 
@@ -46,24 +51,22 @@ class _Opinion:
 def agreements(
     study: Study,
     preferences: Sequence[Preference],
-    refinements: Mapping[tuple[str, str], Refinement],
-    more: Mapping[tuple[str, str], Mapping[str, Mapping[str, float]]] | None = None,
+    refinements: Iterable[tuple[Place, Refinement]],
+    more: Mapping[str, Selector] | None = None,
 ) -> tuple[RuleAgreement, ...]:
     """Every selector that the runs recorded, their scorers, controls and critic.
 
     Args:
         study: What was compared.
         preferences: What people said.
-        refinements: The runs by (run, scenario's folder).
-        more: Scores by rule and clip of further selectors, by (run, scenario's folder).
+        refinements: The runs, as :func:`~phyrefine.rating.study.read_runs` gives them.
+        more: Further selectors by name; they are asked about every scenario.
     """
     human = HumanChoice(tuple(preferences))
     totals: dict[str, list[float]] = defaultdict(lambda: [0.0, 0, 0, 0])
-    for place, refinement in refinements.items():
+    for place, refinement in refinements:
         opinions = opinions_of(refinement)
-        for rule, scores in (more or {}).get(place, {}).items():
-            best = max(scores, key=lambda key: scores[key]) if scores else None
-            opinions[rule] = _Opinion(best, scores)
+        opinions |= _asked(refinement, more or {})
         decided = _decided(study, preferences, place)
         preferred = _preferred(human, refinement)
         for rule, opinion in opinions.items():
@@ -80,6 +83,18 @@ def agreements(
         RuleAgreement(rule, alike, int(pairs), int(same), int(scenarios))
         for rule, (alike, pairs, same, scenarios) in totals.items()
     )
+
+
+def _asked(refinement: Refinement, selectors: Mapping[str, Selector]) -> dict[str, _Opinion]:
+    found = {}
+    for name, selector in selectors.items():
+        try:
+            choice = selector.choose(refinement.scenario, refinement.attempts)
+        except UNUSABLE as error:  # no opinion of this scenario
+            log.warning("%s has no opinion of %s: %s", name, refinement.scenario.name, error)
+            continue
+        found[name] = _Opinion(pick_key(choice.pick), choice.scores)
+    return found
 
 
 def opinions_of(refinement: Refinement) -> dict[str, _Opinion]:
@@ -107,7 +122,7 @@ def opinions_of(refinement: Refinement) -> dict[str, _Opinion]:
 
 
 def _decided(
-    study: Study, preferences: Sequence[Preference], place: tuple[str, str]
+    study: Study, preferences: Sequence[Preference], place: Place
 ) -> list[tuple[str, str]]:
     """(better, worse) keys of the pairs of one run and scenario that a majority decided."""
     clips = study.by_id

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from attrs import field, frozen
 
 from phyrefine._atomic import write_bytes
+from phyrefine.protocols import Selector
 from phyrefine.rating.agreement import RuleAgreement, agreements
 from phyrefine.rating.answers import RatingLog, to_csv
-from phyrefine.rating.study import Study
+from phyrefine.rating.study import Place, Study
 from phyrefine.run.store.disk import writing
 from phyrefine.select.people import HumanChoice, Preference, win_matrix
 from phyrefine.select.scorers.strengths import Matrix, bradley_terry
@@ -145,7 +146,8 @@ ROW = (
 def results(
     study: Study,
     logs: Sequence[RatingLog],
-    refinements: Mapping[tuple[str, str], Refinement] | None = None,
+    refinements: Iterable[tuple[Place, Refinement]] = (),
+    more: Mapping[str, Selector] | None = None,
 ) -> StudyResults:
     """Count the answers.
 
@@ -154,8 +156,9 @@ def results(
     Args:
         study: What was compared.
         logs: Everybody's answers.
-        refinements: The runs by (run, scenario's folder), for the agreement of their selectors;
-            none without them.
+        refinements: The runs, for the agreement of their selectors, as
+            :func:`~phyrefine.rating.study.read_runs` gives them; none without them.
+        more: Further selectors by name, which the runs did not record.
     """
     preferences = preferences_of(study, logs)
     contestants, notes = _contestants(study, logs)
@@ -163,7 +166,7 @@ def results(
     return StudyResults(
         contestants,
         tuple(_check(log) for log in logs),
-        agreements(study, preferences, refinements or {}),
+        agreements(study, preferences, refinements, more),
         pairs,
         alike,
         preferences,
@@ -215,7 +218,6 @@ def _contestants(
     study: Study, logs: Sequence[RatingLog]
 ) -> tuple[tuple[Contestant, ...], tuple[str, ...]]:
     clips = study.by_id
-    names = list(dict.fromkeys(clip.contestant for clip in study.clips))
     by_scenario: dict[str, list[Preference]] = defaultdict(list)
     for log in logs:
         for trial in log.trials:
@@ -226,6 +228,9 @@ def _contestants(
                 by_scenario[left.scenario].append(said)
     if not by_scenario:
         return (), ("Nobody has answered yet.",)
+    told_all = [one for told in by_scenario.values() for one in told]
+    compared = {name for one in told_all for name in (one.first, one.second)}
+    names = [name for name in dict.fromkeys(c.contestant for c in study.clips) if name in compared]
     each = [win_matrix(told, names) for told in by_scenario.values()]
     wins = np.sum(each, axis=0)
     found = bradley_terry(wins)

@@ -6,23 +6,26 @@ import hashlib
 import itertools
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from attrs import field, frozen
+from tqdm.auto import tqdm
 
 from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.rating.order import Pair, Trial, plan
 from phyrefine.report.media import at_page_size
 from phyrefine.run.results import REFINEMENT, read_refinement, refinement_folders
-from phyrefine.run.store.disk import read_json, write_json, writing
+from phyrefine.run.store.disk import read_bytes, read_json, write_json, writing
 from phyrefine.serialize import from_json, to_json
 from phyrefine.types import Entry, Pick, Pool, Refinement, Scenario, pick_key
 from phyrefine.video.clip import Clip, join
 
 Of = Literal["clips", "chosen"]
+# A run's name in the study, and a scenario's folder in that run.
+Place = tuple[str, str]
 QUESTION = "Which video obeys physics better?"
 STUDY = "study.json"
 CLIPS = "clips"
@@ -103,10 +106,12 @@ def make_study(
     repeat: float = 0.1,
     question: str = QUESTION,
     seed: int = 0,
+    progress: bool = False,
 ) -> Study:
     """Draw the pairs from finished runs, and write the study and its clips.
 
-    A folder that holds a study already gives that study.
+    A folder that holds a study already gives that study. One scenario at a time is in memory, and a
+    call that was interrupted goes on where it stopped.
 
     Args:
         folder: Of the study; made if it is not there.
@@ -117,6 +122,7 @@ def make_study(
         repeat: Share of pairs that everybody sees a second time, mirrored, 0 to 1.
         question: What people answer.
         seed: Of pairs, sides and orders.
+        progress: Show a progress bar.
 
     Raises:
         InvalidInputError: There is nothing to compare, or the folder's study is of other runs.
@@ -130,12 +136,13 @@ def make_study(
         raise InvalidInputError(f"pairs must be 1 or more, not {pairs}.")
     names = _names(runs)
     what = of or ("clips" if len(runs) == 1 else "chosen")
-    secret = secrets.token_bytes(16)
+    secret = _key(folder)
     clips: dict[str, RatedClip] = {}
     drawn: list[Pair] = []
     texts: dict[str, str] = {}
     notes: list[str] = []
-    for scenario, found in _by_scenario(names).items():
+    for scenario, folders in tqdm(_folders(names).items(), unit="scenario", disable=not progress):
+        found = {run: read_refinement(path) for run, path in folders.items()}
         texts[scenario] = next(iter(found.values())).scenario.description
         entered = _entered(scenario, found, what, secret)
         made = _pairs([clip for clip, _ in entered], pairs, random.Random(f"{seed} {scenario}"))  # noqa: S311
@@ -172,17 +179,15 @@ def read_study(folder: Path) -> Study:
         raise StoreError(f"{path} is damaged: {error}") from error
 
 
-def read_runs(study: Study) -> dict[tuple[str, str], Refinement]:
-    """The refinements a study was drawn from, by (run, scenario's folder).
+def read_runs(study: Study) -> Iterator[tuple[Place, Refinement]]:
+    """The refinements a study was drawn from, one after the other, with where each is from.
 
     Raises:
         StoreError: A run is no longer where it was.
     """
-    wanted = dict.fromkeys((clip.run, clip.scenario) for clip in study.clips)
-    return {
-        (run, scenario): read_refinement(_scenario_folder(Path(study.runs[run]), scenario))
-        for run, scenario in wanted
-    }
+    for run, scenario in dict.fromkeys((clip.run, clip.scenario) for clip in study.clips):
+        folder = _scenario_folder(Path(study.runs[run]), scenario)
+        yield (run, scenario), read_refinement(folder)
 
 
 def _same(study: Study, runs: Sequence[Path], folder: Path) -> Study:
@@ -207,15 +212,27 @@ def _names(runs: Sequence[Path]) -> dict[str, Path]:
     }
 
 
-def _by_scenario(runs: Mapping[str, Path]) -> dict[str, dict[str, Refinement]]:
-    found: dict[str, dict[str, Refinement]] = {}
+def _key(folder: Path) -> bytes:
+    """What ids are made with, kept so that an interrupted call makes the same ones again."""
+    path = folder / CLIPS / "key"
+    found = read_bytes(path)
+    if found is None:
+        found = secrets.token_bytes(16)
+        with writing(path):
+            write_bytes(path, found)
+    return found
+
+
+def _folders(runs: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
+    """Folders of every scenario, by run."""
+    found: dict[str, dict[str, Path]] = {}
     for name, path in runs.items():
         own = (path / REFINEMENT).exists()
         folders = [path] if own else list(refinement_folders(path))
         if not folders:
             raise StoreError(f"{path} holds no finished scenario: pass a run folder.")
         for folder in folders:
-            found.setdefault(folder.name, {})[name] = read_refinement(folder)
+            found.setdefault(folder.name, {})[name] = folder
     return found
 
 
@@ -234,7 +251,7 @@ def _entered(
         for contestant, key, clip in _contestants(run, refinement, of, several=len(runs) > 1):
             if of == "chosen" and any(known.contestant == contestant for known, _ in entered):
                 continue  # the plain description's clip of another run
-            name = f"{run}\0{scenario}\0{key}".encode()
+            name = f"{run}\0{scenario}\0{key}\0{clip.digest}".encode()
             identity = hashlib.blake2b(name, key=secret, digest_size=8).hexdigest()
             before = _prefix(refinement.scenario, clip)
             seam = 0.0 if before is None else before.duration
@@ -303,6 +320,8 @@ def _left_out(scenario: str, clips: Sequence[RatedClip], of: Of) -> list[str]:
 
 
 def _write_clip(path: Path, clip: Clip) -> None:
+    if path.exists():
+        return
     data = at_page_size(clip, PIXELS).to_bytes("mp4", quality=QUALITY)
     with writing(path):
         write_bytes(path, data)

@@ -62,6 +62,32 @@ def test_it_serves_stores_and_counts(run, tmp_path, capsys):
     assert (out / "ratings.csv").read_text().count("\n") == 2
 
 
+def test_rules_that_no_run_recorded_are_held_against_people(run, tmp_path, capsys):
+    from phyrefine.rating.answers import Rating, RatingLog
+    from phyrefine.rating.study import make_study
+
+    out = tmp_path / "study"
+    study = make_study(out, [run])
+    with RatingLog(out, study, "ann") as log:
+        [trial] = log.trials
+        log.add(Rating(0, trial.left, trial.right, "left"))
+    words = ["rate", "--out", str(out), "--results", "--rule", "most_motion", "--rule", "last"]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "most_motion" in told
+    assert (out / "agreement.csv").read_text().count("\nmost_motion,") == 1
+    assert re.search(r"\nlast,0.0,0,,,,[01],1\n", (out / "agreement.csv").read_text())
+    assert main(["rate", "--out", str(out), "--results", "--rule", "best"]) == 1
+    assert "No ensemble 'best'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["vjepa2", "kinematics:facebook/dinov2-large?layer=12", "last"])
+def test_rules_with_weights_pass_the_check_unloaded(name):
+    from phyrefine.cli.asking.judges import check_rules
+
+    check_rules([name])
+
+
 def test_a_page_to_send_and_what_cannot_be_done(run, tmp_path, capsys):
     out, page = tmp_path / "study", tmp_path / "p.html"
     assert main(["rate", str(run), "--out", str(out), "--page", str(page), "--rater", "bob"]) == 0

@@ -100,6 +100,22 @@ def test_the_folder_goes_on_with_its_own_runs_only(run, other_run, study, tmp_pa
         make_study(tmp_path / "u", [])
 
 
+def test_an_interrupted_study_goes_on_with_the_same_ids(run, tmp_path, monkeypatch):
+    from phyrefine.rating import study as studies
+
+    real, written = studies.write_json, []
+    monkeypatch.setattr(studies, "write_json", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        make_study(tmp_path / "s", [run])
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "s" / "clips").iterdir()}
+    monkeypatch.setattr(studies, "write_json", lambda *a: written.append(a) or real(*a))
+    study = make_study(tmp_path / "s", [run])
+    assert written
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "s" / "clips").iterdir()}
+    assert before == after  # nothing was encoded twice, and nothing is left over
+    assert {f"{clip.id}.mp4" for clip in study.clips} == set(after) - {"key"}
+
+
 def test_answers_survive_a_kill_within_a_line(study, tmp_path):
     folder = tmp_path / "s"
     log = rate(folder, study, stop=3)
@@ -173,6 +189,13 @@ def test_repetitions_measure_consistency_and_count_for_nothing_else(study, tmp_p
     assert bob.left == pytest.approx(0.5, abs=0.2)
 
 
+def test_who_was_not_compared_yet_has_no_strength(study, tmp_path):
+    rate(tmp_path / "s", study, stop=1)
+    found = results(study, read_logs(tmp_path / "s", study))
+    assert len(found.contestants) == 2
+    assert all(one.compared == 1 for one in found.contestants)
+
+
 def test_a_later_answer_replaces_and_broken_pairs_count_for_nothing(study, tmp_path):
     with RatingLog(tmp_path / "s", study, "ann") as log:
         for said in ("left", "broken"):
@@ -207,7 +230,7 @@ def test_the_choice_of_people_is_stamped_and_no_automatic_rule(study, tmp_path):
 
     rate(tmp_path / "s", study, prefers=lambda clip: -int(clip.key[0]))
     human = human_choice(tmp_path / "s")
-    one = next(iter(read_runs(study).values()))
+    one = next(read_runs(study))[1]
     choice = human.choose(one.scenario, one.attempts)
     assert choice.pick == Pick(0)
     assert choice.human
