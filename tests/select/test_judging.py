@@ -65,6 +65,26 @@ def test_the_double_comes_in_the_middle_and_moves_along() -> None:
     assert np.array_equal(double.frames[:12], ROLLING.frames[:12])
 
 
+def test_what_comes_to_rest_has_a_double_that_rests_too() -> None:
+    stopping = ball(lambda t: (8, 4 + 6 * min(t, 5)))
+    double = by_kind(stopping)["duplicated"]
+    bright = (double.frames[..., 0] > 200).sum(axis=(1, 2))
+    assert set(bright[:12]) == {36}
+    assert bright[12:].min() >= 36 + 18
+    assert np.array_equal(double.frames[12], double.frames[-1])
+
+
+def test_a_fault_that_nobody_could_see_does_not_count() -> None:
+    early = ball(lambda t: (8, 4 + 6 * min(t, 5)))  # at rest when the middle third begins
+    (cut,) = [one for one in variants(early) if one.kind == "cut"]
+    assert cut.clip is None
+    assert cut.note == "too little happens in the middle for a jump to be seen"
+    crowded = np.full((12, *SIZE, 3), 40, np.uint8)
+    crowded[::2] += 40  # everything flickers
+    (double,) = [one for one in variants(Clip(crowded, 8)) if one.kind == "duplicated"]
+    assert double.clip is None
+
+
 def test_backward_counts_only_where_motion_dies_down() -> None:
     assert dies_down(SLOWING)
     assert not dies_down(ROLLING)
@@ -220,3 +240,17 @@ def test_the_rule_has_a_name_and_keeps_the_first_clip_when_the_judge_fails() -> 
     choice = rule.choose(Scenario("a ball"), [Attempt(1, Prompt("p"), made)])
     assert choice.pick.candidate == 0
     assert "may write text but not choose" in choice.reason
+
+
+def test_the_embedded_vlm_is_told_where_it_sees_and_where_it_does_not() -> None:
+    pytest.importorskip("pymunk")
+    from phyrefine.adapt import as_vlm
+    from phyrefine.cli.demo_scenes import make_sample
+
+    vlm = as_vlm("world")
+    usable = {}
+    for kind, seed in (("projectile", 1_700_502), ("stain", 1_700_516)):
+        sample = make_sample(kind, seed)
+        report = self_test(Judge(vlm), {kind: (sample.scenario, sample.take1)}, alarm_below=5)
+        usable[kind] = report.usable
+    assert usable == {"projectile": True, "stain": False}

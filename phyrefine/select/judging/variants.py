@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from phyrefine.errors import InvalidInputError
 from phyrefine.video.clip import Clip
 from phyrefine.video.frames import resize
-from phyrefine.video.motion import GRID, MOVING_LEVEL, is_still
+from phyrefine.video.motion import GRID, MOVING_LEVEL, SMALLEST_BLOB, is_still
 
 UInt8Array = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -26,6 +26,10 @@ FEWEST_FRAMES = 6
 DIED_DOWN = 0.5
 # With more of the picture moving, as under a moving camera, no single thing can be cut out.
 MOST_MOVING = 0.4
+# A frame whose moving part is at least this share of the largest one shows the whole thing.
+WHOLE = 0.5
+# So much of all motion must fall into the part that is cut out.
+LEAST_MISSED = 0.1
 # At least so much of the copy must lie inside the picture, and off the original.
 LEAST_SEEN = 0.5
 
@@ -75,7 +79,7 @@ def variants(clip: Clip, *, irreversible: bool | None = None, seed: int = 0) -> 
         if backward
         else Variant("reversed", None, "the motion may be possible backward too"),
         _duplicated(clip),
-        Variant("cut", _of(clip, _without_middle(len(clip)))),
+        _cut(clip),
     )
 
 
@@ -104,15 +108,26 @@ def _shuffled(count: int, seed: int) -> NDArray[np.int_]:
     return best
 
 
-def _without_middle(count: int) -> NDArray[np.int_]:
-    return np.concatenate([np.arange(count // 3), np.arange(count - count // 3, count)])
+def _cut(clip: Clip) -> Variant:
+    """The middle third is missing, where enough happens in it for a jump to be seen."""
+    count, third = len(clip), len(clip) // 3
+    gray = _small_gray(clip)
+    steps = np.abs(np.diff(gray, axis=0)).mean(axis=(1, 2))
+    jump = float(np.abs(gray[count - third] - gray[third - 1]).mean())
+    missing = float(steps[third - 1 : count - third].sum())
+    if missing < LEAST_MISSED * float(steps.sum()) or jump < float(steps.mean()):
+        return Variant("cut", None, "too little happens in the middle for a jump to be seen")
+    return Variant("cut", _of(clip, np.r_[:third, count - third : count]))
 
 
 # -- one thing twice ---------------------------------------------------------------------------
 
 
 def _duplicated(clip: Clip) -> Variant:
-    """What moves is there a second time, from the middle of the clip on."""
+    """What moves is there a second time, from the middle of the clip on.
+
+    Where it rests it cannot be told from the background: then its copy stays where it was last.
+    """
     moving = _moving(clip)
     ever: Mask = np.any(moving, axis=0)
     if moving.mean(axis=(1, 2)).max() > MOST_MOVING:
@@ -121,17 +136,41 @@ def _duplicated(clip: Clip) -> Variant:
     if shift is None:
         return Variant("duplicated", None, "there is no free place for a second one")
     frames = clip.frames.copy()
-    height, width = clip.size
+    down, right = round(shift[0] * clip.height), round(shift[1] * clip.width)
+    sizes = moving.sum(axis=(1, 2))
+    patch = None
+    for index in range(len(clip)):
+        if patch is None or sizes[index] >= WHOLE * sizes.max():
+            patch = _patch(clip, moving[index], index, down, right)
+        if index >= len(clip) // 2:
+            (y, x), pixels = patch
+            frames[index, y, x] = pixels
+    made = Clip(frames, clip.fps, source=clip.source)
+    if not _seen(clip, made):
+        return Variant("duplicated", None, "nothing stands out enough for a second one to be seen")
+    return Variant("duplicated", made)
+
+
+def _patch(
+    clip: Clip, mask: Mask, index: int, down: int, right: int
+) -> tuple[tuple[NDArray[np.int_], NDArray[np.int_]], UInt8Array]:
+    """Where the moved pixels of a frame go, as far as inside the picture, and the pixels."""
     rows, columns = (np.arange(full) * part // full for full, part in zip(
-        (height, width), ever.shape, strict=True))  # fmt: skip
-    down, right = round(shift[0] * height), round(shift[1] * width)
-    for index in range(len(clip) // 2, len(clip)):
-        mask = moving[index][np.ix_(rows, columns)]
-        y, x = np.nonzero(mask)
-        inside = (y + down >= 0) & (y + down < height) & (x + right >= 0) & (x + right < width)
-        y, x = y[inside], x[inside]
-        frames[index, y + down, x + right] = clip.frames[index, y, x]
-    return Variant("duplicated", Clip(frames, clip.fps, source=clip.source))
+        clip.size, mask.shape, strict=True))  # fmt: skip
+    y, x = np.nonzero(mask[np.ix_(rows, columns)])
+    inside = (y + down >= 0) & (y + down < clip.height)
+    inside &= (x + right >= 0) & (x + right < clip.width)
+    y, x = y[inside], x[inside]
+    pixels: UInt8Array = clip.frames[index, y, x]
+    return (y + down, x + right), pixels
+
+
+def _seen(clip: Clip, made: Clip) -> bool:
+    """Whether the copy stands out, in the frames that have it."""
+    half = len(clip) // 2
+    before, after = _small_gray(clip)[half:], _small_gray(made)[half:]
+    off = np.abs(before - after) > MOVING_LEVEL
+    return bool(off.mean(axis=(1, 2)).min() >= SMALLEST_BLOB)
 
 
 def _moving(clip: Clip) -> Mask:
