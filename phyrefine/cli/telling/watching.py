@@ -74,6 +74,8 @@ def _parts(progress: Progress) -> Iterator[str]:
     yield f"{words.seconds(spent.gpu_seconds)} generating video"
     unknown = f" and {spent.unpriced} calls of unknown price" if spent.unpriced else ""
     yield f"{words.dollars(spent.usd)}{unknown}"
+    if progress.unread:
+        yield f"{progress.unread} events of another version left out"
 
 
 def _presence(progress: Progress) -> str:

@@ -71,6 +71,11 @@ class Progress:
         return max((run.changed for run in self.runs if run.changed), default=None)
 
     @property
+    def unread(self) -> int:
+        """Events that could not be understood, such as those of another version."""
+        return sum(run.unread for run in self.runs)
+
+    @property
     def begun(self) -> dt.datetime | None:
         """When the oldest of the runs was opened last."""
         return min((run.begun for run in self.runs if run.begun), default=None)

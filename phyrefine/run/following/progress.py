@@ -133,6 +133,7 @@ class RunProgress:
         errors: The latest failed calls, the newest last.
         begun: When it was opened last.
         changed: When the last event came.
+        unread: Events that could not be understood, such as those of another version.
     """
 
     folder: Path
@@ -144,15 +145,22 @@ class RunProgress:
     errors: list[FailedCall] = field(factory=list)
     begun: dt.datetime | None = None
     changed: dt.datetime | None = None
+    unread: int = 0
 
     def hear(self, journal: str, event: Mapping[str, Any], *, keep: int) -> None:
-        """Take in one event.
+        """Take in one event; one that is not as this version writes it is counted and left out.
 
         Args:
             journal: Name of the journal it stands in.
             event: As it was written.
             keep: How many clips and errors to remember.
         """
+        try:
+            self._hear(journal, event, keep)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            self.unread += 1
+
+    def _hear(self, journal: str, event: Mapping[str, Any], keep: int) -> None:
         kind = event.get("event")
         self.changed = _time(event.get("time")) or self.changed
         if kind == "opened":

@@ -13,6 +13,7 @@ import pytest
 from made_runs import SCENES, Gate, refiner
 from test_refiner import Watcher
 
+from phyrefine.cli.telling.watching import summary
 from phyrefine.errors import RateLimitedError, StoreError
 from phyrefine.report.live import render_progress
 from phyrefine.run.following.follower import Follower
@@ -154,6 +155,16 @@ def test_only_whole_lines_are_read_and_each_once(tmp_path):
     assert list(tail.new()) == []
     path.write_bytes(b'{"event": 4}\n')  # another run under the same name
     assert list(tail.new()) == [{"event": 4}]
+
+
+def test_events_of_another_version_are_counted_and_left_out(tmp_path):
+    write_json(tmp_path / "manifest.json", {})
+    odd = ({"event": "attempt", "scenario_id": "a"}, {"event": "generators", "busy": "x"},
+           {"event": "refined", "scenario_id": "a", "refinement": None}, {"event": "new"})  # fmt: skip
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in odd))
+    seen = Follower(tmp_path).look()
+    assert seen.unread == 3
+    assert "3 events of another version left out" in summary(seen)
 
 
 def test_what_is_no_run_is_said(tmp_path):
