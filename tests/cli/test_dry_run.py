@@ -58,3 +58,40 @@ def test_a_sweep_says_it_per_combination_and_in_all(folder, capsys, monkeypatch)
     scenarios, finished, clips, *_ = (float(word) for word in last.split()[2:])
     assert scenarios == finished
     assert clips == 0
+
+
+def test_the_plan_of_a_cluster_is_said(folder, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.chdir(folder)
+    words = ["sweep", str(folder / "experiment.toml"), "--dry-run", "--seconds-per-clip", "36"]
+    assert main([*words, "--ray", "auto", "--ray-generators", "4", "--ray-gpus", "2"]) == 0
+    said = told(capsys)
+    assert (
+        "Plan: 4 generators on the Ray cluster at auto, 2 GPU each; 10 scenarios in progress at "
+        "once. At least 0.04 hours." in said
+    )
+    assert "in all 8 0 16" in said
+    # Twice the GPUs of 16 clips of 36 seconds.
+    assert "0.32" in next(row for row in said.split("in all")[1:])
+
+
+def test_a_cluster_says_how_many_workers_it_holds(monkeypatch):
+    from types import SimpleNamespace
+
+    from phyrefine.run.cluster import ray_cluster
+    from phyrefine.run.cluster.flags import RayFlags
+
+    asked = []
+    ray = SimpleNamespace(cluster_resources=lambda: {"GPU": 6.0, "CPU": 64.0}, shutdown=asked.clear)
+    monkeypatch.setattr(ray_cluster, "connect", lambda address, _: asked.append(address) or True)
+    monkeypatch.setattr(ray_cluster, "host_on_cluster", lambda: None)
+    monkeypatch.setattr(ray_cluster, "ray_module", lambda: ray)
+    assert RayFlags().workers() is None
+    found = RayFlags(ray=("ray://head:10001",)).workers()
+    assert (found.generators, found.gpus_each, found.in_flight) == (6, 1.0, 14)
+    assert found.where == "the Ray cluster at ray://head:10001"
+    assert RayFlags(ray=("auto",), ray_gpus=2.0).workers().generators == 3
+    assert asked == []  # it has left the cluster again
+    stated = RayFlags(ray=(), ray_generators=2, ray_in_flight=5).workers()
+    assert (stated.generators, stated.in_flight) == (2, 5)
+    assert asked == []  # nobody was asked

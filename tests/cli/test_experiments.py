@@ -213,6 +213,27 @@ def test_mistakes_in_the_file(folder, capsys, change, match):
     assert said.count("\n") == 1
 
 
+def test_a_search_goes_around_a_generator_that_is_given(tmp_path):
+    """As it does around one whose clips a cluster makes."""
+    from phyrefine.cli.experiments.building import build
+    from phyrefine.run.estimating.flags import STAND_INS
+    from phyrefine.run.search import Backtracking
+    from phyrefine.testing import StreamingDot
+
+    settings = {
+        "vlm": "x",
+        "llm": "x",
+        "generator": "x",
+        "search": "backtracking",
+        "draft": "steps=2",
+    }
+    made = build(settings, tmp_path, models=(Reader(), Writer(), StreamingDot()))
+    assert isinstance(made.generators[0], Backtracking)
+    assert isinstance(made.generators[0].generator, StreamingDot)
+    assert made.draft is not None
+    assert build(settings, tmp_path, models=STAND_INS).draft is None  # nothing is loaded
+
+
 def test_a_second_critic_on_stored_clips(tmp_path):
     first = SelfRefiner(
         Watcher(), Writer(), MovingDot(), convergence=MaxLoops(2), ensemble="last"

@@ -49,3 +49,15 @@ def test_what_is_missing_is_one_line(words, monkeypatch, capsys):
     assert main([*words, "--track", "wandb"]) == FAILED
     assert "pip install wandb" in capsys.readouterr().err
     assert main([*words, "--track", "paper"]) == USAGE
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_sweep_is_a_run_per_combination(folder, monkeypatch):
+    multiplexer = pytest.importorskip("tensorboard.backend.event_processing.event_multiplexer")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.chdir(folder)
+    assert main(["sweep", "experiment.toml", "--track", "tensorboard"]) == 0
+    logs = multiplexer.EventMultiplexer().AddRunsFromDirectory(str(folder / "runs/tensorboard"))
+    logs.Reload()
+    assert len(logs.Runs()) == 4
+    assert {len(logs.Scalars(run, "result/attempts")) for run in logs.Runs()} == {2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,9 @@ from phyrefine.bench.commands.flags import ClipFlags, JudgingFlags, PromptFlags
 from phyrefine.bench.commands.scoring import Scoring
 from phyrefine.physics_iq.commands.bench import BudgetFlags, tell_cost
 from phyrefine.physics_iq.commands.scores import say
+from phyrefine.protocols import Listener
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
+from phyrefine.tracking.flags import Track, tracked
 
 if TYPE_CHECKING:
     from phyrefine.bench.benchmark import Benchmark
@@ -34,6 +37,7 @@ def bench(
     out: Annotated[Path | None, Parameter(help="Folder of this run: runs/NAME by default.")] = None,
     shard: Annotated[str | None, Parameter(help="This machine's share: i/n.")] = None,
     score_only: Annotated[bool, Parameter(help="Never generate; score what is there.")] = False,
+    track: Track = None,
     what_if: DryRunFlags = NOT_DRY,
 ) -> int:
     """Run a benchmark: a clip of every prompt, plain and refined, a judge, and the table.
@@ -67,7 +71,8 @@ def bench(
     scoring = Scoring(suite, found, plan, row, judging, out, allowance)
     if score_only:
         return scoring.table() if shard is None else scoring.share(shard)
-    code = _generate(plan, dataset, out, shard, allowance)
+    with tracked(track) as listeners:
+        code = _generate(plan, dataset, out, shard, allowance, listeners)
     return scoring.table() if code is None else code
 
 
@@ -89,13 +94,18 @@ def _row(suite: Benchmark, judging: JudgingFlags) -> JudgeRow:
 
 
 def _generate(
-    plan: Plan, dataset: PromptSet, out: Path, shard: str | None, allowance: Allowance | None
+    plan: Plan,
+    dataset: PromptSet,
+    out: Path,
+    shard: str | None,
+    allowance: Allowance | None,
+    listeners: Sequence[Listener],
 ) -> int | None:
     """Make the clips; an exit code if the table has to wait."""
     from phyrefine.physics_iq.generation.generating import generate, make_refiner
 
     def refiner(run_dir: Path) -> Refiner:
-        return _able(make_refiner(plan, run_dir), plan)
+        return _able(make_refiner(plan, run_dir, listeners=listeners), plan)
 
     failures = generate(
         plan, dataset, out, shard=shard, allowance=allowance, refiner=refiner, progress=True

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from phyrefine.cli.experiments.building import NONE, build
-from phyrefine.run.estimating.estimate import Estimate
+from phyrefine.run.estimating.estimate import Estimate, Workers
 from phyrefine.run.estimating.flags import STAND_INS, DryRunFlags
 from phyrefine.run.estimating.left import finished_in
 
@@ -17,18 +17,30 @@ if TYPE_CHECKING:
 SEARCHING = ("search", "draft")
 
 
-def tell_cost(plan: Experiment, what_if: DryRunFlags) -> int:
-    """Print a row per combination, and the sums."""
+def tell_cost(plan: Experiment, what_if: DryRunFlags, workers: Workers | None = None) -> int:
+    """Print a row per combination, and the sums; the plan of a cluster's workers, if there is one.
+
+    Args:
+        plan: The experiment.
+        what_if: Rates.
+        workers: Who makes the clips.
+    """
     from phyrefine.cli.telling.tables import console
 
-    estimates = estimates_of(plan, what_if)
+    estimates = estimates_of(plan, what_if, workers)
     screen = console()
     screen.print("Dry run: nothing is made and nothing is paid for.", markup=False)
     screen.print(str(_table(plan, estimates)), markup=False, highlight=False, soft_wrap=True)
+    if workers is not None:
+        hours = [one.hours for one in estimates if one.hours is not None]
+        least = f" At least {sum(hours):.3g} hours." if len(hours) == len(estimates) else ""
+        screen.print(f"Plan: {workers}.{least}", markup=False, highlight=False, soft_wrap=True)
     return 0
 
 
-def estimates_of(plan: Experiment, what_if: DryRunFlags) -> list[Estimate]:
+def estimates_of(
+    plan: Experiment, what_if: DryRunFlags, workers: Workers | None = None
+) -> list[Estimate]:
     """The estimate of each combination; no model is loaded.
 
     Raises:
@@ -47,6 +59,7 @@ def estimates_of(plan: Experiment, what_if: DryRunFlags) -> list[Estimate]:
                 what_if.rates(folder, backends),
                 scenarios=len(plan.scenarios),
                 finished=len(done),
+                workers=workers,
             )
         )
     return found

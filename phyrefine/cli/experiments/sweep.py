@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from phyrefine.run.cluster.flags import HERE, RayFlags
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
+from phyrefine.tracking.flags import Track, tracked
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from phyrefine.cli.experiments.plan import Experiment
+    from phyrefine.protocols import Listener
     from phyrefine.run.cluster.ray_cluster import RayCluster
     from phyrefine.types import Refinement
 
@@ -33,7 +35,13 @@ COLUMNS = (
 )
 
 
-def sweep(experiment: Path, *, what_if: DryRunFlags = NOT_DRY, where: RayFlags = HERE) -> int:
+def sweep(
+    experiment: Path,
+    *,
+    track: Track = None,
+    what_if: DryRunFlags = NOT_DRY,
+    where: RayFlags = HERE,
+) -> int:
     """Run every combination of critics, rewriters, generators, prompts and rules in a TOML file.
 
     Each combination has a run folder of its own, so that the same command again finishes the work.
@@ -52,11 +60,15 @@ def sweep(experiment: Path, *, what_if: DryRunFlags = NOT_DRY, where: RayFlags =
 
     plan = read_experiment(experiment)
     if what_if.dry_run:
-        return tell_cost(plan, what_if)
+        return tell_cost(plan, what_if, where.workers())
     screen = console()
     note(plan)
-    with RunLock(plan.out / "sweep.lock"), where.cluster() as cluster:
-        rows, failed, interrupted = _run_each(plan, screen, cluster)
+    with (
+        RunLock(plan.out / "sweep.lock"),
+        where.cluster() as cluster,
+        tracked(track) as listeners,
+    ):
+        rows, failed, interrupted = _run_each(plan, screen, cluster, listeners)
     _write(plan, rows)
     screen.print(str(_means(plan, rows)), markup=False, highlight=False)
     screen.print(f"Wrote {plan.out / 'table.csv'}.", markup=False)
@@ -73,7 +85,10 @@ def note(plan: Experiment) -> None:
 
 
 def _run_each(
-    plan: Experiment, screen: Console, cluster: RayCluster | None
+    plan: Experiment,
+    screen: Console,
+    cluster: RayCluster | None,
+    listeners: Sequence[Listener],
 ) -> tuple[list[tuple[Any, ...]], bool, bool]:
     """Rows of every combination, whether one failed, and whether the user interrupted it."""
     rows: list[tuple[Any, ...]] = []
@@ -81,7 +96,7 @@ def _run_each(
     for number, settings in enumerate(plan.combinations, 1):
         name = plan.name_of(settings)
         screen.print(f"{number} of {len(plan.combinations)}: {name}", markup=False)
-        told, error = run_combination(plan, settings, cluster)
+        told, error = run_combination(plan, settings, cluster, listeners)
         if error is not None:
             screen.print(f"  failed: {error}", markup=False)
             failed = True
@@ -93,7 +108,10 @@ def _run_each(
 
 
 def run_combination(
-    plan: Experiment, settings: Mapping[str, Any], cluster: RayCluster | None = None
+    plan: Experiment,
+    settings: Mapping[str, Any],
+    cluster: RayCluster | None = None,
+    listeners: Sequence[Listener] = (),
 ) -> tuple[list[tuple[Any, ...]], str | None]:
     """Rows of one combination, and why it could not be made, if so."""
     from phyrefine.cli.experiments.building import build
@@ -104,7 +122,8 @@ def run_combination(
         if cluster is not None:
             models = (settings["vlm"], settings["llm"], cluster.generator(settings["generator"]))
             workers = max(workers, cluster.scenarios)
-        with build(settings, plan.folder_of(settings), models=models) as refiner:
+        folder = plan.folder_of(settings)
+        with build(settings, folder, models=models, listeners=listeners) as refiner:
             refined = refiner.refine_many(plan.scenarios, workers=workers, on=cluster)
     except PhyrefineError as error:  # a wrong name or a missing package; the others go on
         log.info("%s: %s", plan.name_of(settings), error)

@@ -15,6 +15,7 @@ from phyrefine.physics_iq.commands.recipes import NO_RECIPE, Asked, RecipeFlags,
 from phyrefine.physics_iq.commands.scores import numbers, say
 from phyrefine.run.cluster.flags import HERE, RayFlags
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
+from phyrefine.tracking.flags import Track, tracked
 
 if TYPE_CHECKING:
     from phyrefine.physics_iq.data.dataset import PhysicsIQ
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from phyrefine.physics_iq.generation.allowance import Allowance
     from phyrefine.physics_iq.generation.given import GivenPrompts
     from phyrefine.physics_iq.generation.plan import Plan
-    from phyrefine.run.cluster.ray_cluster import RayCluster
+    from phyrefine.run.estimating.estimate import Workers
 
 
 # Of PlanFlags, whose own are empty, as a flag that is given goes before a recipe.
@@ -138,6 +139,7 @@ def bench(
         int | None, Parameter(help="Views scored at a time.", validator=Number(gte=1))
     ] = None,
     entry: RecipeFlags = NO_RECIPE,
+    track: Track = None,
     what_if: DryRunFlags = NOT_DRY,
     where: RayFlags = HERE,
 ) -> int:
@@ -154,6 +156,8 @@ def bench(
     from phyrefine.physics_iq.tables.scoring import check_subsets, score_bench
 
     recipe = entry.read()
+    if recipe is not None and (where.ray is not None or track is not None):
+        raise InvalidInputError("--recipe goes with neither --ray nor --track: leave those out.")
     plan = made.plan(recipe.settings if recipe else None)
     rows = None if subsets is None else [numbers(part) for part in subsets.split(";")]
     if score_only and shard is not None:
@@ -174,13 +178,14 @@ def bench(
             what_if=what_if,
         )
     if what_if.dry_run:
-        return tell_cost(plan, dataset, out, shard, what_if)
+        return tell_cost(plan, dataset, out, shard, what_if, where.workers())
     if not score_only:
         check_subsets(rows or (), plan)
         if shard is None:  # a shard's machine may lack what is needed to score
             require_truth(dataset, plan.fps, allow_made_masks=against.allow_made_masks)
-        with where.cluster() as cluster:
-            code = _generate(plan, dataset, out, shard, limits.allowance(), given, cluster)
+        with where.cluster() as cluster, tracked(track) as listeners:
+            how = {"on": cluster, "listeners": listeners}
+            code = _generate(plan, dataset, out, shard, limits.allowance(), given, **how)
         if code is not None:
             return code
     table = score_bench(
@@ -198,7 +203,12 @@ def bench(
 
 
 def tell_cost(
-    plan: Plan, dataset: Inputs[Any], out: Path, shard: str | None, what_if: DryRunFlags
+    plan: Plan,
+    dataset: Inputs[Any],
+    out: Path,
+    shard: str | None,
+    what_if: DryRunFlags,
+    workers: Workers | None = None,
 ) -> int:
     """Print what generating would take; scoring needs neither GPU nor money."""
     from phyrefine.physics_iq.generation.generating import cost_of_a_sample, samples_of
@@ -209,6 +219,7 @@ def tell_cost(
         what_if.rates(out, (plan.vlm, plan.llm, plan.generator)),
         scenarios=len(samples),
         finished=len(samples) - len(left),
+        workers=workers,
     )
     for line in ("Dry run: nothing is made and nothing is paid for.", *estimate.lines()):
         say(line)
@@ -222,7 +233,7 @@ def _generate(
     shard: str | None,
     allowance: Allowance | None,
     given: GivenPrompts | None,
-    cluster: RayCluster | None,
+    **how: Any,
 ) -> int | None:
     """Make the clips; an exit code if the table has to wait."""
     from phyrefine.physics_iq.generation.generating import generate
@@ -234,7 +245,7 @@ def _generate(
         shard=shard,
         allowance=allowance,
         given=given.prompts if given is not None else None,
-        on=cluster,
+        **how,
         progress=True,
     )
     for failure in failures:

@@ -27,6 +27,7 @@ from phyrefine.physics_iq.generation.plan import (
     note_origin,
     require_same,
 )
+from phyrefine.protocols import Listener
 from phyrefine.run.cost import ExpectedCost
 from phyrefine.run.endings import INTERRUPTED
 from phyrefine.run.estimating.flags import STAND_INS
@@ -107,6 +108,7 @@ def generate(
     allowance: Allowance | None = None,
     given: Mapping[str, Prompt] | None = None,
     on: RayCluster | None = None,
+    listeners: Sequence[Listener] = (),
     progress: bool = False,
 ) -> list[str]:
     """Make every clip that is not there yet.
@@ -124,6 +126,7 @@ def generate(
             ones are kept.
         given: Prompts of others by sample, for a plan that has them.
         on: Cluster that makes the clips of several samples at once, for a plan's own refiner.
+        listeners: Hear what happens, for a plan's own refiner.
         progress: Show a bar.
 
     Returns:
@@ -139,10 +142,10 @@ def generate(
     run_dir = folder / ("run" if shard is None else f"run-{shard.replace('/', '-of-')}")
     made: Any
     if on is None:
-        made = (refiner or (lambda path: make_refiner(plan, path)))(run_dir)
+        made = (refiner or (lambda path: make_refiner(plan, path, listeners=listeners)))(run_dir)
     else:
         models = (plan.vlm, plan.llm, on.generator(plan.generator))
-        made = make_refiner(plan, run_dir, models=models, progress=progress)
+        made = make_refiner(plan, run_dir, models=models, listeners=listeners, progress=progress)
     # Only now: a wrong name or a missing input leaves the folder to whoever comes next.
     claim(plan, dataset, folder)
 

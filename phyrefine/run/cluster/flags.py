@@ -10,7 +10,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.run.cluster.ray_cluster import RayCluster
+from phyrefine.run.cluster.ray_cluster import RayCluster, where_of
+from phyrefine.run.estimating.estimate import Workers
 
 _Whole = Annotated[int | None, Parameter(validator=Number(gte=1))]
 _Share = Annotated[float | None, Parameter(validator=Number(gte=0))]
@@ -49,12 +50,33 @@ class RayFlags:
             names = ", ".join(f"--{name.replace('_', '-')}" for name in alone)
             raise InvalidInputError(f"{names} says how --ray works: add --ray, or leave it out.")
 
+    def workers(self) -> Workers | None:
+        """The workers there will be; the cluster is asked only where their number is not stated.
+
+        Raises:
+            MissingDependencyError: The cluster is asked, and Ray is not installed.
+            ConnectionFaultError: The cluster is asked, and none is at the address.
+        """
+        if self.ray is None:
+            return None
+        if self.ray_generators is None:
+            with self._made() as cluster:
+                return cluster.plan
+        count = self.ray_generators
+        gpus = 1.0 if self.ray_gpus is None else self.ray_gpus
+        return Workers(count, gpus, self.ray_in_flight or 2 * count + 2, where_of(self._address))
+
     def cluster(self) -> contextlib.AbstractContextManager[RayCluster | None]:
         """The cluster asked for, or a context of ``None``."""
-        if self.ray is None:
-            return contextlib.nullcontext()
+        return contextlib.nullcontext() if self.ray is None else self._made()
+
+    @property
+    def _address(self) -> str | None:
+        return self.ray[0] if self.ray else None
+
+    def _made(self) -> RayCluster:
         return RayCluster(
-            self.ray[0] if self.ray else None,
+            self._address,
             generators=self.ray_generators,
             gpus_per_generator=self.ray_gpus,
             cpus_per_generator=1.0 if self.ray_cpus is None else self.ray_cpus,

@@ -19,6 +19,7 @@ from phyrefine.run.cluster.pacers import host_on_cluster
 from phyrefine.run.cluster.recipe import Recipe
 from phyrefine.run.cluster.remote import RemoteGenerator
 from phyrefine.run.cluster.worker import Busy
+from phyrefine.run.estimating.estimate import Workers
 from phyrefine.run.search.recording import Search
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,15 @@ class RayCluster:
     def scenarios(self) -> int:
         """Scenarios in progress at once."""
         return self.in_flight or 2 * self.workers + 2
+
+    @property
+    def plan(self) -> Workers:
+        """The workers there will be, for an estimate; none is started by asking."""
+        with self._lock:
+            self._connect()
+            needs = self._needs()
+            count = self._count(needs)
+        return Workers(count, needs.gpus, self.in_flight or 2 * count + 2, where_of(self.address))
 
     @contextlib.contextmanager
     def guarding(self, run_dir: str | Path | None, tell: Tell | None = None) -> Iterator[None]:
@@ -212,3 +222,8 @@ class RayCluster:
         if self.generators is None:
             raise InvalidInputError(f"{said}, or say how many generators= to wait for.")
         log.warning("%s; waiting for a machine that has.", said)
+
+
+def where_of(address: str | None) -> str:
+    """Where a cluster is, in words."""
+    return "a Ray cluster of this machine" if address is None else f"the Ray cluster at {address}"

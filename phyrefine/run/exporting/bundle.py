@@ -20,15 +20,15 @@ from phyrefine.run.following.follower import kind_of
 MANIFEST, SUMS = "MANIFEST.json", "SHA256SUMS"
 # Only what phyrefine writes goes into a bundle: a run folder may hold other things of its owner's.
 _OURS = re.compile(
-    r"(?:[^/]+/)?(?:"
-    r"manifest\.json|bench\.json|sweep\.json|events[-\w]*\.jsonl"
+    r"(?:[^/]+/){0,2}(?:"
+    r"manifest\.json|bench\.json|sweep\.json|recipe\.toml|events[-\w]*\.jsonl"
     r"|table\.(?:csv|json|txt|svg)|loops\.svg|true_scores\.json|report\.html|index\.html|result\.mp4"
     r"|samples/[^/]+\.json|videos/[^/]+/[^/]+\.mp4"
     r"|scenarios/[^/]+/(?:refinement\.json|usage\.json|report\.html|videos/[^/]+\.(?:mp4|json))"
     r")"
 )
-_STORE = re.compile(r"(?:[^/]+/)?store/(?:replies|clips)/\w\w/[^/]+\.(?:json|mkv)")
-_TEXT = frozenset({".json", ".jsonl", ".csv", ".txt", ".svg", ".html"})
+_STORE = re.compile(r"(?:[^/]+/){0,2}store/(?:replies|clips)/\w\w/[^/]+\.(?:json|mkv)")
+_TEXT = frozenset({".json", ".jsonl", ".csv", ".txt", ".svg", ".html", ".toml"})
 _QUIET = re.compile(
     r"(?:.*/)?(?:[^/]+\.lock(?:\.holder\.json)?|tracking-\w+\.json)|(?:.*/)?store/.*"
 )

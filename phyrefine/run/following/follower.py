@@ -115,18 +115,20 @@ class Follower:
                 tail = self._tails.setdefault(path, JournalTail(path))
                 for event in tail.new():
                     run.hear(path.name, event, keep=self.keep)
-        presence, holder = presence_in([self.folder, *folders])
+        benches = benches_in(self.folder) if kind == "benchmark" else []
+        presence, holder = presence_in(list(dict.fromkeys([self.folder, *benches, *folders])))
         runs = tuple(self._runs[run_dir] for run_dir in folders)
         if presence in ("nobody", "dead"):
             _nobody_works(runs)
-        planned = _planned(self.folder, kind, runs)
+        planned = _planned(self.folder, kind, runs, benches)
         busy = [pair for run in runs for pair in run.generators.values()]
         return Progress(
             self.folder,
             kind,
             runs,
-            _counts(self.folder, kind, runs, planned),
-            planned,
+            _counts(runs, benches, planned),
+            # Seeds of a recipe that are not begun have no folder yet.
+            planned if kind != "benchmark" or benches == [self.folder] else None,
             _sum([run.spent for run in runs]),
             (sum(one for one, _ in busy), sum(all_ for _, all_ in busy)) if busy else None,
             _latest([clip for run in runs for clip in run.clips], self.keep),
@@ -147,9 +149,11 @@ def kind_of(folder: Path) -> tuple[Kind, list[Path]]:
     """
     if (folder / MANIFEST).exists():
         return "run", [folder]
+    benches = benches_in(folder)
+    if benches:
+        within = [run for bench in benches for run in bench.glob(f"*/{MANIFEST}")]
+        return "benchmark", sorted(path.parent for path in within)
     inner = sorted(path.parent for path in folder.glob(f"*/{MANIFEST}"))
-    if (folder / BENCH).exists():
-        return "benchmark", inner
     if (folder / SWEEP).exists() or (inner and (folder / SWEEP_TABLE).exists()):
         return "sweep", inner
     if inner:
@@ -160,29 +164,44 @@ def kind_of(folder: Path) -> tuple[Kind, list[Path]]:
     )
 
 
-def _planned(folder: Path, kind: Kind, runs: tuple[RunProgress, ...]) -> int | None:
+def benches_in(folder: Path) -> list[Path]:
+    """Benchmark folders: the folder itself, or those of a recipe's seeds in it."""
+    if (folder / BENCH).exists():
+        return [folder]
+    return sorted(path.parent for path in folder.glob(f"*/{BENCH}"))
+
+
+def _planned(
+    folder: Path, kind: Kind, runs: tuple[RunProgress, ...], benches: list[Path]
+) -> int | None:
     """Scenarios in all, by what the commands note when they begin."""
-    noted = {"benchmark": BENCH, "sweep": SWEEP}.get(kind)
-    if noted is not None:
-        try:
-            there = read_json(folder / noted)
-        except ValueError:
-            there = None
-        if isinstance(there, dict) and isinstance(there.get("scenarios"), int):
-            return int(there["scenarios"])
+    if kind == "sweep":
+        return _noted(folder / SWEEP)
+    if kind == "benchmark":
+        noted = [_noted(bench / BENCH) for bench in benches]
+        known = [count for count in noted if count is not None]
+        return sum(known) if len(known) == len(noted) else None
+    return runs[0].planned if kind == "run" else None
+
+
+def _noted(path: Path) -> int | None:
+    try:
+        there = read_json(path)
+    except ValueError:
         return None
-    return runs[0].planned
+    count = there.get("scenarios") if isinstance(there, dict) else None
+    return count if isinstance(count, int) else None
 
 
 def _counts(
-    folder: Path, kind: Kind, runs: tuple[RunProgress, ...], planned: int | None
+    runs: tuple[RunProgress, ...], benches: list[Path], planned: int | None
 ) -> dict[str, int]:
     counts: collections.Counter[str] = collections.Counter(
         one.state for run in runs for one in run.scenarios.values()
     )
-    if kind == "benchmark":
-        # Run folders may be deleted once their samples are finished; the records stay.
-        kept = len(list((folder / SAMPLES).glob("*.json")))
+    # Run folders may be deleted once their samples are finished; the records stay.
+    kept = sum(len(list((bench / SAMPLES).glob("*.json"))) for bench in benches)
+    if kept:
         counts["done"] = max(counts["done"], kept)
     if planned is not None:
         counts["waiting"] += max(0, planned - sum(counts.values()))

@@ -159,3 +159,18 @@ def test_a_dry_run_counts_all_samples_and_generates_nothing(
     assert not (tmp_path / "out").exists()
     assert bench(tiny, tmp_path / "out", "--dry-run", "--shard", "1/2") == 0
     assert f"{-(-samples // 2)} scenario" in capsys.readouterr().out
+
+
+def test_a_tracker_hears_the_refiner_and_a_recipe_says_that_it_takes_none(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("opentelemetry")
+    heard: list[Any] = []
+    monkeypatch.setattr(generation, "generate", lambda *_, **how: heard.append(how) or ["stop"])
+    assert bench(tiny, tmp_path / "out", "--track", "otel") == 3
+    (how,) = heard
+    assert [type(one).__name__ for one in how["listeners"]] == ["Spans"]
+    assert how["on"] is None
+    for more in (["--track", "otel"], ["--ray", "auto"]):
+        assert bench(tiny, tmp_path / "out", "--recipe", "rehearsal", *more) == 1
+        assert "--recipe goes with neither" in capsys.readouterr().err

@@ -143,6 +143,21 @@ def test_shards_and_combinations_are_one_whole(tmp_path):
     assert Follower(tmp_path).look().counts == {"done": 4, "waiting": 1}
 
 
+def test_the_seeds_of_a_recipe_are_one_benchmark(tmp_path):
+    for seed in (0, 1):
+        bench = tmp_path / f"seed-{seed}"
+        refiner(bench / "run").refine_many(SCENES[:2])
+        write_json(bench / "bench.json", {"scenarios": 3})
+        for number in range(2):
+            write_json(bench / "samples" / f"{number}.json", {})
+    hold(tmp_path / "seed-1", os.getpid())
+    seen = Follower(tmp_path).look()
+    assert (seen.kind, seen.working) == ("benchmark", True)
+    assert seen.counts == {"done": 4, "waiting": 2}
+    assert seen.planned is None  # other seeds may not have begun
+    assert len(seen.runs) == 2
+
+
 def test_only_whole_lines_are_read_and_each_once(tmp_path):
     path = tmp_path / "events.jsonl"
     tail = JournalTail(path)
