@@ -85,6 +85,19 @@ class Costly:
         return Answer("4", usage=Usage(calls=1, tokens={"input": 90, "output": 10}))
 
 
+class lawyer:
+    """A judge of laws: gravity 2 and then 3, collision 3 and then 4, all else 4."""
+
+    identity = "lawyer"
+
+    def ask(self, question: Question) -> Answer:
+        key = next(key for key in ("SA", "PTV", "persistence", "gravity", "collision")
+                   if f'"{key}": 3' in question.text)  # fmt: skip
+        first = {"gravity": 2, "collision": 3}.get(key)
+        value = 4 if first is None else first + (question.sample > 0)
+        return Answer(json.dumps({key: value}))
+
+
 def silent() -> ScriptedAsker:
     """A judge that never gives a number."""
     return ScriptedAsker(["I would rather not say."])

@@ -12,6 +12,7 @@ from bench_helpers import RATER, SHORT, phygenbench, videophy2
 
 from phyrefine.bench.scoring.intervals import estimate
 from phyrefine.cli import FAILED, STOPPED_EARLY, main
+from phyrefine.errors import GenerationError
 from phyrefine.testing import MovingDot
 
 MODELS = ("--generator", "bench_helpers:dot", "--vlm", "bench_helpers:Rewriter",
@@ -361,3 +362,50 @@ def test_intervals_are_of_prompts() -> None:
     assert many.low == pytest.approx(0.4, abs=0.021)
     assert many.high == pytest.approx(0.6, abs=0.021)
     assert many == estimate([0.0, 1.0] * 50)
+
+
+def test_laws_have_a_table_of_their_own_and_repeats_a_spread(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench_helpers.write_json(tmp_path / "phyground.json", [
+        {"id": 1, "prompt": "A ball falls.", "physical_laws": ["gravity"], "id_stem": "a"},
+        {"id": 2, "prompt": "It meets the floor.", "physical_laws": ["gravity", "collision"],
+         "id_stem": "b"},
+    ])  # fmt: skip
+    out = tmp_path / "out"
+    judged = ("--judge-vlm", "bench_helpers:lawyer", "--repeats", "2", "--loops", "1")
+    assert bench("phyground", tmp_path, out, *judged) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "score by law. Evaluator: PhyJudge-9B (bench_helpers:lawyer" in shown
+    assert "Repeated looks at a clip differ by 0.71 in pc" in shown
+    told = json.loads((out / "table.json").read_text())["laws"]
+    assert (told["gravity"]["plain"]["mean"], told["gravity"]["plain"]["count"]) == (2.5, 2)
+    assert (told["collision"]["plain"]["mean"], told["collision"]["plain"]["count"]) == (3.5, 1)
+
+
+def test_the_general_judge_is_told_the_benchmarks_law(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RATER.texts = ('{"reason": "r", "sa": 5, "pc": 2}',)
+    data, out = phygenbench(tmp_path / "data"), tmp_path / "out"
+    assert bench("phygenbench", data, out, "--judge-vlm", "bench_helpers:rater") == 0
+    texts = {question.text for question in RATER.asked}
+    assert any("as the benchmark states it: Due to gravity it falls" in text for text in texts)
+    assert "The judge was told the law that the benchmark names" in capsys.readouterr().out
+
+
+def test_many_failures_are_counted_and_not_all_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"caption": f"Ball {number} falls."} for number in range(9)]
+    bench_helpers.write_json(tmp_path / "prompts.json", rows)
+
+    def broken(_: object, __: object) -> None:
+        raise GenerationError("out of memory")
+
+    monkeypatch.setattr(MovingDot, "generate", broken)
+    assert bench("phygenbench", tmp_path, tmp_path / "out") == STOPPED_EARLY
+    shown = capsys.readouterr().out
+    assert shown.count("output_video_") == 5
+    assert "... and 4 more." in shown
+    assert "9 prompts are not finished: run the same command again." in shown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from phyrefine.bench.commands.flags import ClipFlags, JudgingFlags, PromptFlags
-from phyrefine.bench.commands.scoring import Scoring
+from phyrefine.bench.commands.scoring import Scoring, say_some
 from phyrefine.physics_iq.commands.bench import BudgetFlags, tell_cost
 from phyrefine.physics_iq.commands.scores import say
 from phyrefine.protocols import Listener
@@ -110,8 +110,7 @@ def _generate(
     failures = generate(
         plan, dataset, out, shard=shard, allowance=allowance, refiner=refiner, progress=True
     )
-    for failure in failures:
-        say(failure)
+    say_some(failures)
     if failures:
         say(f"{len(failures)} prompts are not finished: run the same command again.")
         return 3

@@ -144,11 +144,16 @@ def _in_words(usage: Usage) -> str:
     return f"{usage.calls} questions, {sum(usage.tokens.values())} tokens, {dollars}"
 
 
-def _told(failed: list[str]) -> int:
+def say_some(failed: list[str]) -> None:
+    """Print the first lines, and how many more there are."""
     for line in failed[:MOST_LINES]:
         say(line)
     if len(failed) > MOST_LINES:
         say(f"... and {len(failed) - MOST_LINES} more.")
+
+
+def _told(failed: list[str]) -> int:
+    say_some(failed)
     if failed:
         say(f"{len(failed)} clips are not judged: run the same command again.")
         return 3

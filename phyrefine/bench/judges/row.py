@@ -45,6 +45,7 @@ class JudgeRow:
         system: System message, empty for none. A published template may bring another.
         means: What each score means, on the scale ``low`` to ``high``.
         marks: The least score that passes, by score.
+        told_laws: It is told the law that a benchmark names for a prompt.
         joint: Scores that must all pass for the joint share; empty where it rates one thing only.
         joint_published: Whether that joint share and its marks are the authors' own.
         published: The authors' file that holds the wording it was trained on; empty if the wording
@@ -72,6 +73,7 @@ class JudgeRow:
     low: int = field(default=1, kw_only=True)
     high: int = field(default=5, kw_only=True)
     marks: Mapping[str, float] = field(factory=dict, kw_only=True)
+    told_laws: bool = field(default=False, kw_only=True)
     joint: tuple[str, ...] = field(default=("sa", "pc"), kw_only=True)
     joint_published: bool = field(default=False, kw_only=True)
     published: str = field(default="", kw_only=True)

@@ -126,7 +126,7 @@ class RowJudge:
     ) -> dict[str, Any]:
         asked = Question(
             "judge",
-            self.wording.text(question.key, item.description, law),
+            self.wording.text(question.key, item.description, law, item.laws),
             self.wording.system,
             (seen,),
             schema=_schema(self.row, question),

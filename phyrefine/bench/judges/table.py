@@ -34,6 +34,7 @@ GENERAL = JudgeRow(
     tokens=1024,
     means={"sa": _SA, "pc": _PC},
     marks=_FOUR,
+    told_laws=True,
     traps=(
         (
             "A general VLM misses most violations: Gemini 2.5 Pro caught 41 % of implausible "

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from phyrefine.errors import InvalidInputError
 _PLACES = {
     "caption": "prompt", "prompt": "prompt", "t2v_prompt": "prompt", "description": "prompt",
     "law": "law", "criteria": "criteria", "criterion": "criteria",
-    "questions_block": "questions", "questions": "questions",
+    "questions_block": "questions", "questions": "questions", "laws": "laws",
 }  # fmt: skip
 _PLACE = re.compile(r"\{\{|\}\}|\{([a-z_]\w*)\}|\$\{?([a-z_]\w*)\}?")
 
@@ -49,14 +49,23 @@ class Wording:
         said = json.dumps([self.system, dict(sorted(self.texts.items()))])
         return hashlib.blake2b(said.encode(), digest_size=6).hexdigest()
 
-    def text(self, key: str, prompt: str, law: str | None = None) -> str:
+    def text(self, key: str, prompt: str, law: str | None = None, laws: Sequence[str] = ()) -> str:
         """A question with everything filled in.
+
+        Args:
+            key: Which question.
+            prompt: What the clip was asked to show.
+            law: The law it is about, for a judge of laws.
+            laws: What the benchmark says of the physics of the prompt.
 
         Raises:
             InvalidInputError: The template has a place that nothing here can fill.
         """
         values = {"prompt": prompt, "law": law or "", "criteria": ""}
         values["questions"] = general_questions(key)
+        values["laws"] = (
+            f"Its physics, as the benchmark states it: {'; '.join(laws)}" if laws else ""
+        )
         if law is not None:
             values |= law_texts(law)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 
 from phyrefine.bench.benchmark import Benchmark, Prompts
@@ -39,17 +40,23 @@ def notes_on(
     if suite.own_scores:
         notes.append(suite.own_scores)
     notes += list(found.notes)
-    notes += _unrated(ratings)
+    if row.told_laws and any(item.laws for item in found.items):
+        notes.append("The judge was told the law that the benchmark names for each prompt.")
+    notes += _on_ratings(ratings)
     notes += [f"Benchmark: {trap}" for trap in suite.traps]
     notes += [f"Judge: {trap}" for trap in row.traps]
     notes.append(f"Table of judges as of {CHECKED}. {row.verified}")
     return tuple(notes)
 
 
-def _unrated(ratings: Mapping[tuple[str, str], Ratings]) -> list[str]:
+def _on_ratings(ratings: Mapping[tuple[str, str], Ratings]) -> list[str]:
     lines = []
     without = [key for key, one in ratings.items() if "pc" not in one.scores]
     unassessable = sum(one.assessable is False for one in ratings.values())
+    spreads = [one.spread["pc"] for one in ratings.values() if "pc" in one.spread]
+    if spreads:
+        told = statistics.fmean(spreads)
+        lines.append(f"Repeated looks at a clip differ by {told:.2f} in pc (standard deviation).")
     if unassessable:
         lines.append(f"{unassessable} clips could not be assessed: the event does not appear.")
     unread = len(without) - unassessable

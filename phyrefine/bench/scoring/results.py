@@ -57,6 +57,7 @@ class BenchResult:
         row: The judge's row.
         runs: In the order of the table.
         categories: Joint share (or physics score) of each run by category.
+        laws: Score of each law by run, for judges of laws.
         notes: What a reader must know before comparing.
         clips: Every clip's ratings, for ``clips.csv``.
     """
@@ -66,6 +67,7 @@ class BenchResult:
     row: JudgeRow
     runs: tuple[RunResult, ...]
     categories: Mapping[str, Mapping[str, Estimate]] = field(factory=dict)
+    laws: Mapping[str, Mapping[str, Estimate]] = field(factory=dict)
     notes: tuple[str, ...] = ()
     clips: tuple[tuple[Any, ...], ...] = ()
 
@@ -89,14 +91,21 @@ class BenchResult:
         caption = f"{self.title}. Evaluator: {self.evaluator}"
         tables = [Table(columns, rows, caption=caption, notes=self.notes)]
         if len(self.categories) > 1:
-            runs = [run.run for run in self.runs]
-            by = [
-                (category, *(_shown(found.get(run), self._form) for run in runs))
-                for category, found in self.categories.items()
-            ]
-            caption = f"{what} by category. Evaluator: {self.evaluator}"
-            tables.append(Table(("category", *runs), by, caption=caption))
+            tables.append(self._by("category", what, self.categories, self._form))
+        if self.laws:
+            tables.append(self._by("law", "score", self.laws, ".2f"))
         return tuple(tables)
+
+    def _by(
+        self, title: str, what: str, groups: Mapping[str, Mapping[str, Estimate]], form: str
+    ) -> Table:
+        runs = [run.run for run in self.runs]
+        rows = [
+            (group, *(_shown(found.get(run), form) for run in runs))
+            for group, found in groups.items()
+        ]
+        caption = f"{what} by {title}. Evaluator: {self.evaluator}"
+        return Table((title, *runs), rows, caption=caption)
 
     @property
     def _form(self) -> str:
@@ -119,10 +128,8 @@ class BenchResult:
             "marks": dict(self.row.marks),
             "joint": list(self.row.joint),
             "runs": [asdict(run) for run in self.runs],
-            "categories": {
-                name: {run: asdict(one) for run, one in found.items()}
-                for name, found in self.categories.items()
-            },
+            "categories": _plain(self.categories),
+            "laws": _plain(self.laws),
             "notes": list(self.notes),
         }
         written = {
@@ -135,7 +142,23 @@ class BenchResult:
         return [folder / name for name in written]
 
 
-CLIP_COLUMNS = ("run", "clip", "category", "prompt", "scores", "joint", "assessable", "problems")
+def _plain(groups: Mapping[str, Mapping[str, Estimate]]) -> dict[str, Any]:
+    return {
+        name: {run: asdict(one) for run, one in found.items()} for name, found in groups.items()
+    }
+
+
+CLIP_COLUMNS = (
+    "run",
+    "clip",
+    "category",
+    "prompt",
+    "scores",
+    "laws",
+    "joint",
+    "assessable",
+    "problems",
+)
 
 
 def results(
@@ -173,11 +196,33 @@ def results(
                 found[run] = made
     clips = tuple(
         (key[0], item.name, item.category, item.description, json.dumps(dict(one.scores)),
-         joint(row, one), one.assessable, "; ".join(one.problems))
+         json.dumps(dict(one.laws)), joint(row, one), one.assessable, "; ".join(one.problems))
         for item in items for key, one in ratings.items()
         if key[1] == item.name and not key[0].startswith(CHOSEN)
     )  # fmt: skip
-    return BenchResult(title, evaluator, row, runs, categories, tuple(notes), clips)
+    laws = _laws(items, groups, ratings)
+    return BenchResult(title, evaluator, row, runs, categories, laws, tuple(notes), clips)
+
+
+def _laws(
+    items: Sequence[Item],
+    groups: Mapping[str, Sequence[str]],
+    ratings: Mapping[tuple[str, str], Ratings],
+) -> dict[str, dict[str, Estimate]]:
+    """Mean of each law over the prompts it was asked of, by run."""
+    found: dict[str, dict[str, Estimate]] = {}
+    for law in dict.fromkeys(law for one in ratings.values() for law in one.laws):
+        for run, rows in groups.items():
+            by_prompt = []
+            for item in items:
+                told = [ratings.get((row, item.name)) for row in rows]
+                values = [one.laws[law] for one in told if one is not None and law in one.laws]
+                if values:
+                    by_prompt.append(statistics.fmean(values))
+            made = estimate(by_prompt)
+            if made is not None:
+                found.setdefault(law, {})[run] = made
+    return found
 
 
 def joint(row: JudgeRow, ratings: Ratings) -> bool | None:
