@@ -22,10 +22,10 @@ import torch
 from phyrefine.cli.demo_scenes import Sample, make_sample, true_score
 from phyrefine.types import Prompt, Shot
 from phyrefine.video.clip import Clip
+from phyrefine.video.prefix import context
 from phyrefine.world.generator import WorldModel
 from phyrefine.world.generator.checkpoint import load_network
-from phyrefine.world.generator.network import FPS
-from phyrefine.world.generator.video_generator import seam_context
+from phyrefine.world.generator.network import FPS, FRAMES
 from phyrefine.world.truth.captions.captions import all_cues, describe
 from phyrefine.world.truth.scenes import simulate
 from phyrefine.world.truth.training.evaluate import KINDS_MEASURED, backdrop, objects_kept
@@ -36,7 +36,7 @@ def one_clip(model: WorldModel, sample: Sample, plain: bool, seed: int) -> dict[
     scene = sample.scene
     shot = Shot(Prompt(describe(scene) if plain else all_cues(scene)), sample.scenario.prefix)
     assert shot.prefix is not None
-    before = seam_context(shot.prefix).frames
+    before = context(shot.prefix, fps=FPS, frames=FRAMES).frames
     began = time.perf_counter()
     made = np.concatenate(list(model.stream(before, shot.prompt.text, seed=seed)))
     seconds = time.perf_counter() - began

@@ -117,14 +117,17 @@ def test_the_network_guard():
 class GivesThePrefixBack(MovingDot):
     """Some frames of the prefix, then new ones: the commonest mistake of an adapter."""
 
-    def __init__(self, fps, frames):
+    def __init__(self, fps, frames, counted_from="seam"):
         super().__init__(GeneratorProfile("gives-back", fps=fps))
-        self.identity = f"gives-back:{fps}:{frames}"
-        self.frames = frames
+        self.identity = f"gives-back:{fps}:{frames}:{counted_from}"
+        self.frames, self.counted_from = frames, counted_from
 
     def generate(self, shot):
         fps = self.profile.fps
         head = context(shot.prefix, fps=fps).frames[-self.frames :]
+        if self.counted_from == "last frame":
+            step = round(shot.prefix.fps / fps)
+            head = shot.prefix.frames[::-step][: self.frames][::-1]
         count = round(shot.seconds * fps)
         noise = np.random.default_rng(shot.seed)
         steps = [
@@ -141,3 +144,10 @@ class GivesThePrefixBack(MovingDot):
 def test_generators_that_give_the_prefix_back_are_caught(fps, frames):
     with pytest.raises(ContractError, match="repeat the prefix"):
         check_generator(GivesThePrefixBack(fps, frames), seconds=5.0)
+
+
+@pytest.mark.parametrize("fps", [8.0, 12.0])
+@pytest.mark.parametrize("frames", [2, 6, 1000])
+def test_frames_counted_from_the_last_one_are_caught_too(fps, frames):
+    with pytest.raises(ContractError, match="repeat the prefix"):
+        check_generator(GivesThePrefixBack(fps, frames, "last frame"), seconds=5.0)

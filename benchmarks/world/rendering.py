@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from benchmarks.world.prompts import Said
 from phyrefine.types import Scenario
+from phyrefine.video.prefix import READING
+from phyrefine.video.prefix import context as prefix_context
 from phyrefine.world.generator.checkpoint import file_digest, load_network, weights_path
 from phyrefine.world.generator.network import FPS, FRAMES, HEIGHT, WIDTH, Tokenizer
 from phyrefine.world.generator.sampler import (
@@ -27,7 +29,6 @@ from phyrefine.world.generator.sampler import (
     to_frames,
     to_signal,
 )
-from phyrefine.world.generator.video_generator import CONTEXT, seam_context
 
 UInt8Array = NDArray[np.uint8]
 
@@ -59,7 +60,7 @@ class Renderer:
     @property
     def key(self) -> str:
         """Weights and settings: everything but the prompt and the seed that changes a clip."""
-        return f"{self.digest}-s{self.steps}-g{self.guidance:g}-{CONTEXT}"
+        return f"{self.digest}-s{self.steps}-g{self.guidance:g}-{READING}"
 
     def render(self, scenario: Scenario, prompt: Said, seeds: Sequence[int]) -> UInt8Array:
         """Native frames uint8 ``[N, T, 48, 64, 3]`` at 8 fps, one clip for each seed."""
@@ -77,7 +78,7 @@ class Renderer:
         texts = prompt.texts * chunks if len(prompt.texts) == 1 else prompt.texts
         if len(texts) != chunks:
             raise SystemExit(f"{chunks} chunks need 1 or {chunks} prompts, not {len(texts)}.")
-        clip = seam_context(scenario.prefix)
+        clip = prefix_context(scenario.prefix, fps=FPS, frames=FRAMES)
         before = clip.resize(HEIGHT, WIDTH, mode="stretch").frames
         known = np.repeat(before[None], len(seeds), axis=0)
         anchor = _signal(known[:, -1], self.device)

@@ -7,9 +7,13 @@ frames, as some stock pipelines do, answers another question.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phyrefine.errors import VideoError
 from phyrefine.video.clip import Clip
+
+# How the prefix is read, for identities: clips that continue other frames are other clips.
+READING = "seam"
 
 
 def context(
@@ -23,8 +27,9 @@ def context(
 ) -> Clip:
     """The end of a prefix as a model wants it.
 
-    The frames are taken at the model's rate counted back from the seam, so that the last one is
-    the prefix's last.
+    The frames lie on the model's own time grid, the last one step before the seam: the frame
+    that the model makes next is then the seam's. Counted from the prefix's last frame instead,
+    everything made would be ahead of its time: by 1/12 s for a model of 8 fps and a prefix of 24.
 
     Args:
         prefix: V0.
@@ -37,9 +42,7 @@ def context(
     Raises:
         VideoError: The prefix is shorter than the smallest count the model takes.
     """
-    back = np.arange(int(np.floor(prefix.duration * fps + 1e-6)))
-    indices = len(prefix) - 1 - np.floor(back * (prefix.fps / fps) + 1e-6).astype(int)
-    indices = indices[indices >= 0][::-1]
+    indices = _on_grid(prefix, fps)
     available = max(1, len(indices))
     count = available if frames is None else min(frames, available)
     count = (count - offset) // multiple * multiple + offset
@@ -51,6 +54,18 @@ def context(
     chosen = indices[-count:] if len(indices) else np.array([len(prefix) - 1])
     taken = Clip(prefix.take(chosen), fps, source=prefix.source)
     return taken if size is None or taken.size == size else taken.resize(*size)
+
+
+def _on_grid(prefix: Clip, fps: float) -> NDArray[np.int64]:
+    """Indices of the frames 1, 2, ... steps of 1/fps before the seam, oldest first."""
+    count = int(np.floor(prefix.duration * fps + 1e-6))
+    step = prefix.fps / fps
+    # The nearest frame; of a slower prefix the one shown at that time, each equally often.
+    nearest = 0.5 if step >= 1 else 0.0
+    positions = len(prefix) - step * np.arange(count, 0, -1) + nearest
+    indices = np.minimum(np.floor(positions + 1e-6), len(prefix) - 1).astype(np.int64)
+    on_grid: NDArray[np.int64] = indices[indices >= 0]
+    return on_grid
 
 
 def native_size(

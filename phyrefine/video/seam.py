@@ -86,13 +86,13 @@ def count_repeated(prefix: Clip, clip: Clip) -> int:
     For adapters of services that give the prefix back in front: cut this many native frames.
     """
     whole = _gray(context(prefix, fps=clip.fps, size=clip.size))
-    return repeated_frames(whole, _gray(clip, first=len(whole) + 2))
+    return _repeated(prefix, clip, whole, _gray(clip, first=len(whole) + 2))
 
 
 def _compare(prefix: Clip, clip: Clip) -> tuple[int, float | None]:
     whole = _gray(context(prefix, fps=clip.fps, size=clip.size))
     head = _gray(clip, first=len(whole) + 2)
-    repeated = repeated_frames(whole, head)
+    repeated = _repeated(prefix, clip, whole, head)
     before, after = whole[-_COMPARED:], head[:_COMPARED]
     inside = _steps(before)
     if len(before) < 2 or len(after) < 2:
@@ -100,6 +100,23 @@ def _compare(prefix: Clip, clip: Clip) -> tuple[int, float | None]:
     across = float(_motion(before[-1:], after[:1])[0])
     near = np.concatenate([inside[-4:], _steps(after)[:4]])
     return repeated, across / max(float(near.max()), STILL_MOTION)
+
+
+def _repeated(
+    prefix: Clip, clip: Clip, whole: NDArray[np.float32], head: NDArray[np.float32]
+) -> int:
+    """Frames of ``head`` that repeat the prefix, as models get it or counted from its last one."""
+    repeated = repeated_frames(whole, head)
+    if repeated or abs(prefix.fps - clip.fps) < 1e-3:
+        return repeated
+    back = np.arange(len(whole)) * (prefix.fps / clip.fps)
+    latest = len(prefix) - 1 - np.floor(back + 1e-6).astype(int)[::-1]
+    counted = Clip(prefix.take(latest[latest >= 0]), clip.fps)
+    if counted.size != clip.size:
+        counted = counted.resize(*clip.size)
+    given_back = repeated_frames(_gray(counted), head)
+    # The last frame lies less than a step before the seam: an honest first frame may look like it.
+    return given_back if given_back > 1 else 0
 
 
 def _steps(gray: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,13 +2,12 @@
 
 import pytest
 from faulty_server import FakeClock
+from kept_clients import KEY, Kept
 
 from phyrefine.backends.calling.learned import forget_learned
 from phyrefine.backends.calling.pacing import forget_pacers
 from phyrefine.backends.loopback import Loopback
 from phyrefine.backends.loopback.rehearsal import rehearse
-
-KEY = "key-0123456789-do-not-tell"
 
 
 @pytest.fixture(scope="session")
@@ -50,19 +49,6 @@ def openai_client(shared_server):
     client = openai.OpenAI(api_key=KEY, base_url=shared_server.openai_url, max_retries=0)
     yield client
     client.close()
-
-
-class Kept:
-    """A client that outlives the adapters of single tests."""
-
-    def __init__(self, client):
-        self._client = client
-
-    def __getattr__(self, name):
-        return getattr(self._client, name)
-
-    def close(self):
-        """Leave it open for the next test."""
 
 
 @pytest.fixture

@@ -19,14 +19,29 @@ def test_the_last_frames_condition_the_model():
     assert shown(context(PREFIX, fps=24)) == list(range(72))
 
 
-def test_other_rates_count_back_from_the_seam():
-    assert shown(context(PREFIX, fps=8, frames=3)) == [65, 68, 71]
-    assert len(context(PREFIX, fps=8)) == 24
-    assert (
-        shown(context(PREFIX, fps=48, frames=4)) == [70, 70, 71, 71]
-        or shown(context(PREFIX, fps=48, frames=4))[-1] == 71
+@pytest.mark.parametrize(
+    ("fps", "frames", "rate", "taken"),
+    [
+        (24, 72, 8, [48, 51, 54, 57, 60, 63, 66, 69]),
+        (24, 72, 16, [60, 62, 63, 65, 66, 68, 69, 71]),
+        (24, 72, 48, [68, 68, 69, 69, 70, 70, 71, 71]),
+        (8, 24, 8, [16, 17, 18, 19, 20, 21, 22, 23]),
+        (30, 90, 8, [60, 64, 68, 71, 75, 79, 83, 86]),
+        (25, 75, 24, [67, 68, 69, 70, 71, 72, 73, 74]),
+        (4, 4, 8, [0, 0, 1, 1, 2, 2, 3, 3]),
+        (24, 8, 8, [2, 5]),
+        (24, 1, 8, [0]),
+        (1000, 1, 24, [0]),
+    ],
+)
+def test_the_frame_after_the_last_one_is_the_seam(fps, frames, rate, taken):
+    numbered = (
+        np.zeros((frames, 4, 4, 3), np.uint8)
+        + np.arange(frames, dtype=np.uint8)[:, None, None, None]
     )
-    assert shown(context(PREFIX, fps=16, frames=3)) == [68, 70, 71]
+    read = context(Clip(numbered, fps), fps=rate, frames=8)
+    assert read.fps == rate
+    assert shown(read) == taken
 
 
 def test_grids_cut_at_the_front():

@@ -125,3 +125,24 @@ def test_an_honest_continuation_of_a_quiet_scene_is_silent():
     assert (
         check_seam(Clip(LONG, 24.0), Clip(encoded(AFTER), 24.0), frames=60, fps=24.0).repeated == 0
     )
+
+
+@pytest.mark.parametrize("rate", [8.0, 12.0, 16.0])
+@pytest.mark.parametrize("period", [24, 36])
+@pytest.mark.parametrize("seam", [42, 45, 48, 54, 60])
+def test_an_honest_continuation_at_a_lower_rate_is_silent(rate, period, seam):
+    prefix, after = Clip(swing(0, seam, period), 24.0), Clip(swing(seam, 60, period), 24.0)
+    native = after.resample(rate)
+    assert check_seam(prefix, native, frames=len(native), fps=rate).repeated == 0
+
+
+def test_a_turning_point_at_the_seam_is_no_repeat():
+    def thrown(first, count):
+        times = (np.arange(first, first + count) - 22.5) / 24  # highest between two looks at 8 fps
+        frames = np.full((count, 96, 64, 3), 60, np.uint8)
+        for index, row in enumerate(10 + 120 * times**2):
+            frames[index, int(row) : int(row) + 10, 28:38] = 240
+        return Clip(frames, 24.0)
+
+    native = thrown(24, 48).resample(8.0)
+    assert check_seam(thrown(0, 24), native, frames=len(native), fps=8.0).repeated == 0

@@ -29,6 +29,7 @@ from phyrefine.errors import InvalidInputError
 from phyrefine.registry import Backend
 from phyrefine.types import JSON, Chunk, GeneratorProfile, Scenario, Shot
 from phyrefine.video.clip import Clip
+from phyrefine.video.prefix import READING
 
 __all__ = [
     "BACKEND",
@@ -219,6 +220,7 @@ class DiffusersVideoGenerator:
             "fps": spec.fps,
             "frames": [spec.grid.least, spec.grid.most],
             "contexts": spec.contexts,
+            "reading": READING,
             "steps": spec.steps,
             "guidance": spec.guidance,
             "fit": self.fit,

@@ -25,7 +25,7 @@ from phyrefine.backends.videos.journal import JobJournal, key_of
 from phyrefine.errors import GenerationError, InvalidInputError, VideoError
 from phyrefine.types import JSON, GeneratorProfile, Shot
 from phyrefine.video.clip import Clip
-from phyrefine.video.prefix import context
+from phyrefine.video.prefix import READING, context
 
 # Of the prefix as it is sent: visually lossless, in the pixel format every decoder takes.
 PREFIX_QUALITY = 10
@@ -169,6 +169,7 @@ class HttpVideoGenerator:
             "size": self.size,
             "steps": self.steps,
             "context": self._context,
+            "reading": READING,
             "fit": self.fit,
             "options": dict(self.options),
             "seeded": self.api.seeded,

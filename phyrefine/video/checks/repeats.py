@@ -123,7 +123,9 @@ def _evident(found: _Distances, length: int, difference: float) -> bool:
     if length == 1:
         before = found.prefix[last - 1, last]
         after = found.clip[0, 1] if len(found.clip) > 1 else before
-        return bool(min(before, after) > needed)
+        # At a turning point the picture comes back too, but then so does the one before it.
+        turned = found.across[1, last - 1] if len(found.clip) > 1 else before
+        return bool(min(before, after, turned) > needed)
     back = found.prefix[last - length + 1 :, last]
     if float(np.sqrt((back**2).mean())) <= needed:
         return False

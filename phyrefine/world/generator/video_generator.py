@@ -17,6 +17,8 @@ from phyrefine.errors import InvalidInputError
 from phyrefine.types import Chunk, GeneratorProfile, Scenario, Shot
 from phyrefine.video.clip import Clip
 from phyrefine.video.delivery import deliver
+from phyrefine.video.prefix import READING
+from phyrefine.video.prefix import context as prefix_context
 from phyrefine.world.generator.checkpoint import file_digest, load_network, weights_path
 from phyrefine.world.generator.network import FPS, FRAMES, HEIGHT, WIDTH, Tokenizer, VideoNetwork
 from phyrefine.world.generator.sampler import Sampling, chunk_seed, stream_chunks
@@ -25,8 +27,6 @@ from phyrefine.world.own_scenes import disclaimer
 UInt8Array = NDArray[np.uint8]
 
 PROMPT_WORDS = 120
-# How the prefix is read, for identities: clips of another reading are other clips.
-CONTEXT = "seam"
 
 
 class WorldModel:
@@ -125,26 +125,6 @@ def native_size(asked: tuple[int, int]) -> tuple[int, int]:
     return HEIGHT, min(max(width, HEIGHT), 2 * HEIGHT)
 
 
-def seam_context(prefix: Clip) -> Clip:
-    """The last second of a prefix on the network's own grid: the next frame is the seam.
-
-    In training the eight frames lay 1/8 to 8/8 s before the frame at which the chunk began. Frames
-    counted from the prefix's last one would lie later (1/24 s before the seam at 24 fps), and
-    everything made would be ahead of its time.
-
-    Args:
-        prefix: V0 at any rate.
-
-    Returns:
-        Up to eight frames at 8 fps, the newest last; at least one.
-    """
-    back = np.arange(FRAMES, 0, -1) * prefix.fps / FPS
-    indices = np.minimum(np.round(len(prefix) - back), len(prefix) - 1).astype(int)
-    indices = indices[indices >= 0]
-    chosen = indices if len(indices) else [len(prefix) - 1]
-    return Clip(prefix.frames[chosen], FPS, source=prefix.source)
-
-
 @attrs.frozen
 class WorldGenerator:
     """The embedded default as a streaming ``VideoGenerator``.
@@ -186,7 +166,7 @@ class WorldGenerator:
     def identity(self) -> str:
         """Weights and settings that change the output."""
         digest = _digest(self.variant)[:16]
-        settings = f"steps={self.steps}:guidance={self.guidance:g}:context={CONTEXT}"
+        settings = f"steps={self.steps}:guidance={self.guidance:g}:context={READING}"
         return f"world:{self.variant}:{digest}:{settings}"
 
     def disclaimer(self, scenario: Scenario) -> str | None:
@@ -240,7 +220,7 @@ class WorldGenerator:
                 "Give the scenario a prefix (one frame is enough)."
             )
         height, width = native_size(shot.size or shot.prefix.size)
-        clip = seam_context(shot.prefix)
+        clip = prefix_context(shot.prefix, fps=FPS, frames=FRAMES)
         return clip.resize(height, width, mode="stretch").frames
 
     def _sampling(self, shot: Shot) -> Sampling:

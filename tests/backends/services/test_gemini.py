@@ -11,8 +11,8 @@ import sys
 import av
 import pytest
 from attrs import evolve
-from conftest import Kept
 from faulty_server import Cut, HangUp, Script, asks
+from kept_clients import Kept
 
 from phyrefine import errors
 from phyrefine.backends.gemini import GeminiLLM, GeminiVLM

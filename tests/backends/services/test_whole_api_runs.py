@@ -8,8 +8,8 @@ import traceback
 
 import pytest
 from attrs import evolve
-from conftest import KEY
 from faulty_server import Cut, HangUp, Script, asks
+from kept_clients import KEY
 
 from phyrefine import Budget, Scenario, SelfRefiner, errors
 from phyrefine.backends.loopback import Response, gemini_body, google_error, openai_error

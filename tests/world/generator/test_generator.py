@@ -12,8 +12,8 @@ from phyrefine.protocols import StreamingGenerator, VideoGenerator
 from phyrefine.testing import check_generator, moving_clip
 from phyrefine.types import Prompt, Shot
 from phyrefine.video.clip import Clip
+from phyrefine.video.prefix import context
 from phyrefine.world.generator import WorldGenerator, WorldModel, native_size
-from phyrefine.world.generator.video_generator import seam_context
 
 QUICK = WorldGenerator(steps=2)
 
@@ -62,35 +62,14 @@ def test_only_the_last_second_of_the_prefix_counts():
     assert first != QUICK.generate(_shot(prefix=Clip(changed, 24.0)))
 
 
-@pytest.mark.parametrize(
-    ("fps", "frames", "taken"),
-    [
-        (24.0, 72, [48, 51, 54, 57, 60, 63, 66, 69]),
-        (8.0, 24, [16, 17, 18, 19, 20, 21, 22, 23]),
-        (30.0, 90, [60, 64, 68, 71, 75, 79, 82, 86]),
-        (4.0, 4, [0, 0, 1, 2, 2, 2, 3, 3]),
-        (24.0, 8, [2, 5]),
-        (24.0, 1, [0]),
-    ],
-)
-def test_the_next_frame_after_the_context_is_the_seam(fps, frames, taken):
-    numbered = (
-        np.zeros((frames, 8, 8, 3), np.uint8)
-        + np.arange(frames, dtype=np.uint8)[:, None, None, None]
-    )
-    read = seam_context(Clip(numbered, fps))
-    assert read.fps == 8.0
-    assert read.frames[:, 0, 0, 0].tolist() == taken
-
-
 def test_what_moves_evenly_goes_on_from_the_seam_without_a_jump():
     scene = pytest.importorskip("phyrefine.world.truth.scenes")
     sample = scene.sample_scene("projectile", 1_100_001)
     truth = scene.render(scene.simulate(sample, fps=24.0), (64, 48))
-    context = seam_context(Clip(truth[:72], 24.0))
+    read = context(Clip(truth[:72], 24.0), fps=8.0, frames=8)
     trained_on = scene.render(scene.simulate(sample, fps=8.0), (64, 48))[16:24]
     # Noise differs between the two films; where the ball is does not.
-    gap = np.abs(context.frames.astype(int) - trained_on).max(axis=-1)
+    gap = np.abs(read.frames.astype(int) - trained_on).max(axis=-1)
     assert (gap > 60).mean() < 0.002
 
 
