@@ -45,9 +45,7 @@ def view(progress: Progress, *, width: int = 132, rows: int = MOST_ROWS) -> Rend
         parts.append(_lost(lost, rows))
     if progress.clips:
         parts.append(_clips(progress, width, rows))
-    parts += [
-        Text(f"failed call: {_plain(said, 120)}", style="red") for said in progress.errors[:rows]
-    ]
+    parts += [Text(f"failed: {_plain(said, 120)}", style="red") for said in progress.errors[:rows]]
     return Group(*parts)
 
 

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from phyrefine.errors import StoreError
 from phyrefine.run.following.presence import Presence, presence_in
 from phyrefine.run.following.progress import (
-    FailedCall,
+    Failure,
     Kind,
     RunProgress,
     ScenarioProgress,
@@ -26,7 +26,7 @@ from phyrefine.run.store.disk import read_json
 
 BENCH, SWEEP, SWEEP_TABLE = "bench.json", "sweep.json", "table.csv"
 SAMPLES = "samples"
-Timed = TypeVar("Timed", SeenClip, FailedCall)
+Timed = TypeVar("Timed", SeenClip, Failure)
 _LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
@@ -43,7 +43,7 @@ class Progress:
         spent: What all calls took.
         generators: (busy, all); ``None`` where it is not known.
         clips: The latest clips, the newest first.
-        errors: The latest failed calls in words, the newest first.
+        errors: The latest failed calls and lost workers in words, the newest first.
         presence: Whether a process is at work there.
         holder: Which, in words.
     """

@@ -52,8 +52,8 @@ class SeenClip:
 
 
 @frozen
-class FailedCall:
-    """A call that failed: scenario, stage and error in words, and when."""
+class Failure:
+    """A call that failed, or a worker of a cluster that was lost: in words, and when."""
 
     words: str
     time: dt.datetime | None
@@ -130,7 +130,7 @@ class RunProgress:
         spent: What its calls took.
         generators: (busy, all) by journal, where known.
         clips: The latest clips, the newest last.
-        errors: The latest failed calls, the newest last.
+        errors: The latest failed calls and lost workers, the newest last.
         begun: When it was opened last.
         changed: When the last event came.
         unread: Events that could not be understood, such as those of another version.
@@ -142,7 +142,7 @@ class RunProgress:
     spent: Spent = field(factory=Spent)
     generators: dict[str, tuple[int, int]] = field(factory=dict)
     clips: list[SeenClip] = field(factory=list)
-    errors: list[FailedCall] = field(factory=list)
+    errors: list[Failure] = field(factory=list)
     begun: dt.datetime | None = None
     changed: dt.datetime | None = None
     unread: int = 0
@@ -175,6 +175,10 @@ class RunProgress:
                 self.scenarios.setdefault(key, ScenarioProgress(name or key))
         elif kind == "generators":
             self.generators[journal] = int(event["busy"]), int(event["all"])
+        elif kind == "worker":
+            if event["state"] in ("lost", "given up"):
+                told = f"worker {event['worker']} is {event['state']}: {event.get('why', '')}"
+                self.errors = [*self.errors, Failure(told, self.changed)][-keep:]
         elif kind == "call":
             self._call(event, keep)
         elif "scenario_id" in event:
@@ -185,7 +189,7 @@ class RunProgress:
         self.spent.add(event.get("usage") or {}, error=bool(error))
         if error:
             told = f"{event.get('scenario', '')} {event.get('stage', '')}: {error}".strip()
-            self.errors = [*self.errors, FailedCall(told, self.changed)][-keep:]
+            self.errors = [*self.errors, Failure(told, self.changed)][-keep:]
         one = self.scenarios.get(str(event.get("scenario_id")))
         if one is not None and one.ending in ("", "interrupted"):
             one.state, one.ending, one.now = "running", "", str(event.get("stage", ""))

@@ -182,6 +182,14 @@ def test_events_of_another_version_are_counted_and_left_out(tmp_path):
     assert "3 events of another version left out" in summary(seen)
 
 
+def test_workers_that_a_cluster_lost_are_told(tmp_path):
+    write_json(tmp_path / "manifest.json", {})
+    events = ({"event": "worker", "worker": 3, "state": "ready", "why": ""},
+              {"event": "worker", "worker": 3, "state": "lost", "why": "its node died"})  # fmt: skip
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in events))
+    assert Follower(tmp_path).look().errors == ("worker 3 is lost: its node died",)
+
+
 def test_what_is_no_run_is_said(tmp_path):
     with pytest.raises(StoreError, match="is no run folder"):
         Follower(tmp_path).look()
