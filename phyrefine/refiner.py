@@ -34,6 +34,7 @@ from phyrefine.run.journal import as_listener, notify
 from phyrefine.run.many import Outcome, RunInterrupted, run_many
 from phyrefine.run.runner import open_run
 from phyrefine.run.search.drafting import LEAST_CLIPS, Draft, DraftCheck
+from phyrefine.run.sessions.arguments import check_arguments, check_count
 from phyrefine.run.sessions.in_thread import in_thread, iterate_in_threads
 from phyrefine.run.sessions.running import Running
 from phyrefine.run.sessions.session import Session
@@ -123,6 +124,12 @@ class SelfRefiner:
         clip_timeout: float | None = None,
         draft: Draft | None = None,
     ) -> None:
+        check_arguments(
+            convergence=convergence, ensemble=ensemble, candidates=candidates, run_dir=run_dir,
+            budget=budget, prices=prices, listeners=listeners, scorers=scorers, enough=enough,
+            method=method, max_concurrency=max_concurrency, call_timeout=call_timeout,
+            clip_timeout=clip_timeout, draft=draft,
+        )  # fmt: skip
         self.vlm: VLM = as_vlm(vlm)
         self.llm: LLM = as_llm(llm)
         self.generators = as_generators(generator)
@@ -145,8 +152,8 @@ class SelfRefiner:
         self.method = method or Method()
         self.progress = progress
         self.max_concurrency = max_concurrency
-        self.call_timeout = _seconds("call_timeout", call_timeout)
-        self.clip_timeout = _seconds("clip_timeout", clip_timeout)
+        self.call_timeout = call_timeout
+        self.clip_timeout = clip_timeout
         self.draft = draft
         self.draft_checks: list[DraftCheck] = []
         named = ((vlm, self.vlm), (llm, self.llm))
@@ -226,8 +233,7 @@ class SelfRefiner:
         Raises:
             InvalidInputError: ``n`` is below 1, or the ensemble cannot say when to stop.
         """
-        if n < 1:
-            raise InvalidInputError(f"best_of makes at least one clip, not {n!r}.")
+        n = check_count("best_of", n)
         settings: dict[str, Any] = {
             "convergence": MaxLoops(1),
             "candidates": Candidates(seeds=tuple(range(seed, seed + n))),
@@ -552,9 +558,3 @@ class SelfRefiner:
         """The generator as it was given, before anything was made of a name."""
         given: Any = self._given
         return given[0] if isinstance(given, list | tuple) else given
-
-
-def _seconds(name: str, value: float | None) -> float | None:
-    if value is not None and not value > 0:
-        raise InvalidInputError(f"{name} is a number of seconds above 0, or None, not {value!r}.")
-    return value

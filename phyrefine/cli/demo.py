@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from phyrefine._command_values import Count, Whole
 from phyrefine._optional import require
 from phyrefine.cli.asking.inputs import refuse_file
-from phyrefine.cli.asking.values import Count, Whole
 from phyrefine.types import Refinement
 
 if TYPE_CHECKING:

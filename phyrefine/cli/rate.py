@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from phyrefine._command_values import Count, Whole
 from phyrefine.cli.asking.inputs import refuse_file
 from phyrefine.cli.asking.judges import check_rules, stored_vlms
-from phyrefine.cli.asking.values import Count, Whole
 
 if TYPE_CHECKING:
     from phyrefine.protocols import Selector

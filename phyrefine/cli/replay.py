@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from phyrefine._command_values import Count
 from phyrefine.cli.asking.judges import stored_vlms
-from phyrefine.cli.asking.values import Count
 from phyrefine.errors import InvalidInputError
 from phyrefine.protocols import VLM, Convergence, PoolScorer
 from phyrefine.types import Refinement, pick_key

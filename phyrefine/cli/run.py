@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from phyrefine.cli.asking.inputs import VIDEO_HELP, folder_for, scenario_of
-from phyrefine.cli.asking.judges import check_rules
-from phyrefine.cli.asking.searching import NO_SEARCH, SearchFlags
-from phyrefine.cli.asking.settings import Settings
-from phyrefine.cli.asking.values import (
+from phyrefine._command_values import (
     Count,
     Many,
     Positive,
@@ -22,6 +18,10 @@ from phyrefine.cli.asking.values import (
     Steps,
     Text,
 )
+from phyrefine.cli.asking.inputs import VIDEO_HELP, folder_for, scenario_of
+from phyrefine.cli.asking.judges import check_rules
+from phyrefine.cli.asking.searching import NO_SEARCH, SearchFlags
+from phyrefine.cli.asking.settings import Settings
 from phyrefine.errors import InvalidInputError
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 from phyrefine.select.named import DEFAULT_ENSEMBLE
@@ -67,10 +67,11 @@ def run(
     ] = None,
     loops: Annotated[Count, Parameter(help="Loops at the most.")] = 4,
     steps: Annotated[
-        Steps | None, Parameter(help="Denoising steps to try: 16,32 or 16 32.")
+        Steps | None, Parameter(help="Denoising steps to try: 16,32 or 16 32.", show_default=False)
     ] = None,
     seeds: Annotated[
-        Seeds | None, Parameter(help="Seeds to try in every loop: 0,1 or 0 1; 0 by default.")
+        Seeds | None,
+        Parameter(help="Seeds to try in every loop: 0,1 or 0 1; 0 by default.", show_default=False),
     ] = None,
     chain: Literal["own", "rerender"] | None = None,
     redraw: Annotated[bool, Parameter(help="Draw new noise in every loop.")] = False,

@@ -6,10 +6,10 @@ import enum
 import os
 from typing import Any, Literal
 
-from attrs import Factory, field, frozen
+from attrs import Factory, field, frozen, validators
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.types.checks import above
+from phyrefine.types.checks import above, as_tuple, at_least, one_of, whole_numbers, within
 from phyrefine.video.clip import Clip
 from phyrefine.video.footage import refuse_too_large
 
@@ -25,6 +25,13 @@ class Mode(enum.StrEnum):
 def _check_text(_: object, attribute: Any, value: Any) -> None:
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{attribute.name} is a text that says something, not {value!r}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"{attribute.name} holds a character that is no text, {value[error.start]!r} at "
+            f"{error.start}: it came from bytes that are not UTF-8."
+        ) from error
 
 
 def _check_name(_: object, attribute: Any, value: object) -> None:
@@ -111,6 +118,10 @@ class Scenario:
         return max(1, round(self.seconds * self.fps))
 
 
+def _limit() -> Any:
+    return field(default=None, validator=validators.optional(within(0)))
+
+
 @frozen
 class Budget:
     """Limits of a run; ``None`` is no limit. Checked before and after every call.
@@ -127,13 +138,13 @@ class Budget:
             that is made in one piece is one.
     """
 
-    usd: float | None = None
-    tokens: int | None = None
-    gpu_seconds: float | None = None
-    wall_seconds: float | None = None
-    calls: int | None = None
-    clips: float | None = None
-    chunks: int | None = None
+    usd: float | None = _limit()
+    tokens: int | None = _limit()
+    gpu_seconds: float | None = _limit()
+    wall_seconds: float | None = _limit()
+    calls: int | None = _limit()
+    clips: float | None = _limit()
+    chunks: int | None = _limit()
 
 
 # Far enough apart that seeds counted from 0 never meet those of another loop.
@@ -159,11 +170,17 @@ class Candidates:
             choice; see :mod:`phyrefine.refine.watching`.
     """
 
-    steps: tuple[int | None, ...] = (None,)
-    seeds: tuple[int, ...] = (0,)
-    chain: Literal["own", "rerender"] = "rerender"
+    steps: tuple[int | None, ...] = field(
+        default=(None,), converter=as_tuple, validator=whole_numbers(1, or_none=True)
+    )
+    seeds: tuple[int, ...] = field(
+        default=(0,), converter=as_tuple, validator=whole_numbers(-(2**63))
+    )
+    chain: Literal["own", "rerender"] = field(
+        default="rerender", validator=one_of("own", "rerender")
+    )
     redraw: bool = field(default=False, kw_only=True)
-    watch: int = field(default=1, kw_only=True)
+    watch: int = field(default=1, kw_only=True, validator=at_least(1))
 
     def __attrs_post_init__(self) -> None:
         if not self.steps or not self.seeds:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from attrs import field, frozen, validators
 
 from phyrefine.types.aliases import JSON
+from phyrefine.types.checks import a, above
 from phyrefine.types.texts import Prompt
 from phyrefine.video.clip import Clip
 
@@ -97,10 +98,10 @@ class Shot:
         options: Generator-specific settings, JSON values only.
     """
 
-    prompt: Prompt
-    prefix: Clip | None = None
-    seconds: float = field(default=5.0, validator=validators.gt(0))
-    fps: float = field(default=24.0, validator=validators.gt(0))
+    prompt: Prompt = field(validator=a(Prompt))
+    prefix: Clip | None = field(default=None, validator=validators.optional(a(Clip)))
+    seconds: float = field(default=5.0, validator=above(0))
+    fps: float = field(default=24.0, validator=above(0))
     size: tuple[int, int] | None = None
     seed: int = 0
     steps: int | None = None

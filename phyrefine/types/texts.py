@@ -6,6 +6,7 @@ import enum
 
 from attrs import field, frozen, validators
 
+from phyrefine.types.checks import a
 from phyrefine.types.plan import Plan
 
 
@@ -22,8 +23,8 @@ class Prompt:
         plan: What it says, statement by statement. Not compared.
     """
 
-    text: str
-    negative: str | None = None
+    text: str = field(validator=a(str))
+    negative: str | None = field(default=None, validator=validators.optional(a(str)))
     notes: tuple[str, ...] = field(default=(), eq=False)
     chunks: tuple[str, ...] = ()
     plan: Plan | None = field(default=None, eq=False)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from phyrefine import _display
 from phyrefine.errors import VideoError
-from phyrefine.video import lazy
-from phyrefine.video.footage import MAX_BYTES
+from phyrefine.video.footage import MAX_BYTES, Frames
+from phyrefine.video.large import lazy
 from phyrefine.video.numbers import as_array, number, whole
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ UInt8Array = NDArray[np.uint8]
 MAX_FPS = 10_000.0
 
 
-def _as_frames(value: Any) -> lazy.Frames:
+def _as_frames(value: Any) -> Frames:
     if isinstance(value, lazy.Derived | lazy.Filed):
         return value
     frames = as_array(value)
@@ -87,7 +87,7 @@ class Clip:
         source: Where the clip came from, for messages; a file name or a model's name.
     """
 
-    _pixels: lazy.Frames = field(converter=_as_frames, alias="frames")
+    _pixels: Frames = field(converter=_as_frames, alias="frames")
     fps: float = field(converter=_as_fps)
     native: Clip | None = field(default=None, kw_only=True)
     source: str | None = field(default=None, kw_only=True)
@@ -129,7 +129,8 @@ class Clip:
         path = _as_path(path)
         fps = None if fps is None else _as_fps(fps)
         size = None if size is None else _as_size(*_each(size, "sides"))
-        part = Part(start, seconds, size, max_bytes, fps)
+        limit = whole(max_bytes, "max_bytes", at_least=1)
+        part = Part(start, seconds, size, limit, fps)
         read = read_footage(path, fps=fps, part=part)
         clip = cls(read.frames, read.fps, source=read.described)
         return clip if fps is None or path.is_dir() else clip.resample(fps)
@@ -198,11 +199,26 @@ class Clip:
         return iter(self._pixels)
 
     def take(self, indices: Sequence[int] | NDArray[np.intp]) -> UInt8Array:
-        """The frames at these positions, counted from 0: uint8 [len(indices), H, W, 3]."""
-        return lazy.taken(self._pixels, indices)
+        """The frames at these positions: uint8 [len(indices), H, W, 3].
+
+        Args:
+            indices: Counted from 0, or from the end when negative.
+
+        Raises:
+            VideoError: There is no such frame.
+        """
+        count = len(self)
+        numbers = [
+            whole(one, "Positions", at_least=-(2**31)) for one in _each(indices, "positions")
+        ]
+        beyond = [one for one in numbers if not -count <= one < count]
+        if beyond:
+            raise VideoError(f"There is no frame {beyond[0]} in a clip of {count}.")
+        wanted = [one % count for one in numbers]
+        return lazy.taken(self._pixels, wanted)
 
     @property
-    def pixels(self) -> lazy.Frames:
+    def pixels(self) -> Frames:
         """The frames as they are held: an array, or what makes or reads them."""
         return self._pixels
 
@@ -312,7 +328,7 @@ class Clip:
                 shrunk the same way for every attempt.
         """
         height, width = _as_size(height, width)
-        kept = self._kept.get((height, width, mode))
+        kept = self._kept.get((height, width, str(mode)))
         if kept is not None:
             return kept
         made = evolve(self, frames=lazy.resized(self._pixels, height, width, mode=mode))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from phyrefine.errors import VideoError
 from phyrefine.video.clip import Clip
-from phyrefine.video.footage import refuse_too_large
+from phyrefine.video.footage import Frames, refuse_too_large
 from phyrefine.video.frames import resample_indices
-from phyrefine.video.lazy import Derived, Frames, Framing, collected, is_large
+from phyrefine.video.large.lazy import Derived, Framing, collected, is_large
+from phyrefine.video.numbers import number, whole
 
 # Holding the last frame this long (in seconds) hides rounding; longer would fake a still ending.
 MAX_HELD_SECONDS = 0.25
@@ -37,6 +38,8 @@ def deliver(
         VideoError: ``native`` is too short by more than rounding explains, or the result would
             take too much memory.
     """
+    fps = number(fps, "A frame rate", above=0, unit="frames per second")
+    frames = whole(frames, "Frames", at_least=1)
     wanted = frames / fps
     held = max(MAX_HELD_SECONDS, 1.0 / native.fps)
     if native.duration < wanted - held - 1e-6:

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Protocol
 
+import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 from phyrefine.errors import VideoError
 
-if TYPE_CHECKING:
-    from phyrefine.video.lazy import Frames
-
 # Frames of one clip take this much memory at the most: 4 GiB are 5 s of 4K at 30 frames per second.
 MAX_BYTES = 4 << 30
+UInt8Array = NDArray[np.uint8]
+Shape = tuple[int, int, int, int]
+
+
+class LazyFrames(Protocol):
+    """Frames that are not in memory."""
+
+    @property
+    def shape(self) -> Shape:
+        """(T, H, W, 3)."""
+
+    def __iter__(self) -> Iterator[UInt8Array]:
+        """uint8 [H, W, 3], in order."""
+
+    def digest(self, fps: float) -> str | None:
+        """The digest of a clip of these frames at that rate, if it is known already."""
+
+
+Frames = UInt8Array | LazyFrames
 
 
 @frozen

@@ -143,7 +143,7 @@ def resize(frames: UInt8Array, height: int, width: int, *, mode: str = "fit") ->
     """
     if height < 1 or width < 1:
         raise VideoError(f"A size must be at least 1x1 pixels, not {width}x{height}.")
-    if mode not in ("fit", "pad", "stretch"):
+    if mode not in ("fit", "pad", "stretch"):  # a list or a number is an unknown mode too
         raise VideoError(f"Unknown resize mode {mode!r}: use 'fit', 'pad' or 'stretch'.")
     if frames.shape[1:3] == (height, width):
         return frames

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from phyrefine.video.checks.repeats import repeated_frames
 from phyrefine.video.clip import Clip
-from phyrefine.video.lazy import part
+from phyrefine.video.large.lazy import part
 from phyrefine.video.prefix import context
 
 # Work size of the seam check in pixels of the longer side; motion across a seam is coarse.

@@ -94,6 +94,39 @@ def test_seeds_in_every_form(words, video, tmp_path, monkeypatch, capsys):
     assert "seeds (0, 1) steps (16, 32)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--seeds", "0,1"], ["--seeds", "0", "1"],
+                                   ["--seeds", "0", "--seeds", "1"]], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("benchmark", ["physics-iq", "videophy-2"])
+def test_seeds_in_every_form_on_bench(benchmark, words, tmp_path, monkeypatch, capsys):
+    from phyrefine.errors import InvalidInputError
+    from phyrefine.physics_iq.generation import plan
+
+    def asked(**given):
+        raise InvalidInputError(f"seeds {given['seeds']} steps {given['steps']}")
+
+    monkeypatch.setattr(plan, "Plan", asked)
+    (tmp_path / "prompts.csv").write_text("caption\nA dot moves.\n")
+    given = ["bench", benchmark, "--data", str(tmp_path), "--steps", "16", "32", *words]
+    if benchmark == "physics-iq":
+        given += ["--make-scenes", "1"]
+        from phyrefine.physics_iq.commands.bench import DataFlags
+
+        monkeypatch.setattr(DataFlags, "dataset", lambda *_: None)
+    assert main(given) == FAILED
+    assert "seeds (0, 1) steps (16, 32)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--seeds", "x"], ["--seeds", "0", "-1"], ["--steps", "-1"], ["--loops", "0"],
+     ["--size", "0", "0"], ["--max-usd", "nan"], ["--max-minutes", "-1"]],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("benchmark", ["physics-iq", "videophy-2"])
+def test_bench_checks_its_numbers(benchmark, words, capsys):
+    assert main(["bench", benchmark, "--data", "x", *words]) == USAGE
+
+
 def test_a_folder_of_images_is_told_its_option(video, tmp_path, capsys):
     moving_clip(3, (48, 64), 8.0).write(tmp_path / "frames")
     assert main(["run", str(tmp_path / "frames"), "-d", "A dot."]) == FAILED

@@ -12,8 +12,9 @@ from phyrefine.run.store.store import FolderStore, MemoryStore
 from phyrefine.run.store.stored import StoredGenerator
 from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import GeneratorProfile, Prompt, Scenario, Shot
-from phyrefine.video import Clip, deliver, lazy
+from phyrefine.video import Clip, deliver
 from phyrefine.video.checks.symptoms import symptoms
+from phyrefine.video.large import lazy
 from phyrefine.video.seam import check_seam
 from phyrefine.video.thumbnails import thumbnails
 

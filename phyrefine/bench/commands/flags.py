@@ -9,7 +9,7 @@ from attrs import asdict, frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from phyrefine.physics_iq.commands.scores import numbers
+from phyrefine._command_values import Count, Seeds, Size, StepsOrDefault
 
 if TYPE_CHECKING:
     from phyrefine.bench.benchmark import Benchmark, Wanted
@@ -63,8 +63,8 @@ class ClipFlags:
         llm_option: As --vlm-option.
         generator_option: As --vlm-option.
         loops: Loops of every prompt; the plain prompt's clip is made beside them.
-        steps: Step counts, for example 16,32; 0 is default.
-        seeds: Seeds, for example 0,1,2,3.
+        steps: Step counts: 16,32 or 16 32; 0 is the generator's own.
+        seeds: Seeds: 0,1 or 0 1.
         chain: own: every step count has its own loop; rerender: one loop, re-rendered.
         ensemble: Reference-free selector whose scores are stored.
         mode: t2v, or i2v or v2v where the download brings pictures or clips; by default the
@@ -80,15 +80,15 @@ class ClipFlags:
     vlm_option: Options = ()
     llm_option: Options = ()
     generator_option: Options = ()
-    loops: int = 1
-    steps: str = "0"
-    seeds: str = "0"
+    loops: Count = 1
+    steps: StepsOrDefault = (0,)
+    seeds: Seeds = (0,)
     chain: Literal["own", "rerender"] = "own"
     ensemble: str = "consensus"
     mode: Literal["t2v", "i2v", "v2v"] | None = None
     seconds: Annotated[float, Parameter(validator=Number(gt=0))] = 5.0
     fps: int = 24
-    size: tuple[int, int] = (480, 832)
+    size: Size = (480, 832)
 
     def plan(self, suite: Benchmark) -> Plan:
         """The plan these flags describe."""
@@ -99,7 +99,6 @@ class ClipFlags:
         del given["seconds"]
         for role in ("vlm", "llm", "generator"):
             given[role] = join_options(given[role], given.pop(f"{role}_option"))
-        given |= {"steps": numbers(self.steps), "seeds": numbers(self.seeds)}
         return Plan(**{**given, "mode": self.mode or suite.mode})
 
 

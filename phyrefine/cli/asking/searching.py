@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from attrs import frozen
 from cyclopts import Parameter
 
-from phyrefine.cli.asking.values import Count, Text
+from phyrefine._command_values import Count, Text
 from phyrefine.errors import InvalidInputError
 
 if TYPE_CHECKING:

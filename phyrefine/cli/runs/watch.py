@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from phyrefine.cli.asking.values import Positive
+from phyrefine._command_values import Positive
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,6 +10,7 @@ from attrs import evolve, frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from phyrefine._command_values import Count, Many, Positive, Seeds, Size, StepsOrDefault
 from phyrefine.physics_iq.commands.data_flags import DataFlags, require_truth
 from phyrefine.physics_iq.commands.recipes import NO_RECIPE, Asked, RecipeFlags, run_recipe
 from phyrefine.physics_iq.commands.scores import numbers, say
@@ -49,8 +50,8 @@ class PlanFlags:
         llm_option: As --vlm-option.
         generator_option: As --vlm-option.
         loops: Loops of every sample; 4.
-        steps: Step counts, for example 16,32; 0, the default, is the generator's own.
-        seeds: Seeds, for example 0,1,2,3; 0.
+        steps: Step counts: 16,32 or 16 32; 0, the default, is the generator's own.
+        seeds: Seeds: 0,1 or 0 1; 0 is the default.
         chain: own, the default: every step count has its own loop; rerender: one loop,
             re-rendered.
         paper: The paper's method, verbatim.
@@ -67,15 +68,15 @@ class PlanFlags:
     vlm_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     llm_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     generator_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    loops: int | None = None
-    steps: str | None = None
-    seeds: str | None = None
+    loops: Annotated[Count | None, Parameter()] = None
+    steps: Annotated[StepsOrDefault | None, Parameter(show_default=False)] = None
+    seeds: Annotated[Seeds | None, Parameter(show_default=False)] = None
     chain: Literal["own", "rerender"] | None = None
     paper: bool | None = None
     ensemble: str | None = None
     mode: Literal["v2v", "i2v"] | None = None
     fps: int | None = None
-    size: tuple[int, int] | None = None
+    size: Annotated[Size | None, Parameter()] = None
 
     def plan(self, recipe: Mapping[str, Any] | None = None) -> Plan:
         """The plan that these flags describe.
@@ -89,7 +90,6 @@ class PlanFlags:
         from phyrefine.physics_iq.generation.plan import Plan
 
         flags = {name: value for name, value in asdict(self).items() if value not in (None, ())}
-        flags |= {name: numbers(flags[name]) for name in ("steps", "seeds") if name in flags}
         given: dict[str, Any] = {**_DEFAULTS, **(recipe or {}), **flags}
         for role in ("vlm", "llm", "generator"):
             given[role] = join_options(given[role], given.pop(f"{role}_option", ()))
@@ -107,9 +107,9 @@ class BudgetFlags:
         max_minutes: Stop this call's generating after this long.
     """
 
-    max_usd: float | None = None
-    max_tokens: int | None = None
-    max_minutes: float | None = None
+    max_usd: Positive | None = None
+    max_tokens: Many | None = None
+    max_minutes: Positive | None = None
 
     def allowance(self) -> Allowance | None:
         """The budget these flags set; ``None`` without limits."""

@@ -29,7 +29,8 @@ from phyrefine.run.store.disk import read_bytes, read_json, write_json, writing
 from phyrefine.serialize import canonical
 from phyrefine.types import JSON
 from phyrefine.video.clip import Clip
-from phyrefine.video.lazy import Filed, Shape, digest_of, is_large
+from phyrefine.video.footage import Shape
+from phyrefine.video.large.lazy import Filed, digest_of, is_large
 
 log = logging.getLogger(__name__)
 

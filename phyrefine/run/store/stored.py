@@ -18,7 +18,7 @@ from phyrefine.run.store.keys import Turns, request_key
 from phyrefine.serialize import from_json, to_json
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot, Usage
 from phyrefine.video.clip import Clip
-from phyrefine.video.lazy import is_large
+from phyrefine.video.large.lazy import is_large
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import numpy as np
 from phyrefine.errors import VideoError
 from phyrefine.video.collecting import Stack
 from phyrefine.video.footage import Footage, refuse_too_large
-from phyrefine.video.lazy import taken
+from phyrefine.video.large.lazy import taken
 from phyrefine.video.reading.decoding import REMEDY
 from phyrefine.video.reading.pillow import read_picture
 from phyrefine.video.reading.request import Part

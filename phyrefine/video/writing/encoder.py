@@ -17,7 +17,7 @@ from av.video.reformatter import (
 )
 from numpy.typing import NDArray
 
-from phyrefine.video.lazy import Frames
+from phyrefine.video.footage import Frames
 from phyrefine.video.writing.encodings import Encoding
 
 UInt8Array = NDArray[np.uint8]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from phyrefine._atomic import written_aside
 from phyrefine.errors import VideoError
 from phyrefine.video.footage import Footage
-from phyrefine.video.lazy import resampled
+from phyrefine.video.large.lazy import resampled
 from phyrefine.video.writing.encoder import encode, rgb_frame
 from phyrefine.video.writing.encodings import GIF_MAX_FPS, Encoding, check_rate, encoding
 
@@ -61,9 +61,9 @@ def encode_footage(
 
 
 def _refuse_bad_name(path: Path) -> None:
-    name = path.name
-    if not name or "\0" in str(path):
-        raise VideoError(f"{str(path)!r} is no name for a video.")
+    name, text = path.name, str(path)
+    if not name or "\0" in text or any("\ud800" <= letter <= "\udbff" for letter in text):
+        raise VideoError(f"{text!r} is no name for a video.")
     if name.endswith(".") or (name.startswith(".") and not path.suffix):
         raise VideoError(
             f"{name!r} has no usable suffix: write NAME.mp4, NAME.mkv, NAME.webm or NAME.gif, or a "

@@ -12,40 +12,22 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from attrs import define, field, frozen
 from numpy.typing import NDArray
 
 from phyrefine.errors import VideoError
-from phyrefine.video.footage import refuse_too_large
+from phyrefine.video.footage import Frames, LazyFrames, Shape, refuse_too_large
 from phyrefine.video.frames import resample, resample_indices, resize
 
 UInt8Array = NDArray[np.uint8]
-Shape = tuple[int, int, int, int]
 
 # From so many bytes on frames are not held where they can be had again.
 LARGE = 64 << 20
 # Of those that were asked for as one array, so many bytes stay at the most, or the last one.
 REMEMBERED = 256 << 20
-
-
-class LazyFrames(Protocol):
-    """Frames that are not in memory."""
-
-    @property
-    def shape(self) -> Shape:
-        """(T, H, W, 3)."""
-
-    def __iter__(self) -> Iterator[UInt8Array]:
-        """uint8 [H, W, 3], in order."""
-
-    def digest(self, fps: float) -> str | None:
-        """The digest of a clip of these frames at that rate, if it is known already."""
-
-
-Frames = UInt8Array | LazyFrames
 
 
 def is_large(shape: Sequence[int]) -> bool:

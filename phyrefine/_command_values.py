@@ -33,6 +33,10 @@ def _ints(_: Any, tokens: Sequence[Token]) -> tuple[int, ...]:
     return tuple(_int(word.strip()) for word in words)
 
 
+def _with_commas(values: tuple[int, ...] | None) -> str:
+    return "none" if values is None else ",".join(map(str, values))
+
+
 def _at_least(least: int, most: int | None = None) -> Any:
     def check(_: Any, value: int | tuple[int, ...] | None) -> None:
         for one in value if isinstance(value, tuple) else () if value is None else (value,):
@@ -73,6 +77,7 @@ Seeds = Annotated[
         consume_multiple=True,
         negative_iterable=(),
         n_tokens=1,
+        show_default=_with_commas,
     ),
 ]
 Steps = Annotated[
@@ -83,6 +88,19 @@ Steps = Annotated[
         consume_multiple=True,
         negative_iterable=(),
         n_tokens=1,
+        show_default=_with_commas,
+    ),
+]
+# For benchmarks, where 0 stands for the generator's own number.
+StepsOrDefault = Annotated[
+    tuple[int, ...],
+    Parameter(
+        converter=_ints,
+        validator=_at_least(0, 100_000),
+        consume_multiple=True,
+        negative_iterable=(),
+        n_tokens=1,
+        show_default=_with_commas,
     ),
 ]
 Size = Annotated[
