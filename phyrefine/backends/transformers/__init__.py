@@ -3,12 +3,8 @@
 May import ``backends.calling``.
 """
 
-from phyrefine.backends.transformers.adapter import (
-    BACKEND,
-    Answering,
-    TransformersLLM,
-    TransformersVLM,
-)
+from phyrefine.backends.transformers.adapter import BACKEND, TransformersLLM, TransformersVLM
+from phyrefine.backends.transformers.chats import Answering
 
 __all__ = [
     "BACKEND",

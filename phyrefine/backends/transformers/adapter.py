@@ -11,20 +11,20 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-from attrs import evolve, field, frozen, validators
+from attrs import evolve
 
 from phyrefine._optional import require
 from phyrefine._thoughts import opens_thoughts, without_thoughts
 from phyrefine.backends.calling.asking import Portable, checked
 from phyrefine.backends.calling.excerpt import excerpt, tidy
-from phyrefine.backends.calling.media import frame_count, shown_frames
-from phyrefine.backends.calling.wording import (
-    schema_request,
-    still_label,
-    stills_label,
-    video_label,
+from phyrefine.backends.transformers.chats import (
+    Answering,
+    chat_of,
+    in_plain_text,
+    video_kwargs,
+    without_system,
 )
 from phyrefine.backends.transformers.loading import (
     FEATURE,
@@ -42,7 +42,6 @@ from phyrefine.errors import (
 )
 from phyrefine.registry import Backend
 from phyrefine.types import Answer, Question, Usage
-from phyrefine.video.clip import Clip
 
 logger = logging.getLogger(__name__)
 
@@ -51,33 +50,6 @@ PROVIDER = "transformers"
 SECOND_LOOK_TEMPERATURE = 0.7
 # Enough of a prompt's end to see a tag that opens thoughts.
 TAIL_TOKENS = 24
-
-
-@frozen
-class Answering:
-    """How a local model looks and answers.
-
-    Attributes:
-        max_tokens: Most new tokens; doubled once when they cut JSON.
-        temperature: 0 is greedy, and the default; repeated looks are then drawn at 0.7.
-        seed: Of what is drawn; repeated looks add their number.
-        fps: Frames a second shown on average; denser where things move.
-        max_frames: Most frames of one question.
-        side: Longer side of a frame in pixels.
-        video: ``"frames"``, or ``"native"`` for the processor's own video path.
-        batch_size: Most questions answered at once by ``ask_many``.
-    """
-
-    max_tokens: int = field(default=1024, validator=validators.ge(1))
-    temperature: float = field(default=0.0, validator=validators.ge(0))
-    seed: int = 0
-    fps: float = field(default=8.0, validator=validators.gt(0))
-    max_frames: int = field(default=32, validator=validators.ge(1))
-    side: int | None = 448
-    video: Literal["frames", "native"] = field(
-        default="frames", validator=validators.in_(("frames", "native"))
-    )
-    batch_size: int = field(default=4, validator=validators.ge(1))
 
 
 class TransformersVLM(Portable):
@@ -302,66 +274,25 @@ class TransformersVLM(Portable):
         tokenizer.padding_side = "left"
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
-        chats = [self._chat(question, how) for question in batch]
+        chats = [chat_of(question, how, takes_clips=self._takes_clips) for question in batch]
         options: dict[str, Any] = {
             "add_generation_prompt": True, "tokenize": True, "return_dict": True,
             "return_tensors": "pt",
         }  # fmt: skip
         if self._takes_clips:
-            options["processor_kwargs"] = {"padding": True, **self._video_kwargs(batch, how)}
+            options["processor_kwargs"] = {"padding": True, **video_kwargs(batch, how)}
         else:
             options["padding"] = True
         if getattr(processor, "chat_template", None) is None:
-            return tokenizer([_plain(chat) for chat in chats], padding=True, return_tensors="pt")
+            return tokenizer(
+                [in_plain_text(chat) for chat in chats], padding=True, return_tensors="pt"
+            )
         jinja = require("jinja2", extra="transformers", feature=FEATURE)
         try:
             return processor.apply_chat_template(chats, **options)
         except jinja.TemplateError:  # templates without a system role refuse it
-            folded = [_without_system(chat) for chat in chats]
+            folded = [without_system(chat) for chat in chats]
             return processor.apply_chat_template(folded, **options)
-
-    def _chat(self, question: Question, how: Answering) -> list[dict[str, Any]]:
-        in_words = schema_request(question)
-        system = "\n\n".join(filter(None, (question.instruction, in_words)))
-        if not self._takes_clips:
-            user: Any = question.text
-            head: Any = system
-        else:
-            user = [*self._clip_parts(question, how), {"type": "text", "text": question.text}]
-            head = [{"type": "text", "text": system}]
-        chat = [{"role": "system", "content": head}] if system else []
-        return [*chat, {"role": "user", "content": user}]
-
-    def _clip_parts(self, question: Question, how: Answering) -> list[dict[str, Any]]:
-        parts: list[dict[str, Any]] = []
-        labels = question.labels or tuple("AB")
-        each = max(1, how.max_frames // max(1, len(question.clips)))
-        for index, clip in enumerate(question.clips):
-            if how.video == "native":
-                if len(question.clips) > 1:
-                    parts.append({"type": "text", "text": video_label(labels[index])})
-                parts.append({"type": "video", "video": _even_frames(clip, how, each)})
-                continue
-            count = frame_count(clip, how.fps, each)
-            label = stills_label(question, index, clip, count)
-            parts.append({"type": "text", "text": f"{label}\n"})
-            for seconds, frame in shown_frames(clip, count, side=how.side, seam=question.seam):
-                parts.append({"type": "text", "text": f"{still_label(seconds)} "})
-                parts.append({"type": "image", "image": _picture(frame)})
-        return parts
-
-    def _video_kwargs(self, batch: list[Question], how: Answering) -> dict[str, Any]:
-        """Tells a native video path when each frame was, so that it samples nothing itself."""
-        if how.video != "native":
-            return {}
-        told = []
-        for question in batch:
-            each = max(1, how.max_frames // max(1, len(question.clips)))
-            for clip in question.clips:
-                count = frame_count(clip, how.fps, each)
-                told.append({"fps": count / clip.duration, "total_num_frames": count,
-                             "frames_indices": list(range(count))})  # fmt: skip
-        return {"video_metadata": told, "do_sample_frames": False}
 
 
 class TransformersLLM(TransformersVLM):
@@ -373,34 +304,10 @@ class TransformersLLM(TransformersVLM):
         return load_llm(self._source)
 
 
-def _picture(frame: Any) -> Any:
-    return require("PIL.Image", extra="transformers", feature=FEATURE).fromarray(frame)
-
-
-def _even_frames(clip: Clip, how: Answering, most: int) -> list[Any]:
-    count = frame_count(clip, how.fps, most)
-    even = clip.resample(count / clip.duration, count=count)
-    return [_picture(frame) for _, frame in shown_frames(even, count, side=how.side)]
-
-
 def _end_tokens(loaded: Loaded) -> set[int]:
     ends = loaded.model.generation_config.eos_token_id
     listed = ends if isinstance(ends, list) else [ends]
     return {int(end) for end in (*listed, loaded.tokenizer.eos_token_id) if end is not None}
-
-
-def _without_system(chat: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """System and user message in one."""
-    if chat[0]["role"] != "system":
-        return chat
-    system, user = chat[0]["content"], chat[1]["content"]
-    both = f"{system}\n\n{user}" if isinstance(user, str) else [*system, *user]
-    return [{"role": "user", "content": both}]
-
-
-def _plain(chat: list[dict[str, Any]]) -> str:
-    """A chat for a model that has no template of its own."""
-    return "\n\n".join(str(message["content"]) for message in chat) + "\n\n"
 
 
 BACKEND = Backend(

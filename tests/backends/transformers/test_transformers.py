@@ -16,7 +16,7 @@ pytest.importorskip("transformers")
 
 from tiny_models import NO_SYSTEM, TURNS, gemma3, gguf_llama, internvl, llama, qwen2_5_vl, qwen3_vl
 
-from phyrefine.backends.transformers import TransformersLLM, TransformersVLM
+from phyrefine.backends.transformers import TransformersLLM, TransformersVLM, adapter, chats
 from phyrefine.backends.transformers.loading import load_processor
 
 SCHEMA = {"type": "object", "properties": {"score": {"type": "number"}}}
@@ -117,8 +117,12 @@ def test_cut_json_is_asked_for_once_more_with_twice_the_room(llm):
 
 def test_the_schema_is_asked_for_in_words(llm, monkeypatch):
     seen = []
-    chat = llm._chat
-    monkeypatch.setattr(llm, "_chat", lambda q, how: seen.append(chat(q, how)) or seen[-1])
+
+    def watched(*asked, **how):
+        seen.append(chats.chat_of(*asked, **how))
+        return seen[-1]
+
+    monkeypatch.setattr(adapter, "chat_of", watched)
     with pytest.raises(errors.TruncatedError):
         llm.ask(Question("judge", "Score it.", schema=SCHEMA))
     assert '"score"' in seen[0][0]["content"]
@@ -282,16 +286,16 @@ def test_native_video_gets_frames_and_the_time_of_each(vlm):
     one, two = critique(frames=16), Question(
         "judge", "Which?", "", (moving_clip(16), moving_clip(24)), ("A", "B")
     )  # fmt: skip
-    user = vlm._chat(one, how)[-1]["content"]
+    user = chats.chat_of(one, how, takes_clips=True)[-1]["content"]
     assert [part["type"] for part in user] == ["video", "text"]
     assert len(user[0]["video"]) == 8  # two seconds at 4 fps
     assert {picture.size for picture in user[0]["video"]} == {(32, 32)}
-    told = vlm._video_kwargs([one, two], how)
+    told = chats.video_kwargs([one, two], how)
     assert told["do_sample_frames"] is False
     counts = [meta["total_num_frames"] for meta in told["video_metadata"]]
     assert counts == [8, 6, 6]
     assert [meta["fps"] for meta in told["video_metadata"]] == [4, 3, 2]
-    parts = vlm._chat(two, how)[-1]["content"]
+    parts = chats.chat_of(two, how, takes_clips=True)[-1]["content"]
     assert [part["type"] for part in parts] == ["text", "video", "text", "video", "text"]
     assert [len(part["video"]) for part in parts if part["type"] == "video"] == [6, 6]
 
