@@ -34,7 +34,7 @@ from phyrefine.run.journal import as_listener, notify
 from phyrefine.run.many import Outcome, RunInterrupted, run_many
 from phyrefine.run.runner import open_run
 from phyrefine.run.search.drafting import LEAST_CLIPS, Draft, DraftCheck
-from phyrefine.run.sessions.arguments import check_arguments, check_count
+from phyrefine.run.sessions.arguments import check_arguments
 from phyrefine.run.sessions.in_thread import in_thread, iterate_in_threads
 from phyrefine.run.sessions.running import Running
 from phyrefine.run.sessions.session import Session
@@ -48,6 +48,8 @@ from phyrefine.select.adaptive import stop_early
 from phyrefine.select.named import DEFAULT_ENSEMBLE, expected_questions
 from phyrefine.select.named import ensemble as named_ensemble
 from phyrefine.types import Attempt, Budget, Candidates, Prompt, Refinement, Scenario
+from phyrefine.types.checks import is_whole
+from phyrefine.video.checks.cuts import FindCuts, cuts
 
 if TYPE_CHECKING:
     from phyrefine.run.cluster.ray_cluster import RayCluster
@@ -94,6 +96,9 @@ class SelfRefiner:
             description are then rendered in full, and the ensemble chooses between them. See
             :meth:`check_draft`.
 
+        find_cuts: Gives the seconds at which a clip cuts to another shot, told with each clip; by
+            default from pixels. See :class:`~phyrefine.backends.videos.shots.TransNetV2`.
+
     Raises:
         UnknownBackendError: A name stands for nothing.
         MissingDependencyError: A named backend's extra is not installed.
@@ -123,12 +128,13 @@ class SelfRefiner:
         call_timeout: float | None = None,
         clip_timeout: float | None = None,
         draft: Draft | None = None,
+        find_cuts: FindCuts = cuts,
     ) -> None:
         check_arguments(
             convergence=convergence, ensemble=ensemble, candidates=candidates, run_dir=run_dir,
             budget=budget, prices=prices, listeners=listeners, scorers=scorers, enough=enough,
             method=method, max_concurrency=max_concurrency, call_timeout=call_timeout,
-            clip_timeout=clip_timeout, draft=draft,
+            clip_timeout=clip_timeout, draft=draft, find_cuts=find_cuts,
         )  # fmt: skip
         self.vlm: VLM = as_vlm(vlm)
         self.llm: LLM = as_llm(llm)
@@ -155,6 +161,7 @@ class SelfRefiner:
         self.call_timeout = call_timeout
         self.clip_timeout = clip_timeout
         self.draft = draft
+        self.find_cuts = find_cuts
         self.draft_checks: list[DraftCheck] = []
         named = ((vlm, self.vlm), (llm, self.llm))
         self._made: list[object] = [made for given, made in named if isinstance(given, str)]
@@ -233,7 +240,8 @@ class SelfRefiner:
         Raises:
             InvalidInputError: ``n`` is below 1, or the ensemble cannot say when to stop.
         """
-        n = check_count("best_of", n)
+        if not is_whole(n) or n < 1:
+            raise InvalidInputError(f"best_of makes at least one clip, not {n!r}.")
         settings: dict[str, Any] = {
             "convergence": MaxLoops(1),
             "candidates": Candidates(seeds=tuple(range(seed, seed + n))),
@@ -532,6 +540,7 @@ class SelfRefiner:
             self.call_timeout,
             self.clip_timeout,
             self.draft,
+            self.find_cuts,
             self.draft_checks,
         )
 

@@ -96,7 +96,6 @@ VALUES = {
     "no description": lambda: Scenario(""),
     "spaces": lambda: Scenario("   "),
     "a number": lambda: Scenario(3),
-    "no text": lambda: Scenario("\udced"),
     "seconds": lambda: Scenario("a", seconds=-1),
     "seconds text": lambda: Scenario("a", seconds="x"),
     "seconds inf": lambda: Scenario("a", seconds=float("inf")),

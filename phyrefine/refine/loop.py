@@ -33,6 +33,7 @@ from phyrefine.types import (
     Shot,
     Verdict,
 )
+from phyrefine.video.checks.cuts import FindCuts, cuts
 from phyrefine.video.checks.symptoms import symptoms
 from phyrefine.video.clip import Clip
 from phyrefine.video.seam import check_seam
@@ -54,6 +55,7 @@ class Loop:
         enough: Says after each clip of a prompt whether it needs no further ones; ``None`` makes
             every candidate.
         count_tokens: The generator's tokenizer, where it has one to offer.
+        find_cuts: Finds where a clip cuts to another shot.
     """
 
     vlm: VLM
@@ -65,6 +67,7 @@ class Loop:
     scorers: Sequence[Scorer | PoolScorer] = ()
     enough: Enough | None = None
     count_tokens: wording.CountTokens | None = None
+    find_cuts: FindCuts = cuts
 
     def iterate(self, scenario: Scenario) -> Iterator[Attempt]:
         """Yield one attempt per loop (paper, Fig. 1)."""
@@ -150,7 +153,7 @@ class Loop:
         seam = check_seam(
             scenario.prefix, clip, frames=shot.frames, fps=shot.fps, size=scenario.size
         )
-        odd = symptoms(clip, frames=shot.frames, fps=shot.fps)
+        odd = symptoms(clip, frames=shot.frames, fps=shot.fps, find_cuts=self.find_cuts)
         return Candidate(clip, seed, steps, seam, odd)
 
     def watch(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from attrs import Factory, field, frozen, validators
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.types.checks import above, as_tuple, at_least, one_of, whole_numbers, within
+from phyrefine.types.checks import above, as_tuple, is_whole, one_of, whole_numbers, within
 from phyrefine.video.clip import Clip
 from phyrefine.video.footage import refuse_too_large
 
@@ -25,13 +25,6 @@ class Mode(enum.StrEnum):
 def _check_text(_: object, attribute: Any, value: Any) -> None:
     if not isinstance(value, str) or not value.strip():
         raise InvalidInputError(f"{attribute.name} is a text that says something, not {value!r}.")
-    try:
-        value.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInputError(
-            f"{attribute.name} holds a character that is no text, {value[error.start]!r} at "
-            f"{error.start}: it came from bytes that are not UTF-8."
-        ) from error
 
 
 def _check_name(_: object, attribute: Any, value: object) -> None:
@@ -180,13 +173,13 @@ class Candidates:
         default="rerender", validator=one_of("own", "rerender")
     )
     redraw: bool = field(default=False, kw_only=True)
-    watch: int = field(default=1, kw_only=True, validator=at_least(1))
+    watch: int = field(default=1, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if not self.steps or not self.seeds:
             raise InvalidInputError("Candidates needs at least one step count and one seed.")
         made = len(self.seeds) * (len(self.steps) if self.chain == "rerender" else 1)
-        if not 1 <= self.watch <= made:
+        if not is_whole(self.watch) or not 1 <= self.watch <= made:
             raise InvalidInputError(
                 f"Candidates(watch={self.watch}): each loop makes {made} clips, so the critic can "
                 f"watch 1 to {made} of them. Give more seeds, or watch fewer."

@@ -259,11 +259,11 @@ def test_large_videos_are_shrunk_for_the_critic():
 
 
 def test_a_prefix_is_shrunk_once_for_all_attempts(monkeypatch):
-    from phyrefine.video import frames
+    from phyrefine.video.large import lazy
 
     resized = []
     monkeypatch.setattr(
-        frames, "resize", lambda f, *a, **k: resized.append(len(f)) or f[:, :50, :100]
+        lazy, "resize", lambda f, *a, **k: resized.append(len(f)) or f[:, :50, :100]
     )
     prefix = moving_clip(6, (100, 200))
     views = [stages.critic_view(moving_clip(4, (100, 200)), prefix, 100) for _ in range(3)]

@@ -152,6 +152,8 @@ class VideoApi:
         dialect: Name of the dialect its prompts are written in.
         usd_per_second: Price of a second of new video in US dollars; ``None`` when unknown.
         priced: Day of that price.
+        finishes: Name of what a draft's answer says that an order of this service needs as an
+            option: it renders a draft in full. Empty for services that do not.
         why_no_prefix: Why a prefix video cannot condition it; empty when it can.
         notes: What a user should know.
         verified: What was run, on what.
@@ -186,6 +188,7 @@ class VideoApi:
     dialect: str = field(default="prose", kw_only=True)
     usd_per_second: float | None = field(default=None, kw_only=True)
     priced: str = field(default="", kw_only=True)
+    finishes: str = field(default="", kw_only=True)
     why_no_prefix: str = field(default="", kw_only=True)
     notes: str = field(default="", kw_only=True)
     verified: str = field(default="a loopback imitation; never the service", kw_only=True)

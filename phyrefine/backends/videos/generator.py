@@ -10,7 +10,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import numpy as np
-from attrs import define, field
+from attrs import define, evolve, field
 
 from phyrefine.backends.calling.caller import Caller
 from phyrefine.backends.calling.pacing import pacer_of
@@ -55,6 +55,8 @@ class HttpVideoGenerator:
         dialect: Dialect of the prompts, where the server's model wants another than the service's
             default (``phyrefine.refine.dialects``).
         label: Takes the place of the host in the identity, for servers that are equal.
+        drafts: The generator of the drafts that this one renders in full, for services that do;
+            what its answer said of a shot's draft reaches the order by itself.
         cancel: Set this event to stop the job in progress.
         clock: For the waits.
     """
@@ -77,6 +79,7 @@ class HttpVideoGenerator:
     client: Any = field(default=None, kw_only=True, repr=False)
     dialect: str | None = field(default=None, kw_only=True)
     label: str = field(default="", kw_only=True)
+    drafts: HttpVideoGenerator | None = field(default=None, kw_only=True)
     cancel: threading.Event = field(factory=threading.Event, kw_only=True)
     clock: Clock = field(factory=SystemClock, kw_only=True)
     # A paid service: MeteredGenerator asks for the price of a clip.
@@ -174,6 +177,8 @@ class HttpVideoGenerator:
             "options": dict(self.options),
             "seeded": self.api.seeded,
         }
+        if self.drafts is not None:
+            settings["drafts"] = self.drafts.identity
         return f"{self.api.name}:{host}:{json.dumps(settings, sort_keys=True)}"
 
     @property
@@ -195,9 +200,11 @@ class HttpVideoGenerator:
         Raises:
             InvalidInputError: The service cannot do what the shot asks for.
             BlockedError: It refused the prompt or filtered the video.
-            GenerationError: The job failed, or what came back is no such video.
+            GenerationError: The job failed, or what came back is no such video; or the service
+                renders drafts in full, and no draft of this shot is known.
             BackendError: It cannot be reached.
         """
+        shot = self._with_draft(shot)
         fit, sent = self._prefix(shot)
         order = self._order(shot, fit, sent)
         job, data = self.jobs.run(self._key(shot), order)
@@ -222,6 +229,27 @@ class HttpVideoGenerator:
     def close(self) -> None:
         """Close connections that were opened here."""
         self.http.close()
+
+    def _with_draft(self, shot: Shot) -> Shot:
+        """The shot with what its draft's answer said, where the service needs that."""
+        needed = self.api.finishes
+        if not needed or needed in {**self.options, **shot.options}:
+            return shot
+        said = None if self.drafts is None else self.drafts.draft_facts(shot).get(needed)
+        if said is None:
+            raise GenerationError(
+                f"{self.api.title} renders a draft in full and knows none of this shot. Make it "
+                "first with the generator of drafts, as Draft(generator=...) does, within the two "
+                f"days that services keep it; or pass options={{{needed!r}: ...}}.",
+                provider=self.api.name,
+                model=self.model,
+            )
+        return evolve(shot, options={**shot.options, needed: said})
+
+    def draft_facts(self, shot: Shot) -> Mapping[str, JSON]:
+        """What the service said of the clip of this shot that was made here; empty if none is."""
+        job = self.jobs.known(self._key(shot))
+        return {} if job is None else job.facts
 
     def _prefix(self, shot: Shot) -> tuple[Fit, Clip | None]:
         api = self.api

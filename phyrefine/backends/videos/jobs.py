@@ -126,6 +126,15 @@ class Jobs:
                 raise
             return done, self._video(done)
 
+    def known(self, key: str) -> Job | None:
+        """The finished job of an earlier call, without its video; ``None`` if nobody knows it."""
+        with self.journal.held(key):
+            job = self._resumed(key)
+            try:
+                return None if job is None else self._finished(job)
+            except JobGoneError:
+                return None
+
     # -- submitting ----------------------------------------------------------------------------
 
     def _resumed(self, key: str) -> Job | None:

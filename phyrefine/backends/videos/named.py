@@ -54,6 +54,8 @@ def _flux3(model: str | None, *, stage: Stage = "full", **settings: Any) -> Http
     """
     if stage not in STAGES:
         raise InvalidInputError(f"FLUX 3 has no stage {stage!r}: one of {', '.join(STAGES)}.")
+    if stage == "enhance":  # drafts made by name are found by the same settings
+        settings.setdefault("drafts", HttpVideoGenerator(STAGES["draft"], model=model, **settings))
     return HttpVideoGenerator(STAGES[stage], model=model, **settings)
 
 

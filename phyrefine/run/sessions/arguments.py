@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from phyrefine.errors import InvalidInputError
@@ -40,30 +40,26 @@ def check_arguments(**given: Any) -> None:
         value = given.get(name)
         if value is not None and not isinstance(value, str) and not _has(value, method):
             raise _wrong(name, f"an object with {method}()", value)
-    for name in ("listeners", "scorers"):
-        if isinstance(given[name], str) or not isinstance(given[name], Iterable):
-            raise _wrong(name, "a list", given[name])
-    for scorer in given["scorers"]:
-        if not (_has(scorer, "score") or _has(scorer, "score_pool")):
-            raise _wrong("scorers", "a list of objects with score() or score_pool()", scorer)
+    _check_lists(given)
+    if not callable(given["find_cuts"]):
+        raise _wrong("find_cuts", "a function of a clip", given["find_cuts"])
     if not isinstance(given["run_dir"], str | os.PathLike | None):
         raise _wrong("run_dir", "the path of a folder", given["run_dir"])
-    check_count("max_concurrency", given["max_concurrency"])
+    if not is_whole(given["max_concurrency"]) or given["max_concurrency"] < 1:
+        raise _wrong("max_concurrency", "a whole number of 1 or more", given["max_concurrency"])
     for name in ("call_timeout", "clip_timeout"):
         value = given[name]
         if value is not None and not (_is_real(value) and 0 < value < math.inf):
             raise _wrong(name, "a number of seconds above 0, or None", value)
 
 
-def check_count(name: str, value: Any) -> int:
-    """``value`` as a whole number of 1 or more.
-
-    Raises:
-        InvalidInputError: It is none.
-    """
-    if not is_whole(value) or value < 1:
-        raise _wrong(name, "a whole number of 1 or more", value)
-    return int(value)
+def _check_lists(given: Mapping[str, Any]) -> None:
+    for name in ("listeners", "scorers"):
+        if isinstance(given[name], str) or not isinstance(given[name], Sequence):
+            raise _wrong(name, "a list", given[name])
+    for scorer in given["scorers"]:
+        if not (_has(scorer, "score") or _has(scorer, "score_pool")):
+            raise _wrong("scorers", "a list of objects with score() or score_pool()", scorer)
 
 
 def _is_real(value: Any) -> bool:

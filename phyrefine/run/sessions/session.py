@@ -130,6 +130,7 @@ class Session:
                 scorers,
                 enough,
                 count,
+                setup.find_cuts,
             )
             for chain in chains
         )

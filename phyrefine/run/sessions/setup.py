@@ -25,6 +25,7 @@ from phyrefine.run.search.drafting import Draft, DraftCheck
 from phyrefine.run.spec import RunSpec
 from phyrefine.run.wrappers import MAX_CONCURRENCY
 from phyrefine.types import Budget, Candidates
+from phyrefine.video.checks.cuts import FindCuts, cuts
 
 
 @frozen
@@ -46,6 +47,7 @@ class Setup:
     call_timeout: float | None = None
     clip_timeout: float | None = None
     draft: Draft | None = None
+    find_cuts: FindCuts = cuts
     checked: list[DraftCheck] = field(factory=list, repr=False, eq=False)
 
     def spec(self, budget: Budget | None) -> RunSpec:

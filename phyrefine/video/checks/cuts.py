@@ -7,6 +7,8 @@ histogram alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,9 @@ BINS = 16
 LEAST_DIFFERENCE = 12.0
 LEAST_HISTOGRAM = 0.2
 TIMES_USUAL = 6.0
+
+
+FindCuts = Callable[[Clip], Sequence[float]]
 
 
 def cuts(clip: Clip) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phyrefine.video.checks.cuts import cuts
+from phyrefine.video.checks.cuts import FindCuts, cuts
 from phyrefine.video.clip import Clip
 
 # Mean gray level (0..255) up to which a frame counts as black.
@@ -15,13 +15,14 @@ FROZEN_SECONDS = 0.25
 MISSING_SECONDS = 0.02
 
 
-def symptoms(clip: Clip, *, frames: int, fps: float) -> tuple[str, ...]:
+def symptoms(clip: Clip, *, frames: int, fps: float, find_cuts: FindCuts = cuts) -> tuple[str, ...]:
     """Notes on a delivered clip, in words.
 
     Args:
         clip: The delivered clip; its native frames are looked at where kept.
         frames: Frames asked for.
         fps: Rate asked for.
+        find_cuts: Gives the seconds at which another shot begins.
     """
     made = clip.as_made
     notes = []
@@ -37,7 +38,7 @@ def symptoms(clip: Clip, *, frames: int, fps: float) -> tuple[str, ...]:
     frozen = _still_end(made)
     if frozen >= FROZEN_SECONDS and frozen < made.duration - 1 / made.fps:
         notes.append(f"the last {frozen:.2f} s are one picture, repeated")
-    found = cuts(made)
+    found = find_cuts(made)
     if found:
         times = ", ".join(f"{at:.2f}" for at in found)
         notes.append(f"a cut to another shot at {times} s")

@@ -12,12 +12,15 @@ import pytest
 from attrs import evolve
 from video_services import Clock, Imitation, continuation, moving, video
 
+from phyrefine import Scenario, SelfRefiner
 from phyrefine.backends.loopback.wire import Request, Response
 from phyrefine.backends.videos import Call, HttpVideoGenerator, Job, VideoApi
 from phyrefine.backends.videos.apis import bfl, fal, google, replicate
 from phyrefine.backends.videos.cutting import cut_continuation
 from phyrefine.backends.videos.journal import JobJournal
 from phyrefine.errors import AuthError, BlockedError, GenerationError, InvalidInputError
+from phyrefine.refine.convergence import MaxLoops
+from phyrefine.run.search.drafting import Draft
 from phyrefine.types import Prompt, Shot
 from phyrefine.video import Clip, check_seam
 
@@ -126,6 +129,77 @@ def test_a_draft_and_its_full_version(tmp_path: Path) -> None:
         enhance = generator(bfl.FLUX_3_ENHANCE, server, tmp_path, options={"draft_cache": "c-1"})
         check(enhance.generate(SHOT))
         assert server.state["sent"] == {"mode": "draft_enhance", "draft_cache": "c-1"}
+
+
+def drafts_server(server: Imitation, request: Request) -> Response:
+    """Drafts with a cache each; an enhanced clip for every cache that was given out."""
+    if request.method == "POST":
+        sent = json.loads(request.body)
+        server.state.setdefault("sent", []).append(sent)
+        name = f"f{len(server.state['sent'])}"
+        return Response({"id": name, "polling_url": f"{server.url}/poll/{name}"})
+    if "/poll/" in request.path:
+        name = request.path.rpartition("/")[2]
+        draft = server.state["sent"][int(name[1:]) - 1].get("draft")
+        extra = {"draft_cache": f"cache-of-{name}"} if draft else {}
+        result = {"sample": f"{server.url}/x", **extra}
+        return Response({"id": name, "status": "Ready", "result": result})
+    return Response(video(moving(72, 120)), kind="video/mp4")
+
+
+def test_what_a_draft_said_reaches_its_full_version(tmp_path: Path) -> None:
+    with Imitation(drafts_server) as server:
+        drafts = generator(bfl.FLUX_3_DRAFT, server, tmp_path)
+        full = generator(bfl.FLUX_3_ENHANCE, server, tmp_path, drafts=drafts)
+        other = evolve(SHOT, prompt=Prompt("Another ball."))
+        drafts.generate(other)
+        drafts.generate(SHOT)
+        check(full.generate(SHOT))
+        assert server.state["sent"][-1] == {"mode": "draft_enhance", "draft_cache": "cache-of-f2"}
+        again = generator(  # another process, which knows the journal only
+            bfl.FLUX_3_ENHANCE, server, tmp_path,
+            drafts=generator(bfl.FLUX_3_DRAFT, server, tmp_path),
+        )  # fmt: skip
+        again.generate(other)
+        assert server.state["sent"][-1]["draft_cache"] == "cache-of-f1"
+        assert [bool(sent.get("draft")) for sent in server.state["sent"]] == [
+            True,
+            True,
+            False,
+            False,
+        ]
+
+
+def test_a_full_version_without_its_draft_says_what_to_do(tmp_path: Path) -> None:
+    with Imitation(drafts_server) as server:
+        drafts = generator(bfl.FLUX_3_DRAFT, server, tmp_path)
+        for full in (generator(bfl.FLUX_3_ENHANCE, server, tmp_path),
+                     generator(bfl.FLUX_3_ENHANCE, server, tmp_path, drafts=drafts)):  # fmt: skip
+            with pytest.raises(GenerationError, match=r"knows none of this shot.*draft_cache"):
+                full.generate(SHOT)
+        assert "sent" not in server.state  # nothing was paid for
+
+
+def test_a_whole_run_on_drafts_enhances_the_chosen_one(tmp_path: Path) -> None:
+    with Imitation(drafts_server) as server:
+        drafts = generator(bfl.FLUX_3_DRAFT, server, tmp_path)
+        full = generator(bfl.FLUX_3_ENHANCE, server, tmp_path, drafts=drafts)
+        refiner = SelfRefiner(
+            "world", "world", full, convergence=MaxLoops(1), ensemble="last",
+            draft=Draft(generator=drafts),
+        )  # fmt: skip
+        made = refiner.refine(Scenario("A ball.", SHOT.prefix, seconds=SHOT.seconds))
+        finals = [attempt for attempt in made.attempts if attempt.final]
+        assert len(finals) == 2
+        sent = server.state["sent"]
+        caches = {
+            one["prompt"]: f"cache-of-f{number}"
+            for number, one in enumerate(sent, 1)
+            if "draft" in one
+        }
+        enhanced = [one["draft_cache"] for one in sent if one.get("mode") == "draft_enhance"]
+        assert enhanced == [caches[attempt.prompt.text] for attempt in finals]
+        assert len(set(enhanced)) == 2
 
 
 # -- fal ---------------------------------------------------------------------------------------

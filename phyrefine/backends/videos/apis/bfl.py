@@ -39,7 +39,7 @@ def _submit(order: Order) -> Call:
 
 
 def _enhance(order: Order) -> Call:
-    """The full version of a draft: ``options={"draft_cache": ...}`` from the draft's answer."""
+    """The full version of a draft, by what the draft's answer said."""
     return Call(
         "POST",
         "/v1/flux-3-video",
@@ -90,4 +90,6 @@ FLUX_3_DRAFT = evolve(
     title="FLUX 3 draft",
     submit=lambda order: evolve(_submit(order), json={**_submit(order).json, "draft": True}),
 )
-FLUX_3_ENHANCE = evolve(FLUX_3, name="flux3-enhance", title="FLUX 3 enhance", submit=_enhance)
+FLUX_3_ENHANCE = evolve(
+    FLUX_3, name="flux3-enhance", title="FLUX 3 enhance", submit=_enhance, finishes="draft_cache"
+)
