@@ -17,11 +17,17 @@ from phyrefine.run.journal import Journal, notify
 from phyrefine.run.spec import Environment, Manifest, RunSpec
 from phyrefine.run.store.disk import read_json, write_json, writing
 from phyrefine.run.store.lock import RunLock
-from phyrefine.run.store.store import FolderStore, MemoryStore
+from phyrefine.run.store.store import FolderStore, MemoryStore, digest_of
 from phyrefine.serialize import from_json, to_json
-from phyrefine.types import Refinement, Scenario
+from phyrefine.types import JSON, Refinement, Scenario
 
 MANIFEST = "manifest.json"
+# Of all else in the manifest: without it a changed letter would read as another experiment.
+DIGEST = "digest"
+_WITH_ITS_STORE = (
+    "choose a new folder and copy this one's store folder into it, so that nothing stored is paid "
+    "for twice"
+)
 # No write takes this long: encoding is done before the file is begun.
 LEFTOVER_SECONDS = 600.0
 
@@ -145,17 +151,29 @@ def read_manifest(run_dir: str | Path) -> Manifest:
         value = read_json(path)
         if value is None:
             raise StoreError(f"{path.parent} is no run folder: it has no {MANIFEST}.")
+        _refuse_damaged(value)
         return from_json(value, Manifest)
     except (InvalidInputError, ValueError) as error:
         raise StoreError(
-            f"{path} is damaged or from another version: {error} Choose another run folder."
+            f"{path} is damaged or from another version: {str(error).rstrip('.')}. Put it back "
+            f"from a copy; or {_WITH_ITS_STORE}."
         ) from error
+
+
+def _refuse_damaged(value: JSON) -> None:
+    """Take the digest out of a manifest's JSON and compare; older ones have none."""
+    if not isinstance(value, dict):
+        raise ValueError("it holds no JSON object")  # noqa: TRY004 - of the file, not of a caller
+    digest = value.pop(DIGEST, None)
+    if digest is not None and digest != digest_of(value):
+        raise ValueError("its content does not match its digest")
 
 
 def _settle(folder: Path, spec: RunSpec) -> None:
     """Write the manifest of a new run, or compare with that of an old one."""
     if not (folder / MANIFEST).exists():
-        write_json(folder / MANIFEST, to_json(Manifest.new(spec)))
+        value = to_json(Manifest.new(spec))
+        write_json(folder / MANIFEST, {**value, DIGEST: digest_of(value)})
         return
     differences = spec.differences(read_manifest(folder).spec)
     if differences:
@@ -187,8 +205,7 @@ def _refuse_foreign(folder: Path) -> None:
     if {"store", "scenarios"} & set(foreign):
         raise RunMismatchError(
             f"{folder} looks like a run folder whose {MANIFEST} is lost. Put it back from a copy; "
-            "or choose a new folder and copy this one's store folder into it, so that nothing "
-            "stored is paid for twice."
+            f"or {_WITH_ITS_STORE}."
         )
     if foreign:
         raise RunMismatchError(

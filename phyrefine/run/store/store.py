@@ -30,7 +30,8 @@ from phyrefine.serialize import canonical
 from phyrefine.types import JSON
 from phyrefine.video.clip import Clip
 from phyrefine.video.footage import Shape
-from phyrefine.video.large.lazy import Filed, digest_of, is_large
+from phyrefine.video.large import lazy
+from phyrefine.video.large.lazy import Filed, is_large
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class FolderStore:
         if not isinstance(entry, dict) or set(entry) != {"key", "digest", "value"}:
             _set_aside(path, "it is no stored reply")
             return None
-        if entry["key"] != key or entry["digest"] != _digest(entry["value"]):
+        if entry["key"] != key or entry["digest"] != digest_of(entry["value"]):
             _set_aside(path, "its content does not match its digest")
             return None
         return entry["value"]
@@ -80,7 +81,7 @@ class FolderStore:
         Raises:
             StoreError: The disk is full or may not be written; nothing is changed then.
         """
-        entry = {"key": key, "digest": _digest(value), "value": value}
+        entry = {"key": key, "digest": digest_of(value), "value": value}
         write_json(self._reply_path(key), entry)
 
     def _reply_path(self, key: str) -> Path:
@@ -165,7 +166,7 @@ class FolderStore:
         frames = Filed(path, shape, card["fps"], digest)
         if path not in self._verified:
             try:
-                found = digest_of(shape, card["fps"], frames)
+                found = lazy.digest_of(shape, card["fps"], frames)
             except VideoError as error:
                 _set_aside(path, error)
                 return None
@@ -256,7 +257,8 @@ class MemoryStore:
                 self._bytes -= freed
 
 
-def _digest(value: JSON) -> str:
+def digest_of(value: JSON) -> str:
+    """Hex digest of a JSON value (BLAKE2b, 128 bits)."""
     return hashlib.blake2b(canonical(value), digest_size=16).hexdigest()
 
 

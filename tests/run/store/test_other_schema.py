@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
-from phyrefine.errors import RunMismatchError
+from phyrefine.errors import RunMismatchError, StoreError
 from phyrefine.run.runner import open_run
 from phyrefine.run.spec import RunSpec
 from phyrefine.run.store.store import FolderStore
@@ -88,3 +88,42 @@ def test_a_lost_manifest_is_named(tmp_path):
     (tmp_path / "result.mp4").touch()
     with pytest.raises(RunMismatchError, match=r"manifest\.json is lost"):
         open_run(tmp_path, spec)
+
+
+SPEC = RunSpec(args={"seeds": 1}, defaults={}, backends={"vlm": "v"}, prompts={"a": "b"}, limits={})
+
+
+@pytest.mark.parametrize("at", range(0, 400, 16))
+def test_a_changed_letter_in_the_manifest_is_damage_and_no_other_experiment(tmp_path, at):
+    open_run(tmp_path, SPEC).close()
+    path = tmp_path / "manifest.json"
+    data = bytearray(path.read_bytes())
+    letters = [place for place, letter in enumerate(data) if not chr(letter).isspace()]
+    data[letters[at % len(letters)]] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged .* store folder"):
+        open_run(tmp_path, SPEC)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"null", b"[]", b"3", b"{", b"\xff\xfe", b"half"])
+def test_a_manifest_that_is_no_longer_one_is_damage(tmp_path, content):
+    open_run(tmp_path, SPEC).close()
+    path = tmp_path / "manifest.json"
+    path.write_bytes(path.read_bytes()[:100] if content == b"half" else content)
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
+        open_run(tmp_path, SPEC)
+
+
+def test_another_experiment_is_still_told_as_one(tmp_path):
+    open_run(tmp_path, SPEC).close()
+    with pytest.raises(RunMismatchError, match="another experiment"):
+        open_run(tmp_path, evolve(SPEC, args={"seeds": 2}))
+
+
+def test_a_manifest_without_a_digest_is_of_an_older_version_and_good(tmp_path):
+    open_run(tmp_path, SPEC).close()
+    path = tmp_path / "manifest.json"
+    value = json.loads(path.read_text())
+    del value["digest"]
+    path.write_text(json.dumps(value))
+    open_run(tmp_path, SPEC).close()
