@@ -9,8 +9,6 @@ from cyclopts import Parameter
 
 from phyrefine._command_values import (
     Count,
-    Many,
-    Positive,
     Rate,
     Seconds,
     Seeds,
@@ -20,9 +18,13 @@ from phyrefine._command_values import (
 )
 from phyrefine.cli.asking.inputs import VIDEO_HELP, folder_for, scenario_of
 from phyrefine.cli.asking.judges import check_rules
+from phyrefine.cli.asking.limits import NO_LIMIT, LimitFlags
+from phyrefine.cli.asking.refusals import (
+    refuse_beside_best_of,
+    refuse_beside_paper,
+)
 from phyrefine.cli.asking.searching import NO_SEARCH, SearchFlags
 from phyrefine.cli.asking.settings import Settings
-from phyrefine.errors import InvalidInputError
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 from phyrefine.select.named import DEFAULT_ENSEMBLE
 from phyrefine.tracking.flags import Track, tracked
@@ -87,13 +89,7 @@ def run(
     ] = None,
     paper: Annotated[bool, Parameter(help="The paper's method, verbatim.")] = False,
     searching: SearchFlags = NO_SEARCH,
-    max_usd: Annotated[Positive | None, Parameter(help="Stop at this cost, best so far.")] = None,
-    max_tokens: Annotated[Many | None, Parameter(help="Stop at this many tokens.")] = None,
-    max_clips: Annotated[Positive | None, Parameter(help="Stop at this many clips.")] = None,
-    max_chunks: Annotated[
-        Many | None, Parameter(help="Stop at this many chunks, those of searches included.")
-    ] = None,
-    max_minutes: Annotated[Positive | None, Parameter(help="Stop after this long.")] = None,
+    limits: LimitFlags = NO_LIMIT,
     track: Track = None,
     what_if: DryRunFlags = NOT_DRY,
 ) -> int:
@@ -125,7 +121,6 @@ def run(
         by > (each halves the pool); @1 at the end sets the motion guard's share.
     """
     from phyrefine.options import join_options
-    from phyrefine.types import Budget
 
     excluded: dict[str, object] = {
         "--seeds": seeds,
@@ -139,9 +134,9 @@ def run(
         **searching.given,
     }
     if paper:
-        _refuse_beside_paper(excluded)
+        refuse_beside_paper(excluded)
     if best_of is not None:
-        _refuse_beside_best_of(seeds, steps, searching.watch)
+        refuse_beside_best_of(seeds, steps, searching.watch)
     check_rules([ensemble] if ensemble is not None else [])
     searching.check()
     scenario = scenario_of(video, description, prefix_seconds, seconds, fps, size)
@@ -151,15 +146,8 @@ def run(
         join_options(llm, llm_option),
         join_options(generator, generator_option),
     )
-    budget = Budget(
-        usd=max_usd,
-        tokens=max_tokens,
-        wall_seconds=None if max_minutes is None else 60 * max_minutes,
-        clips=max_clips,
-        chunks=max_chunks,
-    )
     how = Settings(
-        backends, out, budget, loops, steps or (), seeds or (), chain or "rerender", redraw,
+        backends, out, limits.budget, loops, steps or (), seeds or (), chain or "rerender", redraw,
         ensemble or DEFAULT_ENSEMBLE, best_of, adaptive, baseline is not False, paper,
         searching,
     )  # fmt: skip
@@ -217,23 +205,3 @@ def _show(refiner: SelfRefiner, scenario: Scenario, how: Settings) -> int:
         screen.print("Interrupted. Run the same command again to go on.")
         return INTERRUPTED
     return 0 if endings.finished(refinement) else STOPPED_EARLY
-
-
-def _refuse_beside_paper(excluded: dict[str, object]) -> None:
-    given = [name for name, value in excluded.items() if value is not None]
-    if given:
-        raise InvalidInputError(
-            f"--paper is the method verbatim and fixes {', '.join(given)}: leave "
-            f"{'it' if len(given) == 1 else 'them'} out, or leave out --paper."
-        )
-
-
-def _refuse_beside_best_of(
-    seeds: tuple[int, ...] | None, steps: tuple[int, ...] | None, watch: int | None
-) -> None:
-    if seeds or steps:
-        raise InvalidInputError(
-            "--best-of says how many clips are made: leave out --seeds and --steps."
-        )
-    if watch is not None:
-        raise InvalidInputError("--best-of asks no critic: leave out --watch.")
