@@ -37,6 +37,19 @@ _AFTER = re.compile(
     rf"({_LIKE_A_KEY})",
     re.IGNORECASE,
 )
+# "API key: ...", "token=...", "x-key: ...": what follows is a key if it has letters and digits, and
+# is long.
+_NAMED = re.compile(
+    r"""
+      ((?<![A-Za-z])
+        (?: (?:api|access|auth|x)[a-z]*[ _-]?keys? | [a-z_-]*token | [a-z_-]*secret
+          | passw(?:or)?d | authorization )\b
+        ["']? (?:\s+(?:is|was|provided|given))? \s*[:=]\s* ["']?
+        (?:(?:bearer|basic|key|token)\s+)?)
+      ((?=[^\s"']*\d)(?=[^\s"']*[A-Za-z])[A-Za-z0-9_.~+/=-]{12,})
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 _PASSWORD = re.compile(r"(://[^\s/:@]+:(?=[^\s/@]+@))([^\s&\"'@]{6,})")
 # Services echo a key by its beginning; a token of this form is known by that much of it.
 _TOKEN = re.compile(r"(?=.*\d)[A-Za-z0-9_.-]{16,}")
@@ -72,7 +85,7 @@ def scrub(text: str) -> str:
             text = text.replace(secret, HIDDEN)
         if _TOKEN.fullmatch(secret) and secret[:_BEGINNING] in text:
             text = re.sub(rf"{re.escape(secret[:_BEGINNING])}[A-Za-z0-9_.*…-]*", HIDDEN, text)
-    for pattern in (_AFTER, _PASSWORD):
+    for pattern in (_AFTER, _NAMED, _PASSWORD):
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return _SHAPES.sub(HIDDEN, text)
 

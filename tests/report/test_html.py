@@ -302,3 +302,16 @@ def test_every_number_is_explained_on_hover_and_in_a_legend(refinement, truth):
 def test_scores_must_fit_the_runs(refinement):
     with pytest.raises(InvalidInputError, match="2 true_scores do not fit 1 runs"):
         report.render_gallery([refinement], true_scores=[None, None])
+
+
+def test_keys_are_hidden_as_in_refinement_json(make):
+    """A reply that echoes a key, in an object that never went through the store."""
+    key = "sk-abcdefghijklmnopqrstuvwx1234"
+    told = make(
+        scenario=evolve(make().scenario, description=f"A torch bearer walks; key {key}."),
+        reason=f"the service said Authorization: Bearer {key}",
+    )
+    page = report.render(told)
+    assert key not in page
+    assert "A torch bearer walks" in page
+    assert "[hidden]" in page
