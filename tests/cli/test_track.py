@@ -19,6 +19,7 @@ def words(folder, monkeypatch):
             "--prefix-seconds", "0.5", "--seconds", "0.5", "--out", "runs/dot"]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # of the tracker's own package
 def test_run(words, folder):
     multiplexer = pytest.importorskip("tensorboard.backend.event_processing.event_multiplexer")
@@ -51,6 +52,7 @@ def test_what_is_missing_is_one_line(words, monkeypatch, capsys):
     assert main([*words, "--track", "paper"]) == USAGE
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_a_sweep_is_a_run_per_combination(folder, monkeypatch):
     multiplexer = pytest.importorskip("tensorboard.backend.event_processing.event_multiplexer")

@@ -190,6 +190,7 @@ def test_a_tracker_that_fails_stops_nothing(tmp_path, caplog):
     assert "made_up failed at 'started'" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_slow_tracker_holds_nothing_up(tmp_path, monkeypatch, caplog):
     heard, going_on = Heard(), threading.Event()
     log = heard.log

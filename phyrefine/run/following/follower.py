@@ -77,7 +77,7 @@ class Progress:
 
     @property
     def begun(self) -> dt.datetime | None:
-        """When the oldest of the runs was opened last."""
+        """When the first of the runs was opened for the first time."""
         return min((run.begun for run in self.runs if run.begun), default=None)
 
     @property

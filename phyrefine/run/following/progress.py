@@ -131,7 +131,7 @@ class RunProgress:
         generators: (busy, all) by journal, where known.
         clips: The latest clips, the newest last.
         errors: The latest failed calls and lost workers, the newest last.
-        begun: When it was opened last.
+        begun: When it was opened for the first time.
         changed: When the last event came.
         unread: Events that could not be understood, such as those of another version.
     """
@@ -164,7 +164,7 @@ class RunProgress:
         kind = event.get("event")
         self.changed = _time(event.get("time")) or self.changed
         if kind == "opened":
-            self.begun = self.changed
+            self.begun = self.begun or self.changed
             self.generators.pop(journal, None)
         elif kind == "closed":
             self.generators.pop(journal, None)
