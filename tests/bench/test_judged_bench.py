@@ -78,6 +78,28 @@ def test_the_same_command_again_asks_and_makes_nothing(
     assert len(RATER.asked) == asked + 6
 
 
+def test_what_was_generated_is_known_from_the_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, out = videophy2(tmp_path / "data"), tmp_path / "out"
+    assert bench("videophy-2", data, out, "--loops", "2", "--seeds", "3") == 0
+    judged = ["--score-only", "--judge-vlm", "bench_helpers:rater", "--out", str(out)]
+    assert main(["bench", "videophy-2", "--data", str(data), *judged]) == 0
+    runs = json.loads((out / "table.json").read_text())["runs"]
+    assert [run["run"] for run in runs][:3] == ["plain", "loop1", "loop2"]
+    capsys.readouterr()
+    assert main(["bench", "videophy-2", "--data", str(data), "--limit", "1", *judged]) == FAILED
+    assert "begun with other samples or descriptions" in capsys.readouterr().err
+    other = ["bench", "phygenbench", "--data", str(phygenbench(tmp_path / "other"))]
+    assert main([*other, *judged]) == FAILED
+    assert "was generated for videophy-2, clips of 1 s, not for phygenbench" in (
+        capsys.readouterr().err
+    )
+    assert main(["bench", "videophy-2", "--data", str(data), "--shard", "1/2", "--score-only",
+                 "--out", str(out)]) == FAILED  # fmt: skip
+    assert "judges a share: pass --judge-vlm" in capsys.readouterr().err
+
+
 def test_a_clip_that_changed_is_judged_again(tmp_path: Path) -> None:
     data, out = phygenbench(tmp_path / "data"), tmp_path / "out"
     judged = ("--judge-vlm", "bench_helpers:rater", "--judge", "cosmos-reason2")
@@ -274,8 +296,8 @@ def test_folders_of_clips_are_continued_from_their_first_frame(
         (("--laws", "gravity,magic"), "No law called 'magic': gravity"),
         (("--subset", "easy"), "has no subset 'easy'"),
         (("--field", "caption"), "--field takes WHAT=NAME"),
-        (("--score-only", "--shard", "1/2"), "pass --judge-vlm"),
-        (("--given", "--score-only"), "clips are missing"),
+        (("--score-only", "--shard", "1/2"), "is no benchmark folder"),
+        (("--given", "--score-only"), "is no benchmark folder"),
         (("--scores", "sa=x.csv", "--judge-vlm", "bench_helpers:rater"), "not both"),
         (("--mode", "i2v"), "brings no picture or clip: use --mode t2v"),
         (("--generator", "world"), "continues a picture or a video and cannot make one from text"),

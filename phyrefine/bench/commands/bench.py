@@ -44,8 +44,8 @@ def bench(
 
     OUT keeps everything; run the same command again to resume. With --shard
     only this machine's prompts are generated (with --score-only: judged); run once more without it
-    for the table when all shards are done. Another judge on the same clips is the same command
-    with --score-only and another --judge.
+    for the table when all shards are done. Another judge on the same clips: --score-only, --data,
+    --out, and another --judge; what was generated is known from OUT.
 
     Parameters
     ----------
@@ -54,14 +54,18 @@ def bench(
     """
     from phyrefine.bench import registry
     from phyrefine.bench.data.prompt_set import PromptSet
+    from phyrefine.physics_iq.generation.plan import read_plan
 
     suite = registry.find(benchmark)
     assert suite.read is not None  # the others have a command of their own
-    plan = made.plan(suite)
     row = _row(suite, judging)
     found = suite.read(suite, prompts.data, prompts.wanted())
     out = out or Path("runs") / suite.name
-    dataset = PromptSet(suite, found, made.seconds)
+    if score_only:
+        dataset = PromptSet.made(suite, found, out)
+        plan = read_plan(out, dataset)
+    else:
+        dataset, plan = PromptSet(suite, found, made.seconds), made.plan(suite)
     say(f"{suite.title}: {len(found.items)} of {found.total} prompts of {found.path}.")
     for note in found.notes:
         say(note)

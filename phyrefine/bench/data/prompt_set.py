@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from attrs import evolve, frozen
 
 from phyrefine.bench.benchmark import Benchmark, Item, Prompts
 from phyrefine.errors import InvalidInputError, VideoError
+from phyrefine.physics_iq.generation.plan import edition_of
 from phyrefine.types import Mode, Scenario
 from phyrefine.video.clip import Clip
 
@@ -28,6 +30,19 @@ class PromptSet:
     suite: Benchmark
     prompts: Prompts
     seconds: float
+
+    @classmethod
+    def made(cls, suite: Benchmark, prompts: Prompts, folder: Path) -> PromptSet:
+        """The data set that a folder was generated for, whatever the length of its clips.
+
+        Raises:
+            InvalidInputError: It was generated for another benchmark.
+        """
+        told = edition_of(folder)
+        found = re.fullmatch(rf"{re.escape(suite.name)}, clips of ([\d.]+) s", told)
+        if told and found is None:
+            raise InvalidInputError(f"{folder} was generated for {told}, not for {suite.name}.")
+        return cls(suite, prompts, float(found[1]) if found else 0.0)
 
     @property
     def title(self) -> str:

@@ -142,6 +142,15 @@ def note_origin(folder: Path) -> None:
         write_json(folder / PLAN_FILE, {**there, "made": made})
 
 
+def edition_of(folder: Path) -> str:
+    """Which edition a folder was generated for; empty if it is no benchmark folder.
+
+    Raises:
+        InvalidInputError: Its record is damaged.
+    """
+    return str((_read(folder) or {}).get("edition", ""))
+
+
 def read_plan(folder: Path, dataset: Inputs[Any]) -> Plan:
     """The plan of a benchmark folder.
 
