@@ -12,6 +12,7 @@ from phyrefine.errors import InvalidInputError, RunMismatchError
 from phyrefine.refine import prompts
 from phyrefine.refine.convergence import MaxLoops
 from phyrefine.run.comparing.critics import recritique
+from phyrefine.run.following.follower import Follower
 from phyrefine.run.runner import read_manifest
 from phyrefine.testing import MovingDot, moving_clip
 
@@ -142,6 +143,8 @@ def test_every_combination_in_one_table(folder, monkeypatch, capsys):
     assert {row["stopped_by"] for row in rows} == {"loop_limit"}
     assert {row["violations"] for row in rows} == {"1.0"}
     assert len(list((folder / "out").glob("*/scenarios/*/refinement.json"))) == 8
+    seen = Follower(folder / "out").look()
+    assert (seen.kind, seen.planned, seen.counts) == ("sweep", 8, {"done": 8, "waiting": 0})
     # The same command again makes nothing twice.
     monkeypatch.setattr(MovingDot, "generate", lambda *_: pytest.fail("made again"))
     assert main(["sweep", str(folder / "experiment.toml")]) == 0

@@ -143,6 +143,17 @@ def test_shards_and_combinations_are_one_whole(tmp_path):
     assert Follower(tmp_path).look().counts == {"done": 4, "waiting": 1}
 
 
+def test_a_benchmark_whose_run_folders_are_gone_is_still_seen(tmp_path):
+    write_json(tmp_path / "bench.json", {"scenarios": 2})
+    write_json(tmp_path / "samples" / "one.json", {})
+    seen = Follower(tmp_path).look()
+    assert (seen.kind, seen.counts) == ("benchmark", {"done": 1, "waiting": 1})
+    assert "1 done" in summary(seen)
+    assert "<b>1</b> done" in render_progress(seen)
+    write_json(tmp_path / "bench.json", {})  # of an earlier version
+    assert Follower(tmp_path).look().planned is None
+
+
 def test_the_seeds_of_a_recipe_are_one_benchmark(tmp_path):
     for seed in (0, 1):
         bench = tmp_path / f"seed-{seed}"
