@@ -12,6 +12,10 @@ a process of its own and on one core:
 - ``cold``: ``Evaluator`` with an empty cache.  ``cached``: again, with the real side cached and a
   generated clip it has not seen.
 
+With ``--against FOLDER`` cold and cached are run by the package of another checkout too, in turns
+with this one's and with a cache of its own: before and after in one run. ``--preset`` and ``--crf``
+are x264's for the generated clips; ``--preset medium --crf 22`` costs a decoder what footage does.
+
 Times are CPU seconds of the process, which other load disturbs less than wall time; with
 ``--repeat`` the steps take turns, and each number is the median of its own.
 """
@@ -46,6 +50,7 @@ from phyrefine.physics_iq.synthetic.dataset import write_mask_file
 SIZES = {"720p": (720, 1280), "1080p": (1080, 1920), "4k": (2160, 3840)}
 FPS, FRAMES = 30, 150
 SCENE = "trimmed-bench"
+MADE = {"preset": "ultrafast", "crf": "28"}  # of the generated clips
 
 
 # -- clips -----------------------------------------------------------------------------------------
@@ -64,7 +69,7 @@ def render(path: Path, size: tuple[int, int], take: int, *, generated: bool = Fa
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"preset": "ultrafast", "crf": "28" if generated else "23"}
+        stream.options = MADE if generated else {"preset": "ultrafast", "crf": "23"}
         for t in range(FRAMES):
             frame = wall.copy()
             drop = abs(np.cos(t / (18 + generated)))
@@ -133,7 +138,7 @@ def bare(root: Path) -> dict[str, float]:
 
 def evaluator(root: Path) -> Evaluator:
     truth = GroundTruth(PhysicsIQ.open(root), FPS)
-    return Evaluator(truth, cache=root / "cache", jobs=1)
+    return Evaluator(truth, cache=root / os.environ.get(CACHE, "cache"), jobs=1)
 
 
 def scored(root: Path, run: str) -> dict[str, float]:
@@ -187,6 +192,7 @@ def peak_mb() -> float:
     raise OSError("no VmHWM in /proc/self/status: this script needs Linux")
 
 
+CACHE = "BENCH_CACHE"  # variable: name of the cache folder
 STEPS = {
     "bare": bare,
     "plain": plain,
@@ -195,19 +201,28 @@ STEPS = {
 }
 
 
-def in_own_process(step: str, root: Path) -> dict[str, float]:
+def in_own_process(step: str, root: Path, against: Path | None = None) -> dict[str, float]:
     command = [sys.executable, __file__, "--step", step, "--root", str(root)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    others = {} if against is None else {"PYTHONPATH": str(against), CACHE: "cache-before"}
+    environment = {**os.environ, **others}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
     return json.loads(done.stdout)
 
 
-def measured(steps: list[str], root: Path, repeat: int) -> dict[str, dict[str, float]]:
+def measured(
+    steps: list[str], root: Path, repeat: int, against: Path | None
+) -> dict[str, dict[str, float]]:
     """Each step's facts, the median of its turns."""
+    before = [step for step in steps if step in ("cold", "cached") and against is not None]
     turns: dict[str, list[dict[str, float]]] = {step: [] for step in steps}
+    turns |= {f"{step} before": [] for step in before}
     for _ in range(repeat):
-        shutil.rmtree(root / "cache", ignore_errors=True)
+        for name in ("cache", "cache-before"):
+            shutil.rmtree(root / name, ignore_errors=True)
         for step in steps:
             turns[step].append(in_own_process(step, root))
+            if step in before:
+                turns[f"{step} before"].append(in_own_process(step, root, against))
     return {
         step: {key: statistics.median(facts[key] for facts in seen) for key in seen[0]}
         for step, seen in turns.items()
@@ -222,7 +237,11 @@ def main() -> None:
     parser.add_argument("--skip", nargs="*", default=[], choices=list(STEPS))
     parser.add_argument("--step", choices=list(STEPS))
     parser.add_argument("--root", type=Path)
+    parser.add_argument("--against", type=Path)
+    parser.add_argument("--preset", default=MADE["preset"])
+    parser.add_argument("--crf", default=MADE["crf"])
     args = parser.parse_args()
+    MADE.update(preset=args.preset, crf=args.crf)
     cv2.setNumThreads(1)
     if args.step:
         facts = STEPS[args.step](args.root)
@@ -238,8 +257,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
             build(root, SIZES[real], SIZES[made or real], args.views)
+            size = next((root / "run-2").iterdir()).stat().st_size
+            print(f"\nA generated clip of {name} has {size / 2**20:.2f} MB.", flush=True)
             steps = [step for step in STEPS if step not in args.skip]
-            rows = measured(steps, root, args.repeat)
+            rows = measured(steps, root, args.repeat, args.against)
         report(name, rows)
 
 
@@ -255,10 +276,12 @@ def report(name: str, rows: dict[str, dict[str, float]]) -> None:
         if step == "bare":
             continue
         seconds = facts["seconds"]
-        line = f"  {step:7}{seconds:7.2f} s, peak {facts['peak_mb']:5.0f} MB"
+        line = f"  {step:14}{seconds:7.2f} s, peak {facts['peak_mb']:5.0f} MB"
         line += f", {seconds / whole:.2f} x bare ({seconds / kernels:.2f} x without mask file)"
         if "plain" in rows and step != "plain":
             line += f", plain takes {rows['plain']['seconds'] / seconds:.1f} x as long"
+        if f"{step} before" in rows:
+            line += f", {rows[f'{step} before']['seconds'] / seconds:.2f} x less than before"
         print(line, flush=True)
 
 

@@ -192,3 +192,9 @@ def shortened(items: list[str]) -> str:
     """The first few, and how many more."""
     more = f" and {len(items) - _LISTED} more" if len(items) > _LISTED else ""
     return (", ".join(items[:_LISTED]) or "none") + more
+
+
+def sentences(problems: list[str]) -> str:
+    """The first few problems, each a sentence, and how many more."""
+    more = [f"And {len(problems) - _LISTED} more."] if len(problems) > _LISTED else []
+    return " ".join([*problems[:_LISTED], *more])
