@@ -70,7 +70,7 @@ def test_everything_that_a_recipe_says_is_read(tmp_path: Path) -> None:
 
 
 def test_a_flag_goes_before_the_recipe(tmp_path: Path) -> None:
-    flags = PlanFlags(generator="d:x", generator_option=("k=1",), seeds="0", size=(64, 64))
+    flags = PlanFlags(generator="d:x", generator_option=("k=1",), seeds=(0,), size=(64, 64))
     plan = flags.plan(read(WHOLE, tmp_path).settings)
     assert (plan.generator, plan.seeds, plan.size) == ("d:x?k=1", (0,), (64, 64))
     assert plan.vlm == "a"

@@ -13,6 +13,7 @@ from phyrefine.cli import FAILED, main
 from phyrefine.physics_iq.data.layout import Edition
 from phyrefine.physics_iq.scoring.evaluate import Evaluator
 from phyrefine.physics_iq.submission.card_files import read_card
+from phyrefine.run.following.follower import Follower
 
 RECIPE = """
 [models]
@@ -109,6 +110,13 @@ def test_every_seed_is_a_run_of_its_own(finished: Path) -> None:
 
 
 _ROWS = ("plain", "loop1", "loop2")
+
+
+def test_a_recipes_folder_is_followed_as_one_benchmark(finished: Path) -> None:
+    progress = Follower(finished / "out").look()
+    assert progress.kind == "benchmark"
+    assert progress.counts["done"] == 6
+    assert len(progress.runs) == 2
 
 
 def test_again_nothing_is_made_or_measured_or_packed_anew(
