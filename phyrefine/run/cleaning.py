@@ -13,6 +13,7 @@ from attrs import frozen
 
 from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.run.endings import ended_well
+from phyrefine.run.following.follower import Follower
 from phyrefine.run.results import REFINEMENT, SHOWN, VIDEOS, video_name
 from phyrefine.run.store.disk import read_json, writing
 from phyrefine.run.store.lock import RunLock
@@ -109,12 +110,19 @@ def remove(run_dir: Path, parts: Sequence[Part]) -> int:
 
 
 def _results(run_dir: Path) -> tuple[list[JSON], list[str]]:
-    """Results that are there, and names of scenarios without a finished one."""
+    """Results that are there, and names of scenarios that were begun without a finished one."""
     results, unfinished = [], []
-    for folder in sorted((run_dir / "scenarios").glob("*")):
-        result = _json(folder / REFINEMENT)
+    begun = {
+        name
+        for run in Follower(run_dir).look().runs
+        for name, one in run.scenarios.items()
+        if one.state != "waiting"
+    }
+    written = {path.name for path in (run_dir / "scenarios").glob("*")}
+    for name in sorted(begun | written):
+        result = _json(run_dir / "scenarios" / name / REFINEMENT)
         if result is None or not ended_well(str(result.get("stopped_by"))):
-            unfinished.append(folder.name)
+            unfinished.append(name)
         if result is not None:
             results.append(result)
     return results, unfinished

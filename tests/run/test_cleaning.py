@@ -97,6 +97,17 @@ def test_what_is_not_finished_keeps_its_store_and_its_chunks(run):
     assert parts(run) == found  # nothing was deleted
 
 
+def test_a_scenario_that_a_kill_cut_short_counts_as_not_finished(run):
+    """It has no folder yet, and what it paid for is in the store alone."""
+    with (run / "events.jsonl").open("a") as journal:
+        journal.write(
+            json.dumps({"event": "started", "scenario": "b", "scenario_id": "b-1"}) + "\n"
+        )
+    assert "b-1 is not finished" in parts(run)["store"].refused
+    with pytest.raises(InvalidInputError, match="b-1 is not finished"):
+        remove(run, ["store"])
+
+
 def test_a_folder_in_use_is_left_alone(run):
     (run / "x.damaged").write_bytes(b"1")
     with RunLock(run / "run.lock"), pytest.raises(RunLockedError):
