@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 from phyrefine import Clip
+from phyrefine._optional import installed
 from phyrefine.cli import main as command
 from phyrefine.errors import PhyrefineError
 from phyrefine.testing import moving_clip
@@ -56,6 +57,12 @@ def pictures(clip: Clip) -> list[bytes]:
         moves = {"save_all": True, "append_images": images[1:4]} if form in ("WEBP", "AVIF") else {}
         images[0].save(buffer, form, **moves)
         made.append(buffer.getvalue())
+    if installed("pillow_heif"):
+        import pillow_heif
+
+        buffer = io.BytesIO()
+        pillow_heif.from_pillow(images[0]).save(buffer, quality=90)
+        made.append(buffer.getvalue())
     return made
 
 
@@ -81,7 +88,15 @@ def read_one(data: bytes, dice: random.Random, folder: Path) -> str:
     path = folder / f"case{dice.choice(['.mp4', '.mkv', '.jpg', '.gif', ''])}"
     path.write_bytes(data)
     part = dice.choice(
-        [{}, {}, {"start": -0.3}, {"start": 0.2, "seconds": 0.2}, {"size": (20, 30)}]
+        [
+            {},
+            {},
+            {"start": -0.3},
+            {"start": 0.2, "seconds": 0.2},
+            {"size": (20, 30)},
+            {"start": -0.4, "fps": 5.0},
+            {"start": 0.1, "fps": 60.0, "size": (20, 30)},
+        ]
     )
     try:
         Clip.read(path, max_bytes=1 << 28, **part)
@@ -91,7 +106,13 @@ def read_one(data: bytes, dice: random.Random, folder: Path) -> str:
 
 
 def command_one(video: Path, dice: random.Random) -> str:
-    words = ["run", str(video), "-d", "A dot moves.", "--llm", "nobody"]  # no model ever loads
+    words = [  # no model ever loads
+        ["run", str(video), "-d", "A dot moves.", "--llm", "nobody"],
+        ["bench", "physics-iq", "--data", "nowhere"],
+        ["bench", "videophy-2", "--data", "nowhere"],
+        ["replay", "nowhere"],
+        ["report", "nowhere"],
+    ][dice.choice((0, 0, 0, 0, 1, 2, 3, 4))]
     for _ in range(dice.randrange(1, 4)):
         words.append(dice.choice(OPTIONS))
         words += [dice.choice(VALUES) for _ in range(dice.randrange(3))]

@@ -81,7 +81,7 @@ phyrefine run photo.jpg -d "The cup tips over." --seeds 0,1 --size 480 832
 
 phyrefine report runs/NAME"""
 # These keep what is finished in a folder, so that the same command goes on.
-RESUMABLE = ("demo", "run", "bench", "ablate")
+RESUMABLE = ("demo", "run", "bench", "ablate", "sweep")
 
 
 def build(words: Sequence[str] = ()) -> App:

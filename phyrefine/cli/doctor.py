@@ -123,6 +123,8 @@ def _disk(out: Path) -> Check:
     place = out.absolute()
     while not place.exists():
         place = place.parent
+    if not place.is_dir():
+        return "disk", False, f"{place} is a file: --out names a folder"
     free = shutil.disk_usage(place).free / 2**30
     writable = os.access(place, os.W_OK)
     detail = f"{free:.0f} GiB free at {place}" + ("" if writable else ", not writable")

@@ -159,6 +159,13 @@ def test_an_out_that_is_a_file(video, tmp_path, capsys):
         assert "is a file" in capsys.readouterr().err
 
 
+def test_doctor_tells_an_out_that_is_a_file(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "within"):
+        assert main(["doctor", "--out", str(out)]) == FAILED
+        assert "cannot work here" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words", [["--scenes", "0"], ["--scenes", "-1"], ["--loops", "0"],
                                    ["--seed", "99999999999999999999"]], ids=" ".join)  # fmt: skip
 def test_demo_checks_its_numbers(words, capsys):

@@ -146,6 +146,16 @@ def test_a_heic_of_odd_size_is_cropped_to_it():
     assert close(Clip.from_bytes(heic(picture)).frames[0], picture)
 
 
+@pytest.mark.parametrize("orientation", TURNS)
+def test_a_heic_is_turned_once_though_phones_say_so_twice(orientation):
+    """Its own boxes turn it, and EXIF repeats the orientation."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    picture = blocks(64, 96)
+    shown = Clip.from_bytes(heic(picture, exif=exif.tobytes())).frames[0]
+    assert close(shown, TURNS[orientation](picture))
+
+
 def test_without_its_reader_a_tiled_heic_is_refused_with_the_remedy(monkeypatch):
     data = heic(np.kron(blocks(8, 12), np.ones((30, 30, 1), np.uint8)), tile_size=128)
     from phyrefine.video.reading import files
@@ -342,3 +352,16 @@ def test_pictures_of_floats_and_of_unknown_range():
     for wrong in ([blocks()], ["a.png"], "a.png", 3):
         with pytest.raises(VideoError):
             Clip.from_images(wrong, 8)
+
+
+def test_what_pillow_warns_of_is_a_line_that_names_the_file(caplog):
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[274], exif[270] = 6, "a picture" * 20
+    Image.fromarray(blocks()).save(buffer, "JPEG", exif=exif)
+    data = bytearray(buffer.getvalue())
+    at = data.index(b"Exif\0\0") + 6 + 8  # the number of entries of the first directory
+    data[at : at + 2] = b"\x00\x40"
+    clip = Clip.from_bytes(bytes(data), source="phone.jpg")
+    assert clip.size in ((32, 48), (48, 32))
+    assert "phone.jpg: Corrupt EXIF data" in caplog.text or "phone.jpg: Tag data" in caplog.text

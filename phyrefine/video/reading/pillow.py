@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
+import warnings
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -22,6 +24,8 @@ from phyrefine.video.reading.streams import Source
 from phyrefine.video.reading.timing import Rates, even_grid
 
 UInt8Array = NDArray[np.uint8]
+
+log = logging.getLogger(__name__)
 
 _MOVING = ("WEBP", "AVIF")
 _MILLISECOND = 0.001
@@ -44,7 +48,7 @@ def read_picture(source: Source, part: Part, *, heif: bool = False) -> Footage:
         VideoError: Damaged, too large, or without frames in the part.
     """
     try:
-        with source.open() as file, _opened(file, heif) as image:
+        with _told(source), source.open() as file, _opened(file, heif) as image:
             return _read(image, source, part)
     except (VideoError, MissingDependencyError):
         raise
@@ -53,6 +57,16 @@ def read_picture(source: Source, part: Part, *, heif: bool = False) -> Footage:
             f"{source.name} is damaged, cut off or no readable picture: {error}. Copy it again, or "
             "convert it to PNG."
         ) from error
+
+
+@contextlib.contextmanager
+def _told(source: Source) -> Iterator[None]:
+    """What Pillow warns of, as lines of the log that name the file."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(one.message).strip() for one in said):
+        log.warning("%s: %s", source.name, message)
 
 
 @contextlib.contextmanager
