@@ -53,7 +53,9 @@ def test_a_tiny_text_to_video_model_is_judged_over_http(
         assert main(command) == 0
         assert len(server.requests) == asked
     told = json.loads((out / "table.json").read_text())
-    assert [run["run"] for run in told["runs"]] == ["plain-steps2", "loop1-steps2"]
+    assert [run["run"] for run in told["runs"]] == [
+        "plain-steps2", "loop1-steps2", "chosen by consensus",
+    ]  # fmt: skip
     assert all(run["clips"] == 2 and run["unrated"] == 0 for run in told["runs"])
     assert told["runs"][0]["joint"] is not None
     assert "openai:loopback" in told["evaluator"]
