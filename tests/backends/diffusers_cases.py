@@ -84,6 +84,9 @@ CASES = {
     ),
     "helios": Case(tiny.helios, {"size": (32, 32), "num_frames": 66, "options": SHORT}, context=66),
     "anyflow-far": Case(tiny.anyflow, {"size": (32, 32), "options": SHORT}, context=9),
+    "anyflow-t2v": Case(
+        tiny.anyflow_text, {"size": (16, 16), "num_frames": 33, "options": SHORT}, context=0
+    ),
     "framepack": Case(
         tiny.framepack,
         {

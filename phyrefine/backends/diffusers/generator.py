@@ -165,7 +165,7 @@ class DiffusersVideoGenerator:
             MissingDependencyError: diffusers, or a package the pipeline needs, is not installed.
         """
         where = choose_device(device)
-        pipe = pipelines.load(
+        wanted = pipelines.Wanted(
             id_or_path,
             dtype=dtype,
             device=where,
@@ -179,7 +179,7 @@ class DiffusersVideoGenerator:
             # Stepping down changes where weights live, which other generators would feel.
             shared=share and not settings.get("step_down", False),
         )
-        made = cls(pipe, memory_mode=memory, device=where, **settings)
+        made = cls(pipelines.load(wanted), memory_mode=memory, device=where, **settings)
         pipelines.share(made)
         return made
 

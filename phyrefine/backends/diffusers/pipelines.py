@@ -15,6 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from attrs import evolve, frozen
+
 from phyrefine._optional import require
 from phyrefine.backends.continuing.fingerprint import fingerprint
 from phyrefine.backends.diffusers import memory, modular
@@ -48,23 +50,11 @@ def diffusers() -> Any:
 # -- loading -----------------------------------------------------------------------------------
 
 
-def load(
-    model: str,
-    *,
-    dtype: Any,
-    device: Any,
-    revision: str | None,
-    mode: memory.MemoryMode,
-    fp8: bool,
-    size: tuple[int, int] | None,
-    spec: FamilySpec | None,
-    options: Mapping[str, Any],
-    loras: Mapping[str, float],
-    shared: bool,
-) -> Any:
-    """A pipeline on its device; loaded once per process and setting.
+@frozen
+class Wanted:
+    """What to load, and how.
 
-    Args:
+    Attributes:
         model: Hub id or folder.
         dtype: Anything :func:`~phyrefine.backends.diffusers.memory.choose_dtype` takes.
         device: A ``torch.device``.
@@ -78,42 +68,60 @@ def load(
         loras: LoRAs by path or hub id, and the strength of each.
         shared: Whether other generators may use it too; never when there are ``options`` or
             ``loras``.
+    """
+
+    model: str
+    dtype: Any
+    device: Any
+    revision: str | None
+    mode: memory.MemoryMode
+    fp8: bool
+    size: tuple[int, int] | None
+    spec: FamilySpec | None
+    options: Mapping[str, Any]
+    loras: Mapping[str, float]
+    shared: bool
+
+    def key(self, row: FamilySpec) -> str:
+        """Equal for those that may share a pipeline of this row."""
+        settings = (self.revision, str(self.device), str(self.dtype), self.mode, self.fp8)
+        return repr((str(self.model), _changed(self.model), *settings, self.size, row.pipeline))
+
+
+def load(wanted: Wanted) -> Any:
+    """A pipeline on its device; loaded once per process and setting.
 
     Raises:
         ModelNotFoundError: No diffusers pipeline of that name.
         InvalidInputError: A pipeline that cannot continue a prefix, or a wrong setting.
+        MissingDependencyError: A package that the pipeline needs is not installed.
     """
-    row = spec or row_of(model, revision)
-    kind = memory.choose_dtype(row, device, dtype)
-    key = repr(
-        (
-            str(model),
-            _changed(model),
-            revision,
-            str(device),
-            str(kind),
-            mode,
-            fp8,
-            size,
-            row.pipeline,
-        )
-    )
+    row = wanted.spec or row_of(wanted.model, wanted.revision)
+    wanted = evolve(wanted, dtype=memory.choose_dtype(row, wanted.device, wanted.dtype))
+    if not wanted.shared or wanted.options or wanted.loras:
+        return _ready(wanted, row)
     with _guard:
-        shared = shared and not options and not loras
-        found = _loaded.get(key) if shared else None
+        key = wanted.key(row)
+        found = _loaded.get(key)
         if found is not None and fingerprint(found) != _as_loaded.get(found):
-            log.info("%s was changed since it was loaded, so it is loaded again.", model)
+            log.info("%s was changed since it was loaded, so it is loaded again.", wanted.model)
             found = None
         if found is None:
-            found = _load(model, row, kind, revision, options)
-            row.check(found)
-            if loras:
-                load_loras(found, loras)
-            memory.apply_mode(found, mode, device, size=size or row.size, fp8=fp8)
-            if shared:
-                _loaded[key] = found
-                _as_loaded[found] = fingerprint(found)
+            found = _loaded[key] = _ready(wanted, row)
+            _as_loaded[found] = fingerprint(found)
     return found
+
+
+def _ready(wanted: Wanted, row: FamilySpec) -> Any:
+    """A pipeline of its own, with its LoRAs, in its memory mode."""
+    pipe = _load(wanted.model, row, wanted.dtype, wanted.revision, wanted.options)
+    row.check(pipe)
+    if wanted.loras:
+        load_loras(pipe, wanted.loras)
+    memory.apply_mode(
+        pipe, wanted.mode, wanted.device, size=wanted.size or row.size, fp8=wanted.fp8
+    )
+    return pipe
 
 
 def share(generator: Any) -> None:

@@ -84,6 +84,32 @@ def test_checkpoints_saved_by_a_sibling_class_load_as_the_one_that_continues(tmp
     assert type(named.pipe).__name__ == "WanPipeline"
 
 
+def test_each_generation_of_ltx_2_has_its_own_recipe():
+    """diffusers' defaults are those of LTX-2.3, whichever weights are loaded."""
+    for name, crosses in (("ltx-2", False), ("ltx-2.3", True)):
+        pipe = cases.CASES[name].build()
+        spec = families.of(pipe)
+        assert spec.name == name
+        options = spec.options(pipe)
+        assert options["use_cross_timestep"] is crosses
+        assert max(options["spatio_temporal_guidance_blocks"]) < pipe.transformer.config.num_layers
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SanaWMPipeline", "camera path"),
+        ("LucyEditPipeline", "edits a clip"),
+        ("EasyAnimateControlPipeline", "control video"),
+        ("WanPipelines", r"It is near .*WanPipeline"),
+        ("DDPMPipeline", r"table of families \('phyrefine generators' lists it\)\. To use it"),
+    ],
+)
+def test_classes_without_a_row_are_answered(name, words):
+    with pytest.raises(InvalidInputError, match=words):
+        families.by_class(name)
+
+
 def test_an_unknown_family_is_named():
     with pytest.raises(InvalidInputError, match="No family called 'sora'"):
         families.named("sora")

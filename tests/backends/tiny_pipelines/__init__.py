@@ -38,6 +38,7 @@ from tiny_pipelines.parts import (
 )
 from tiny_pipelines.rolling import (
     anyflow,
+    anyflow_text,
     helios,
     helios_pyramid,
     skyreels,
@@ -65,6 +66,7 @@ __all__ = [
     "Guardrail",
     "allegro",
     "anyflow",
+    "anyflow_text",
     "byte_tokenizer",
     "clip_text",
     "cogvideox",

@@ -134,3 +134,30 @@ def anyflow():
         vae=wan_vae(),
         scheduler=diffusers.FlowMapEulerDiscreteScheduler(num_train_timesteps=1000, shift=5.0),
     )
+
+
+def anyflow_text():
+    import diffusers
+
+    torch.manual_seed(0)
+    transformer = diffusers.AnyFlowTransformer3DModel(
+        patch_size=(1, 2, 2),
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=16,
+        out_channels=16,
+        text_dim=32,
+        freq_dim=16,
+        ffn_dim=32,
+        num_layers=2,
+        cross_attn_norm=True,
+        rope_max_seq_len=32,
+        gate_value=0.25,
+        deltatime_type="r",
+    )
+    return diffusers.AnyFlowPipeline(
+        **t5("UMT5"),
+        transformer=transformer,
+        vae=wan_vae(),
+        scheduler=diffusers.FlowMapEulerDiscreteScheduler(num_train_timesteps=1000, shift=5.0),
+    )

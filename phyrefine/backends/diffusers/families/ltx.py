@@ -134,7 +134,7 @@ LTX_23 = evolve(
     options=_recipe(newer=True, block=28),
     checkpoints=(),
     notes="Sees up to 65 frames (2.7 s). It makes sound too, which is dropped. Distilled weights "
-    "want guidance_scale=1. LTX-2.5 fits too where its folder names this class.",
+    "want guidance_scale=1.",
 )
 
 LTX = (LTX_CONDITION, LTX_2, LTX_23)

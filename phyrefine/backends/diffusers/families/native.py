@@ -201,6 +201,23 @@ ANYFLOW = FamilySpec(
 )
 
 
+ANYFLOW_TEXT = FamilySpec(
+    "anyflow-t2v",
+    "AnyFlowPipeline",
+    16.0,
+    (480, 832),
+    conditioning.text_only,
+    contexts=(0,),
+    grid=FrameGrid(4, 1, most=81, least=81),
+    steps=4,
+    guidance=1.0,
+    checkpoints=(Checkpoint("nvidia/AnyFlow-Wan2.1-T2V-14B-Diffusers"),),
+    license="other: see the model card",
+    verified=TINY,
+    notes="Text only: it does not see a prefix. 81 frames hold 5 s. Four steps are enough for it.",
+)
+
+
 # -- FramePack ---------------------------------------------------------------------------------
 
 
@@ -245,5 +262,6 @@ NATIVE = (
     HELIOS,
     HELIOS_PYRAMID,
     ANYFLOW,
+    ANYFLOW_TEXT,
     framepack(),
 )

@@ -239,10 +239,11 @@ class FamilySpec:
             )
         contexts = tuple(k for k in self.contexts if self.new(capped, k) > 0)
         if not contexts:
+            fewest = min(self.contexts)
+            least = evolve(self, grid=evolve(grid, least=grid.offset)).length(1, fewest)
             raise InvalidInputError(
-                f"{self.name} gives no new frame in a pass of {capped} after "
-                f"{min(self.contexts)} context frames; num_frames={most} is too few. It needs at "
-                f"least {self.length(1, min(self.contexts))}."
+                f"{self.name} gives no new frame in a pass of {capped} after {fewest} context "
+                f"frames; num_frames={most} is too few. It needs at least {least}."
             )
         return evolve(
             self, grid=evolve(grid, most=capped, least=min(grid.least, capped)), contexts=contexts

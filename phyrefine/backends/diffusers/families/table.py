@@ -7,6 +7,7 @@ weights were run on a GPU.
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from phyrefine.backends.diffusers.families.cogvideox import COGVIDEOX
@@ -108,10 +109,11 @@ def by_class(name: str) -> tuple[FamilySpec, ...]:
         return rows
     if name in REFUSED:
         raise InvalidInputError(f"{name} cannot be used: {REFUSED[name]}.")
-    known = ", ".join(sorted({spec.pipeline for spec in FAMILIES}))
+    near = difflib.get_close_matches(name, {spec.pipeline for spec in FAMILIES}, n=3, cutoff=0.75)
+    hint = f" It is near {', '.join(near)}." if near else ""
     raise InvalidInputError(
-        f"{name} is not in the table of families ({known}). To use it, describe it with a "
-        "FamilySpec and pass family=."
+        f"{name} is not in the table of families ('phyrefine generators' lists it).{hint} To use "
+        "it, describe it with a FamilySpec and pass family=."
     )
 
 

@@ -13,6 +13,15 @@ from phyrefine.types import FrameGrid
 GRAY = 128
 KEEP, MAKE = 0, 255
 _TEXT = {"text_encoder": 5.68, "vae": 0.13}
+_EXPERTS = {**_TEXT, "transformer": 14.3, "transformer_2": 14.3}
+# The 5B model of Wan 2.2, whose VAE halves the latents' size once more.
+_TI2V: dict[str, Any] = {
+    "fps": 24.0,
+    "size": (704, 1280),
+    "size_multiple": 32,
+    "grid": FrameGrid(4, 1, most=121, least=49),
+    "checkpoints": (Checkpoint("Wan-AI/Wan2.2-TI2V-5B-Diffusers", {**_TEXT, "transformer": 5.0}),),
+}
 
 
 def _vace(window: Window) -> dict[str, Any]:
@@ -39,7 +48,11 @@ def _is_ti2v(pipe: Any) -> bool:
 
 
 def _has_two_experts(pipe: Any) -> bool:
-    return getattr(pipe.config, "boundary_ratio", None) is not None
+    return getattr(pipe.config, "boundary_ratio", None) is not None and not _is_ti2v(pipe)
+
+
+def _has_one_network(pipe: Any) -> bool:
+    return not _is_ti2v(pipe) and not _has_two_experts(pipe)
 
 
 I2V = FamilySpec(
@@ -48,7 +61,7 @@ I2V = FamilySpec(
     16.0,
     (480, 832),
     conditioning.image,
-    fits=lambda pipe: not _is_ti2v(pipe) and not _has_two_experts(pipe),
+    fits=_has_one_network,
     grid=FrameGrid(4, 1, most=81, least=33),
     dtypes=("bfloat16", "float16"),
     fp32=("vae", "image_encoder"),
@@ -86,52 +99,34 @@ WAN = (
     evolve(
         I2V,
         name="wan-2.2-i2v",
-        fits=lambda pipe: not _is_ti2v(pipe) and _has_two_experts(pipe),
-        checkpoints=(
-            Checkpoint(
-                "Wan-AI/Wan2.2-I2V-A14B-Diffusers",
-                {**_TEXT, "transformer": 14.3, "transformer_2": 14.3},
-            ),
-        ),
+        fits=_has_two_experts,
+        checkpoints=(Checkpoint("Wan-AI/Wan2.2-I2V-A14B-Diffusers", _EXPERTS),),
         notes="Sees one frame. Two experts of 14B each; guidance_scale_2 is for the second.",
     ),
     evolve(
         I2V,
         name="wan-2.2-ti2v",
-        fps=24.0,
-        size=(704, 1280),
-        size_multiple=32,
         fits=_is_ti2v,
-        grid=FrameGrid(4, 1, most=121, least=49),
         # The published index names the text-to-video class, which shares every component.
         accepts=("WanPipeline",),
-        checkpoints=(Checkpoint("Wan-AI/Wan2.2-TI2V-5B-Diffusers", {**_TEXT, "transformer": 5.0}),),
         notes="Sees one frame. 121 frames hold exactly 5 s.",
+        **_TI2V,
     ),
     T2V,
     evolve(
         T2V,
         name="wan-2.2-t2v",
-        fits=lambda pipe: not _is_ti2v(pipe) and _has_two_experts(pipe),
-        checkpoints=(
-            Checkpoint(
-                "Wan-AI/Wan2.2-T2V-A14B-Diffusers",
-                {**_TEXT, "transformer": 14.3, "transformer_2": 14.3},
-            ),
-        ),
+        fits=_has_two_experts,
+        checkpoints=(Checkpoint("Wan-AI/Wan2.2-T2V-A14B-Diffusers", _EXPERTS),),
         notes="Text only: it does not see a prefix. Two experts of 14B each.",
     ),
     evolve(
         T2V,
         name="wan-2.2-ti2v-text",
-        fps=24.0,
-        size=(704, 1280),
-        size_multiple=32,
         fits=_is_ti2v,
-        grid=FrameGrid(4, 1, most=121, least=49),
-        checkpoints=(Checkpoint("Wan-AI/Wan2.2-TI2V-5B-Diffusers", {**_TEXT, "transformer": 5.0}),),
         notes="Text only. Loading the checkpoint by name gives the image-to-video row; for text "
         "to video pass a WanPipeline, or family='wan-2.2-ti2v-text'.",
+        **_TI2V,
     ),
     evolve(
         I2V,
