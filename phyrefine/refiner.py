@@ -95,7 +95,8 @@ class SelfRefiner:
         draft: A cheap setting for the loops and their candidates; the chosen draft and the plain
             description are then rendered in full, and the ensemble chooses between them. See
             :meth:`check_draft`.
-
+        store: With ``run_dir``, an address such as ``s3://bucket/run`` where everything in its
+            store is kept as well, so that another machine can go on.
         find_cuts: Gives the seconds at which a clip cuts to another shot, told with each clip; by
             default from pixels. See :class:`~phyrefine.backends.videos.shots.TransNetV2`.
 
@@ -129,6 +130,7 @@ class SelfRefiner:
         clip_timeout: float | None = None,
         draft: Draft | None = None,
         find_cuts: FindCuts = cuts,
+        store: str | None = None,
     ) -> None:
         check_arguments(
             convergence=convergence, ensemble=ensemble, candidates=candidates, run_dir=run_dir,
@@ -162,6 +164,9 @@ class SelfRefiner:
         self.clip_timeout = clip_timeout
         self.draft = draft
         self.find_cuts = find_cuts
+        if store is not None and run_dir is None:
+            raise InvalidInputError(f"{store} keeps a run folder as well: pass run_dir too.")
+        self.store = store
         self.draft_checks: list[DraftCheck] = []
         named = ((vlm, self.vlm), (llm, self.llm))
         self._made: list[object] = [made for given, made in named if isinstance(given, str)]
@@ -553,7 +558,7 @@ class SelfRefiner:
         if on is not None:
             setup = evolve(setup, generators=(on.generator(self._first_given()),))
         spec = setup.spec(self.budget)
-        store = None if self.run_dir is not None else self._memory
+        store = self.store if self.run_dir is not None else self._memory
         opening = lambda: open_run(self.run_dir, spec, store=store)  # noqa: E731
         with self._running.at(meter), self._shared.use(spec, meter, opening) as run:
             session = Session(setup, run, spec)

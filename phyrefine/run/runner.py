@@ -9,6 +9,7 @@ from typing import Self
 
 from attrs import define, field
 
+from phyrefine._atomic import write_bytes
 from phyrefine.errors import InvalidInputError, RunMismatchError, StoreError
 from phyrefine.protocols import Listener, Store
 from phyrefine.run import results
@@ -17,6 +18,8 @@ from phyrefine.run.journal import Journal, notify
 from phyrefine.run.spec import Environment, Manifest, RunSpec
 from phyrefine.run.store.disk import read_json, write_json, writing
 from phyrefine.run.store.lock import RunLock
+from phyrefine.run.store.mirrored import Bucket, MirroredStore
+from phyrefine.run.store.segments import Segments
 from phyrefine.run.store.store import FolderStore, MemoryStore, digest_of
 from phyrefine.serialize import from_json, to_json
 from phyrefine.types import JSON, Refinement, Scenario
@@ -48,11 +51,13 @@ class Run:
     meter: Meter
     journal: Journal | None = None
     _lock: RunLock | None = field(default=None, repr=False)
+    _segments: Segments | None = field(default=None, repr=False)
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
         """The run's own listeners."""
-        return () if self.journal is None else (self.journal,)
+        # The journal first: segments are made of it.
+        return tuple(one for one in (self.journal, self._segments) if one is not None)
 
     def save_refinement(self, refinement: Refinement) -> Path | None:
         """Write a refinement and its videos; ``None`` in memory.
@@ -100,7 +105,7 @@ def open_run(
     spec: RunSpec,
     *,
     meter: Meter | None = None,
-    store: Store | None = None,
+    store: Store | str | None = None,
     part: str | None = None,
 ) -> Run:
     """Create a run folder, or open it again to finish its work.
@@ -109,7 +114,8 @@ def open_run(
         run_dir: The folder; ``None`` keeps everything in memory.
         spec: What is asked. Opening a folder with another spec is refused.
         meter: Counts usage against a budget; by default without limits.
-        store: Another store than the folder's own, or than a fresh one in memory.
+        store: Another store than the folder's own, or than a fresh one in memory; an address such
+            as ``s3://bucket/run`` keeps the folder's there as well.
         part: Name of this process's share when several work in one folder (``"1-of-4"``); each
             share has its own lock and journal, the store is common.
 
@@ -120,21 +126,29 @@ def open_run(
     """
     meter = meter or Meter()
     if run_dir is None:
+        if isinstance(store, str):
+            raise InvalidInputError(f"{store} keeps a run folder as well: pass run_dir too.")
         return Run(None, store or MemoryStore(), meter)
     if part is not None and not part.replace("-", "").isalnum():
         raise InvalidInputError(f"part is letters, digits and dashes, not {part!r}.")
     folder = Path(run_dir).resolve()
     with writing(folder):
         _refuse_foreign(folder)
+    bucket = Bucket.at(store) if isinstance(store, str) else None
     ending = "" if part is None else f"-{part}"
     lock = RunLock(folder / f"run{ending}.lock").acquire()
     try:
-        _settle(folder, spec)
+        _settle(folder, spec, bucket)
         alone = part is None and not any(folder.glob("run-*.lock"))
         _sweep(folder, 0.0 if alone else LEFTOVER_SECONDS)
         journal = Journal(folder / f"events{ending}.jsonl")
         journal.on_event("opened", {"spec": spec, "environment": Environment.here()})
-        return Run(folder, store or FolderStore(folder / "store"), meter, journal, lock)
+        own = FolderStore(folder / "store")
+        if bucket is None:
+            assert not isinstance(store, str)
+            return Run(folder, store or own, meter, journal, lock)
+        segments = Segments(journal.path, bucket)
+        return Run(folder, MirroredStore(own, bucket), meter, journal, lock, segments)
     except BaseException:
         lock.release()
         raise
@@ -169,11 +183,15 @@ def _refuse_damaged(value: JSON) -> None:
         raise ValueError("its content does not match its digest")
 
 
-def _settle(folder: Path, spec: RunSpec) -> None:
+def _settle(folder: Path, spec: RunSpec, bucket: Bucket | None) -> None:
     """Write the manifest of a new run, or compare with that of an old one."""
+    if bucket is not None:
+        _settle_there(folder, bucket)
     if not (folder / MANIFEST).exists():
         value = to_json(Manifest.new(spec))
         write_json(folder / MANIFEST, {**value, DIGEST: digest_of(value)})
+        if bucket is not None:
+            bucket.write(MANIFEST, (folder / MANIFEST).read_bytes())
         return
     differences = spec.differences(read_manifest(folder).spec)
     if differences:
@@ -181,6 +199,15 @@ def _settle(folder: Path, spec: RunSpec) -> None:
             f"{folder} belongs to another experiment: {'; '.join(differences)}. Ask for the same "
             "again, or choose another run folder."
         )
+
+
+def _settle_there(folder: Path, bucket: Bucket) -> None:
+    """The manifest in the object store counts, whichever machine wrote it."""
+    there = bucket.read(MANIFEST)
+    if there is not None:
+        write_bytes(folder / MANIFEST, there)
+    elif (folder / MANIFEST).exists():
+        bucket.write(MANIFEST, (folder / MANIFEST).read_bytes())
 
 
 def _sweep(folder: Path, older: float) -> None:

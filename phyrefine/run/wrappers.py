@@ -25,11 +25,14 @@ from phyrefine.run.calls.timeouts import TimedAsker, TimedGenerator
 from phyrefine.run.fallback import WithFallback
 from phyrefine.run.limited import LimitedAsker, PooledGenerator
 from phyrefine.run.store.keys import require_name
+from phyrefine.run.store.mirrored import MirroredStore
 from phyrefine.run.store.store import FolderStore
 from phyrefine.run.store.stored import StoredAsker, StoredGenerator
 
 # Enough to hide the latency of a service, few enough for the rate limits of a first-tier key.
 MAX_CONCURRENCY = 8
+# Stores in which another process looks for what this one made.
+LASTING = (FolderStore, MirroredStore)
 
 
 def wrap_asker(
@@ -70,7 +73,7 @@ def wrap_asker(
             for side in (backend.primary, backend.secondary)
         )
         return WithFallback(first, second, given_up=backend.given_up)
-    if isinstance(store, FolderStore):
+    if isinstance(store, LASTING):
         require_name(backend)
     timed = backend if timeout is None else TimedAsker(backend, timeout)
     limited = LimitedAsker(MeteredAsker(timed, meter, listeners), max_concurrency)
@@ -101,7 +104,7 @@ def wrap_generator(
         UnnamedError: The store is a folder and the backend has no lasting identity.
     """
     each: Sequence[Any] = backend if isinstance(backend, list | tuple) else [backend]
-    if isinstance(store, FolderStore):
+    if isinstance(store, LASTING):
         require_name(each[0])
     timed = each if timeout is None else [_timed(one, timeout) for one in each]
     pool = PooledGenerator([MeteredGenerator(one, meter, listeners) for one in timed], journal)

@@ -59,7 +59,7 @@ class FolderStore:
         Raises:
             StoreError: The file is there and cannot be read.
         """
-        path = self._reply_path(key)
+        path = self.reply_path(key)
         try:
             entry = read_json(path)
         except ValueError as error:
@@ -82,9 +82,10 @@ class FolderStore:
             StoreError: The disk is full or may not be written; nothing is changed then.
         """
         entry = {"key": key, "digest": digest_of(value), "value": value}
-        write_json(self._reply_path(key), entry)
+        write_json(self.reply_path(key), entry)
 
-    def _reply_path(self, key: str) -> Path:
+    def reply_path(self, key: str) -> Path:
+        """Where the value under a key is kept, whether or not it is."""
         if not key.replace("-", "").isalnum():
             raise InvalidInputError(f"A store key is letters, digits and dashes, not {key!r}.")
         return self.root / "replies" / key.rpartition("-")[2][:2] / f"{key}.json"
