@@ -36,6 +36,13 @@ def test_own_backend(tmp_path):
 
 
 @pytest.mark.slow
+def test_many_machines(tmp_path):
+    said = run("08_many_machines.py", "out", cwd=tmp_path)
+    assert "2 workers made 8 clips" in said
+    assert "Results equal those of one process." in said
+
+
+@pytest.mark.slow
 def test_quickstart_notebook(tmp_path):
     from nbclient import NotebookClient
 
