@@ -169,4 +169,5 @@ def test_on_a_server_that_speaks_s3(tmp_path, s3):
     goes_on_elsewhere(tmp_path, s3)
     names = list(Bucket.at(s3).names())
     assert any(name.startswith("events/") for name in names)
-    assert sum(name.endswith(".mkv") for name in names) == 4
+    kept = {path.name for path in (tmp_path / "here" / "store").rglob("*.*")}
+    assert {name.rpartition("/")[2] for name in names if name.startswith("store/")} == kept
