@@ -109,7 +109,7 @@ def main() -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(here), str(here.parent)])
     import ray
 
-    ray.init(num_cpus=2, num_gpus=max(options.workers), include_dashboard=False,
+    ray.init(address="local", num_cpus=2, num_gpus=max(options.workers), include_dashboard=False,
              logging_level="error", log_to_driver=False)  # fmt: skip
     print(f"render {options.render:g} s, services {options.render / 2:g} s per loop")
     print("workers  in flight  clips  seconds  efficiency    idle")

@@ -11,8 +11,8 @@ from phyrefine._optional import require
 from phyrefine.errors import ConnectionFaultError
 
 NAMESPACE = "phyrefine"
-# Of this machine alone, without processes that other machines would need.
-_LOCAL = {"include_dashboard": False}
+# A new one, of this machine alone: without an address Ray would join any that it finds here.
+_LOCAL = {"address": "local", "include_dashboard": False}
 
 
 def ray_module() -> ModuleType:
