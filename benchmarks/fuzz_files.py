@@ -1,7 +1,8 @@
 """Mutated media files and wrong command lines: nothing may end in a foreign error or hang.
 
 Run: python benchmarks/fuzz_files.py --minutes 10 [--seed 0] [FILES...]
-Each case runs under an alarm; the exit code is 1 if anything but our own errors came out.
+Each case runs under an alarm, of processor time and of time on the clock (a busy machine is no
+hang); the exit code is 1 if anything but our own errors came out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from phyrefine.errors import PhyrefineError
 from phyrefine.testing import moving_clip
 
 MEDIA = Path(__file__).parents[1] / "tests" / "data" / "media"
-HANG_SECONDS = 30
+HANG_SECONDS, HANG_SECONDS_ON_THE_CLOCK = 30, 300
 EXTREMES = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\1"]
 OPTIONS = (
     "--seconds --prefix-seconds --fps --loops --steps --seeds --size --chain --ensemble --best-of "
@@ -134,12 +135,14 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     dice, outcomes, foreign = random.Random(asked.seed), collections.Counter(), []
     signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGPROF, _alarm)
     until = time.monotonic() + 60 * asked.minutes
     with tempfile.TemporaryDirectory() as place:
         folder, originals = Path(place), samples(asked.files)
         video = moving_clip(24, (48, 64), 8.0).write(folder / "dot.mkv")
         while time.monotonic() < until:
-            signal.alarm(HANG_SECONDS)
+            signal.alarm(HANG_SECONDS_ON_THE_CLOCK)
+            signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
             try:
                 if dice.random() < 0.8:
                     outcomes[read_one(mutated(dice.choice(originals), dice), dice, folder)] += 1
@@ -150,6 +153,7 @@ def main() -> int:
                 print(f"case {sum(outcomes.values())}: {foreign[-1]}", file=sys.stderr)
             finally:
                 signal.alarm(0)
+                signal.setitimer(signal.ITIMER_PROF, 0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{sum(outcomes.values())} cases in {asked.minutes:g} minutes, seed {asked.seed}")
     print(", ".join(f"{name} {count}" for name, count in outcomes.most_common()))

@@ -57,7 +57,8 @@ def from_pil(image: Any) -> UInt8Array:
             "A PIL image of mode I has no stated range: convert it to I;16 (0..65535) or L first."
         )
     alpha = mode in ("RGBA", "LA", "La", "PA", "RGBa") or "transparency" in image.info
-    return _one(np.asarray(image.convert("RGBA" if alpha else "RGB")))
+    wanted = "RGBA" if alpha else "RGB"
+    return _one(np.asarray(image if mode == wanted else image.convert(wanted)))
 
 
 def _one(picture: NDArray[Any]) -> UInt8Array:

@@ -89,14 +89,18 @@ def _read(image: Any, source: Source, part: Part) -> Footage:
     for index in range(count):
         if moves:
             image.seek(index)
-        picture = from_pil(ImageOps.exif_transpose(image))
+        if moves:
+            picture = from_pil(ImageOps.exif_transpose(image))
+        else:
+            ImageOps.exif_transpose(image, in_place=True)  # copies only what must be turned
+            picture = from_pil(image)
         if part.size is not None and picture.shape[:2] != part.size:
             picture = resize(picture[None], *part.size)[0]
+        if not moves:
+            notes = () if pages == 1 else (f"the first of {pages} pictures",)
+            return Footage(picture[None], 24.0, source.name, notes)
         stack.add(picture)
         seconds.append(image.info.get("duration", 0) * _MILLISECOND)
-    notes = () if moves or pages == 1 else (f"the first of {pages} pictures",)
-    if not moves:
-        return Footage(stack.whole(), 24.0, source.name, notes)
     return _even(stack.whole(), seconds, source, part)
 
 
