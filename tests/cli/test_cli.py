@@ -178,3 +178,22 @@ def test_a_gallery_links_to_a_report_of_each_scenario(finished, tmp_path, capsys
     assert main(["report", str(folder), "--out", str(elsewhere)]) == 0
     assert "scenarios/" not in elsewhere.read_text()
     capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_searches_and_drafts_from_the_command_line(finished, capsys):
+    folder, _ = finished
+    video = [str(folder / "dot.mkv"), "-d", "A white dot moves over noise.", "--seconds", "1"]
+    search = ["--search", "chunks", "--search-option", "width=2", "--max-chunks", "50"]
+    out = folder / "searched"
+    assert main(["run", *video, "--loops", "1", *search, "--out", str(out)]) == 0
+    assert "Not counted: chunks?width=2" in " ".join(capsys.readouterr().out.split())
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["spec"]["backends"]["generator"].startswith("chunk-search(")
+    record = next((out / "scenarios").glob("*/refinement.json")).read_text()
+    assert '"chunk_search"' in record
+    draft = ["--best-of", "2", "--draft", "steps=2", "--check-draft"]
+    assert main(["run", *video, *draft, "--out", str(folder / "drafted")]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Checked: drafts" in told
+    assert "over 8 clips" in told
