@@ -17,12 +17,13 @@ from typing import Any
 
 import attrs
 
-from phyrefine.errors import PhyrefineError, RunError
-from phyrefine.physics_iq.data.decoding import opencv
+from phyrefine.errors import RunError
 from phyrefine.physics_iq.data.layout import Sample
 from phyrefine.physics_iq.scoring.truth import GroundTruth
 
 MOST_THREADS = 4  # views at a time in one process
+# What each process runs; by name, because it needs the evaluator, which needs this module.
+WORKER = "phyrefine.physics_iq.scoring.worker"
 
 
 @attrs.frozen
@@ -69,7 +70,7 @@ class Crew:
         if self._stopped:
             raise RunError("Scoring was stopped.")
         try:
-            _send(process.stdin, (sample, clip))
+            send(process.stdin, (sample, clip))
             failed, value = pickle.load(process.stdout)  # noqa: S301 - from our own process
         except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
             raise RunError(
@@ -100,7 +101,7 @@ class Crew:
                 if self._stopped:
                     raise RunError("Scoring was stopped.")
                 there = subprocess.Popen(  # noqa: S603 - this package, by name
-                    [sys.executable, "-m", __name__],
+                    [sys.executable, "-m", WORKER],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
@@ -109,11 +110,12 @@ class Crew:
                 self._all.append(there)
             self._own.process = there
             assert there.stdin is not None
-            _send(there.stdin, self.setup)
+            send(there.stdin, self.setup)
         return there
 
 
-def _send(stream: Any, value: object) -> None:
+def send(stream: Any, value: object) -> None:
+    """Write a value, at once."""
     pickle.dump(value, stream)
     stream.flush()
 
@@ -123,38 +125,3 @@ def _close(stream: Any) -> None:
         stream.close()
     except OSError:  # what was not sent any more
         return
-
-
-def main() -> None:
-    """Score what comes in, until nothing more does."""
-    from phyrefine.physics_iq.scoring.evaluate import Evaluator
-
-    # Whatever a library prints goes to the errors, not among the results.
-    results = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    opencv().setNumThreads(1)
-    setup = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started this one
-    evaluator = Evaluator(
-        setup.truth, cache=setup.cache, packed=setup.packed, lossless=setup.lossless, jobs=1
-    )
-    while True:
-        try:
-            sample, clip = pickle.load(sys.stdin.buffer)  # noqa: S301 - as above
-        except EOFError:
-            return
-        try:
-            if clip is None:
-                evaluator.prepare([sample])
-                answer: tuple[bool, Any] = False, None
-            else:
-                answer = False, evaluator.view(sample, clip)
-        except PhyrefineError as error:
-            answer = True, error
-        try:
-            _send(results, answer)
-        except BrokenPipeError:  # nobody waits for it any more
-            return
-
-
-if __name__ == "__main__":
-    main()
