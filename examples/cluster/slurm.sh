@@ -20,11 +20,11 @@ set -euo pipefail
 # shellcheck disable=SC1091
 [ -d .venv ] && source .venv/bin/activate
 
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 port=${RAY_PORT:-6379}
 
 srun --kill-on-bad-exit=1 ray symmetric-run \
-  --address "$head:$port" --min-nodes "$SLURM_JOB_NUM_NODES" \
+  --address "${nodes[0]}:$port" --min-nodes "$SLURM_JOB_NUM_NODES" \
   --num-gpus "${SLURM_GPUS_ON_NODE:-0}" --num-cpus "${SLURM_CPUS_PER_TASK:-1}" -- \
   phyrefine bench physics-iq --data DATA --out runs/physics-iq \
   --vlm gemini --llm openai --generator magi:PATH --seeds 0,1,2,3 \

@@ -27,7 +27,7 @@ printf '%s\\n' "$(basename "$0") $*" >> "$CALLS"
 {body}
 """
 BODIES = {
-    "scontrol": "echo node-1; echo node-2",
+    "scontrol": "echo node-1; sleep 0.1; echo node-2",  # whoever reads waits for all nodes
     "srun": 'while [[ "$1" == --* ]]; do shift; done; exec "$@"',
     "ray": 'while [[ "$1" != -- ]]; do shift; done; shift; exec "$@"',
     "phyrefine": "",
