@@ -1,4 +1,4 @@
-"""The whole method on a tiny CogVideoX, killed between chunks and started again."""
+"""The whole method on tiny pipelines, killed between chunks and started again."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import zlib
 
 import diffusers_cases as cases
 import pytest
+from attrs import evolve
 
 from phyrefine.backends.diffusers import CogVideoXGenerator
 from phyrefine.refine.convergence import MaxLoops
@@ -45,11 +46,14 @@ def llm(question):
     return json.dumps({"prompt": f"Ball {number} go.", "negative": ""})
 
 
-def refine(run_dir, log, kill_at=None):
+def cogvideox():
+    folder = str(cases.folder("cogvideox-i2v"))
+    return CogVideoXGenerator.from_pretrained(folder, steps=STEPS, num_frames=9, label="counted")
+
+
+def refine(run_dir, log, kill_at=None, *, make=cogvideox, scene=SCENE, loops=2):
     """One whole run; each forward pass is a byte in ``log``, and ``kill_at`` the fatal one."""
-    generator = CogVideoXGenerator.from_pretrained(
-        str(cases.folder("cogvideox-i2v")), steps=STEPS, num_frames=9, label="counted"
-    )
+    generator = make()
 
     def count(*_):
         if kill_at is not None and log.stat().st_size + 1 == kill_at:
@@ -64,20 +68,20 @@ def refine(run_dir, log, kill_at=None):
             vlm,
             llm,
             generator,
-            convergence=MaxLoops(2),
+            convergence=MaxLoops(loops),
             ensemble="last",
             method=Method(plan=False),  # each prompt is the rewriter's own
             run_dir=run_dir,
         )
-        return refiner.refine(SCENE)
+        return refiner.refine(scene)
     finally:
         hook.remove()
 
 
-def killed(run_dir, log, kill_at):
+def killed(run_dir, log, kill_at, **settings):
     child = os.fork()
     if child == 0:
-        refine(run_dir, log, kill_at)
+        refine(run_dir, log, kill_at, **settings)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
@@ -109,3 +113,43 @@ def test_a_killed_run_pays_only_for_unfinished_chunks(tmp_path):
     log.unlink()
     assert refine(tmp_path / "run", log).video == plain.video
     assert log.stat().st_size == 0
+
+
+# Rows whose passes are made shorter here, so that a second takes two of them, and how short.
+TWO_CHUNKS = {
+    "hunyuanvideo-i2v": 17,
+    "hunyuanvideo-i2v-33ch": 17,
+    "kandinsky-5-i2v": 17,
+    "kandinsky-6": 17,
+    "motif-i2v": 17,
+    "easyanimate-i2v": 5,
+    "ltx-2.3": 81,
+    "wan-2.2-i2v": 9,
+    "ltx-modular": 17,
+    "cosmos-3-modular": 17,
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a fork of this process")
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept context")
+@pytest.mark.filterwarnings("ignore:In CPU autocast, but the target dtype is not supported")
+@pytest.mark.parametrize("name", TWO_CHUNKS)
+def test_a_row_goes_on_after_a_kill(name, tmp_path):
+    """Killed in its last denoising step: finished chunks are kept, and the clips are the same."""
+    found = cases.modular_generator if name in cases.MODULAR else cases.generator
+    settings = {
+        "make": lambda: found(name, num_frames=TWO_CHUNKS[name], label="counted"),
+        "scene": evolve(SCENE, seconds=1.0),
+        "loops": 1,
+    }
+    plain = refine(tmp_path / "plain", tmp_path / "plain.log", **settings)
+    forwards = (tmp_path / "plain.log").stat().st_size
+    log = tmp_path / "killed.log"
+    assert killed(tmp_path / "run", log, forwards, **settings) == signal.SIGKILL
+    log.unlink()
+    again = refine(tmp_path / "run", log, **settings)
+    assert again.video == plain.video
+    assert [one.clip for one in again.attempts] == [one.clip for one in plain.attempts]
+    assert 0 < log.stat().st_size <= forwards / 2
