@@ -1,6 +1,8 @@
 """A real cluster of several raylets on this machine: equal results, losses, limits."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -231,6 +233,17 @@ def test_the_benchmark_on_a_cluster_equals_the_benchmark(machines, tmp_path, mon
     one, many = (made(tmp_path / name) for name in ("one", "many"))
     assert len(one) > 6
     assert one == many
+
+
+def test_killed_again_and_again_the_result_is_that_of_one_process(tmp_path):
+    script = HERE.parents[2] / "benchmarks" / "cluster_kills.py"
+    words = ["--scenarios", "3", "--candidates", "2", "--kills", "4"]
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path), *words], capture_output=True, text=True,
+        timeout=1500,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "18 result files, all equal" in done.stdout
 
 
 def made(folder):
