@@ -140,6 +140,22 @@ class Hand:
         with (self.folder / "driver.log").open("ab") as told:
             return subprocess.Popen([*words, *self.words], stdout=told, stderr=told)
 
+    def heal(self) -> None:
+        """A raylet ends with the agents beside it: another machine joins for each that is gone."""
+        gone = [node for node in self.nodes if not alive(node)]
+        for node in gone:
+            self.nodes.remove(node)
+            self.cluster.remove_node(node, allow_graceful=False)
+            self.nodes.append(self.add())
+
+    def end(self, most: float = 1800.0) -> int:
+        """Let the driver finish; gives its exit code."""
+        until = time.monotonic() + most
+        while self.driver.poll() is None and time.monotonic() < until:
+            self.heal()
+            time.sleep(0.5)
+        return self.driver.wait(1)
+
     def lines(self) -> int:
         return self.log.read_bytes().count(b"\n") if self.log.exists() else 0
 
@@ -149,7 +165,8 @@ class Hand:
         while self.lines() < wanted and time.monotonic() < until:
             if self.driver.poll() is not None:
                 return False
-            time.sleep(0.02)
+            self.heal()
+            time.sleep(0.05)
         time.sleep(self.chance.uniform(0.0, 0.3))
         return self.driver.poll() is None
 
@@ -184,6 +201,11 @@ class Hand:
             self.driver.kill()
             self.driver.wait()
         self.cluster.shutdown()
+
+
+def alive(node: Any) -> bool:
+    """Whether the raylet of a node runs."""
+    return all(one.process.poll() is None for one in node.all_processes.get("raylet", []))
 
 
 def repeated(log: Path) -> tuple[int, int, int]:
@@ -228,7 +250,7 @@ def main() -> None:
             kind = KINDS[number % len(KINDS)]
             hand.kill(kind)
             kills[kind] += 1
-        code = hand.driver.wait(1800)
+        code = hand.end()
     finally:
         hand.close()
     chunks, again, clips = repeated(folder / "calls.log")
