@@ -210,7 +210,9 @@ def _even(taken: _Taken, rates: Rates, span: Span, source: Source, part: Part) -
             raise _DisorderError
         shown, fps = shown[resample_indices(len(shown), fps, part.fps)], part.fps
     shown = np.asarray(taken.places, np.intp)[shown]
-    if not len(shown) or shown.min() < 0:
+    if not len(shown):
+        raise VideoError(f"{source.name} holds no frames there: it is damaged or cut off.")
+    if shown.min() < 0:
         raise _DisorderError
     frames = taken.stack.whole()
     refuse_too_large(len(shown), frames.shape[1:3], source.name, REMEDY, limit=part.limit)
