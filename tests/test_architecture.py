@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -82,3 +82,10 @@ def test_the_picture_holds_every_package(monkeypatch: pytest.MonkeyPatch) -> Non
     ]
     assert set(missing) <= {"table"}  # a value that any layer may use
     assert {name for name, _, _ in drawn.rooms()} >= {"backends.calling", "magi.sampling"}
+
+
+def test_test_files_outside_packages_have_names_of_their_own() -> None:
+    """Python keeps one module of a name: pytest would stop before the first test."""
+    files = (ROOT / "tests").rglob("test_*.py")
+    names = Counter(file.name for file in files if not (file.parent / "__init__.py").exists())
+    assert [name for name, count in names.items() if count > 1] == []
