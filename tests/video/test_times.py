@@ -11,6 +11,7 @@ from PIL import Image, features
 from phyrefine.errors import VideoError
 from phyrefine.testing import moving_clip
 from phyrefine.video import Clip
+from phyrefine.video.reading import decoding
 from phyrefine.video.reading.timing import Rates, even_grid
 
 
@@ -137,3 +138,13 @@ def test_what_is_no_time_is_refused(tmp_path):
     for wrong in ({"fps": 0}, {"fps": None, "seconds": -1}, {"start": "now"}):
         with pytest.raises(VideoError):
             Clip.read(path, **wrong)
+
+
+def test_times_that_stay_in_disorder_are_an_error_of_ours(tmp_path, monkeypatch):
+    def disorder(*_):
+        raise decoding._DisorderError
+
+    moving_clip(12, (16, 16), 12.0).write(tmp_path / "clip.mp4")
+    monkeypatch.setattr(decoding, "_even", disorder)
+    with pytest.raises(VideoError, match="frames come at other times than it says"):
+        Clip.read(tmp_path / "clip.mp4", start=0.2, seconds=0.5, fps=6)

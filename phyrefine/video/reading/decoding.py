@@ -66,7 +66,12 @@ def read_video(source: Source, part: Part) -> Footage:
     except _DisorderError:
         if part.fps is not None:  # first keep every frame
             return read_video(source, evolve(part, fps=None))
+    try:
         return _read(source, part, find_part(source, part, trust_times=False))
+    except _DisorderError:
+        raise VideoError(
+            f"{source.name} is damaged: its frames come at other times than it says. Re-encode it."
+        ) from None
 
 
 class _DisorderError(Exception):
