@@ -150,7 +150,7 @@ def test_a_new_row_continues_its_prefix(name):
     shot = evolve(SHOT, seconds=0.25, steps=1)
     clip = generator.generate(shot)
     check_exact(clip, shot)
-    assert generator.generate(evolve(shot, prefix=changed([len(PREFIX) - 1]))) != clip
+    assert generator.generate(evolve(shot, prefix=changed(context_indices(generator)[-1:]))) != clip
 
 
 def test_a_family_that_needs_a_prefix_says_so():
@@ -240,10 +240,12 @@ class Floats:
 
 
 def context_indices(generator):
-    """Which frames of the prefix the first pass may see, oldest first."""
-    count = generator.spec.contexts[0]
-    back = np.arange(count) * (PREFIX.fps / generator.spec.fps)
-    return len(PREFIX) - 1 - np.floor(back[::-1] + 1e-6).astype(int)
+    """Which frames of the prefix the first pass may see, oldest first: 1, 2, ... steps before the
+    seam, so that the next frame is the seam's."""
+    step = PREFIX.fps / generator.spec.fps
+    before = len(PREFIX) - step * np.arange(generator.spec.contexts[0], 0, -1)
+    nearest = 0.5 if step >= 1 else 0.0
+    return np.minimum(np.floor(before + nearest + 1e-6), len(PREFIX) - 1).astype(int)
 
 
 def changed(indices):
