@@ -283,26 +283,26 @@ _host: list[Callable[[PacerKey], Pacer]] = []
 
 
 @frozen
-class _Door:
-    """Leads to the pacer of one model, wherever pacers are hosted at the time of a request."""
+class _HostedPacer:
+    """Asks the pacer of one model, wherever pacers are hosted at the time of a request."""
 
     key: PacerKey
 
     def pace(self, report: Report, /) -> Pace:
-        return _inside(self.key).pace(report)
+        return _current_pacer(self.key).pace(report)
 
 
 @functools.cache
-def _door(key: PacerKey) -> _Door:
-    return _Door(key)
+def _hosted_pacer(key: PacerKey) -> _HostedPacer:
+    return _HostedPacer(key)
 
 
 def pacer_of(provider: str, endpoint: str, model: str) -> Pacer:
     """The pacer that all clients of one model at one endpoint share."""
-    return _door((provider, endpoint, model))
+    return _hosted_pacer((provider, endpoint, model))
 
 
-def _inside(key: PacerKey) -> Pacer:
+def _current_pacer(key: PacerKey) -> Pacer:
     with _pacers_lock:
         if key not in _pacers:
             _pacers[key] = _host[-1](key) if _host else LocalPacer()

@@ -7,6 +7,7 @@ import pytest
 from faulty_server import Script, asks
 
 from phyrefine import errors
+from phyrefine.backends.calling.pacing import _current_pacer
 from phyrefine.backends.loopback import google_error
 from phyrefine.testing import moving_clip
 from phyrefine.types import Question
@@ -42,7 +43,7 @@ def test_an_outage_of_uploads_leaves_the_model_alone(gemini, server, clock, faul
     # Only the first question tried, by its own few retries; the others did not wait at all.
     assert len(uploads(server)) <= 5
     assert sum(clock.waits) < 60
-    assert vlm._caller.pacer._circuit.streak == 0
+    assert _current_pacer(vlm._caller.pacer.key)._circuit.streak == 0
 
 
 @pytest.mark.parametrize("fault", [BUSY, google_error(404, "NOT_FOUND", "no such method")])
