@@ -9,6 +9,7 @@ import pytest
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")
 
 from phyrefine.testing import no_network  # noqa: E402
 

@@ -16,13 +16,14 @@ _LOCAL = {"address": "local", "include_dashboard": False}
 
 
 def ray_module() -> ModuleType:
-    """Ray, without statistics sent to its makers.
+    """Ray, without statistics sent to its makers, and without a print of its own.
 
     Raises:
         MissingDependencyError: It is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_TQDM_PATCH_PRINT", "0")  # print stays Python's own
     return require("ray", extra="ray", feature="A run on a cluster")
 
 

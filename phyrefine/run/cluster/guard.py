@@ -56,12 +56,15 @@ def _placed(run: str, patience: float) -> Any:
     since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     holder = f"process {os.getpid()} on {platform.node()} since {since}"
     name = f"run-{hashlib.blake2b(run.encode(), digest_size=8).hexdigest()}"
+    # Beside its driver: the loss of another machine must not take it.
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=True
+    )
+    options = {"name": name, "namespace": NAMESPACE, "num_cpus": 0, "scheduling_strategy": here}
     until = time.monotonic() + patience
     while True:
         try:
-            actor = (
-                ray.remote(Guard).options(name=name, namespace=NAMESPACE, num_cpus=0).remote(holder)
-            )
+            actor = ray.remote(Guard).options(**options).remote(holder)
         except ValueError:  # the name is taken
             if time.monotonic() >= until:
                 raise RunLockedError(

@@ -17,6 +17,7 @@ from phyrefine.refine.convergence import MaxLoops
 from phyrefine.run.cluster import fleet as fleets
 from phyrefine.run.cluster.guard import guarded
 from phyrefine.run.cluster.pacers import ClusterPacer, host_on_cluster
+from phyrefine.run.cluster.remote import BLAMELESS
 from phyrefine.run.journal import read_journal
 from phyrefine.testing import MovingDot, StreamingDot, moving_clip
 from phyrefine.types import Candidates
@@ -91,7 +92,8 @@ def test_an_object_makes_the_same_as_in_one_process(cluster, alone, tmp_path):
     assert outcomes(tmp_path) == alone
     told = [event["state"] for event in read_journal(tmp_path / "events.jsonl")
             if event["event"] == "worker"]  # fmt: skip
-    assert told.count("ready") == 2
+    # The second may still be starting when everything is done.
+    assert 1 <= told.count("ready") <= 2
     assert all(one.usage.gpu_seconds > 0 for one in refined)
 
 
@@ -137,7 +139,8 @@ def test_what_kills_every_worker_is_set_aside_and_named(cluster, tmp_path, caplo
     ]  # fmt: skip
     assert "was lost 3 times" in refined[1].reason
     assert "of sideways" in refined[1].reason
-    assert len(list((tmp_path / "log").glob("died-*"))) == 3
+    # A worker may be gone before it could say that it had begun: such a loss is nobody's fault.
+    assert 3 <= len(list((tmp_path / "log").glob("died-*"))) <= BLAMELESS * 3
 
 
 def test_a_full_device_starts_anew_in_the_next_memory_mode(cluster, alone, tmp_path):
@@ -165,6 +168,8 @@ def test_what_cannot_be_loaded_says_why(cluster):
 
 def test_a_machine_lost_in_the_middle_costs_its_clips_only(machines, cluster, alone, tmp_path):
     (tmp_path / "log").mkdir()
+    # Workers of other tests may still fill the first machine.
+    spare = machines.add_node(num_cpus=4, include_dashboard=False)
     node = machines.add_node(num_cpus=2, include_dashboard=False)
     machines.wait_for_nodes()
     spec = f"cluster_backends:Dying?folder={tmp_path / 'log'}&pause=0.5"
@@ -177,6 +182,7 @@ def test_a_machine_lost_in_the_middle_costs_its_clips_only(machines, cluster, al
     done.join(300)
     assert not done.is_alive()
     wide.close()
+    machines.remove_node(spare)
     assert outcomes(tmp_path / "run") == alone
 
 
