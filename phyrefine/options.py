@@ -14,7 +14,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 from urllib.parse import quote, unquote
@@ -345,3 +345,23 @@ def _words(kind: Any) -> str:
         return "JSON or text"
     names: dict[Any, str] = {str: "text", Path: "path"}
     return names.get(kind) or str(getattr(kind, "__name__", kind))
+
+
+def refuse_unknown_names(given: Iterable[str], known: Collection[str], where: str) -> None:
+    """Refuse a name in a settings file that nothing reads.
+
+    Args:
+        given: Names as written.
+        known: Names there are.
+        where: The file or its section, for the message.
+
+    Raises:
+        InvalidInputError: Names the nearest known name, and all of them.
+    """
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise InvalidInputError(
+                f"{where} has an unknown name {name!r}.{hint} Known: {', '.join(known)}."
+            )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
 from phyrefine.errors import InvalidInputError
+from phyrefine.options import refuse_unknown_names
 from phyrefine.types import Scenario
 from phyrefine.video.clip import Clip
 
@@ -66,10 +66,10 @@ def read_experiment(path: Path) -> Experiment:
         raise InvalidInputError(f"There is no experiment file {path}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{path} is no TOML: {error}.") from error
-    _known(told, SECTIONS, f"{path}")
+    refuse_unknown_names(told, SECTIONS, f"{path}")
     fixed, vary = told.get("fixed", {}), told.get("vary", {})
-    _known(fixed, SETTINGS, f"[fixed] of {path}")
-    _known(vary, SETTINGS, f"[vary] of {path}")
+    refuse_unknown_names(fixed, SETTINGS, f"[fixed] of {path}")
+    refuse_unknown_names(vary, SETTINGS, f"[vary] of {path}")
     for name, values in vary.items():
         if not isinstance(values, list) or not values:
             raise InvalidInputError(f"[vary] {name} of {path} must be a list of values.")
@@ -90,16 +90,6 @@ def read_experiment(path: Path) -> Experiment:
     return Experiment(scenarios, combinations, out, int(told.get("workers", 1)), tuple(vary))
 
 
-def _known(given: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for name in given:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise InvalidInputError(
-                f"{where} has an unknown name {name!r}.{hint} Known: {', '.join(known)}."
-            )
-
-
 def _placed(settings: Mapping[str, Any], base: Path) -> dict[str, Any]:
     placed = dict(settings)
     for name in ("prompts", "knowledge"):
@@ -112,7 +102,7 @@ def _placed(settings: Mapping[str, Any], base: Path) -> dict[str, Any]:
 
 
 def _scenario(told: Mapping[str, Any], base: Path) -> Scenario:
-    _known(told, OF_A_SCENARIO, "A scenario")
+    refuse_unknown_names(told, OF_A_SCENARIO, "A scenario")
     if "description" not in told:
         raise InvalidInputError(f"A scenario has no description: {dict(told)}.")
     given = {key: told[key] for key in ("seconds", "fps") if key in told}

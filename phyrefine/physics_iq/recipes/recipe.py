@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from phyrefine.errors import InvalidInputError
+from phyrefine.options import refuse_unknown_names
 from phyrefine.physics_iq.data.layout import Edition
 from phyrefine.physics_iq.generation.generating import CRITIC
 from phyrefine.physics_iq.submission.packing import Entry
@@ -133,14 +134,14 @@ def _parse(name: str, text: str, where: str, base: Path | None) -> Recipe:
         said = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidInputError(f"{where} is no TOML: {error}.") from error
-    _known(said, _SECTIONS, where)
+    refuse_unknown_names(said, _SECTIONS, where)
     parts = {name: said.get(name, {}) for name in ("models", "plan", "card")}
     for section, told in parts.items():
         if not isinstance(told, dict):
             raise InvalidInputError(f"{where}: {section} should be a section, [{section}].")
     models, plan = parts["models"], parts["plan"]
-    _known(models, _MODELS, f"[models] of {where}")
-    _known(plan, tuple(_PLAN), f"[plan] of {where}")
+    refuse_unknown_names(models, _MODELS, f"[models] of {where}")
+    refuse_unknown_names(plan, tuple(_PLAN), f"[plan] of {where}")
     for role, model in models.items():
         if not isinstance(model, str):
             raise InvalidInputError(f"[models] {role} of {where} should be a text, not {model!r}.")
@@ -160,16 +161,6 @@ def _parse(name: str, text: str, where: str, base: Path | None) -> Recipe:
         parts["card"],
         text,
     )
-
-
-def _known(given: Mapping[str, Any], known: Collection[str], where: str) -> None:
-    for name in given:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise InvalidInputError(
-                f"{where} has an unknown name {name!r}.{hint} Known: {', '.join(known)}."
-            )
 
 
 def _value(name: str, value: Any, where: str) -> Any:
@@ -205,7 +196,7 @@ def _packs(given: Any, rule: str | None, where: str) -> tuple[Pack, ...]:
         raise InvalidInputError(f"packs of {where} should be sections, [[packs]].")
     packs = []
     for item in given:
-        _known(item, _PACK, f"[[packs]] of {where}")
+        refuse_unknown_names(item, _PACK, f"[[packs]] of {where}")
         name, row, rows = item.get("name"), item.get("row"), item.get("rows", [])
         if not isinstance(name, str) or not name or set(name) & set("/\\"):
             raise InvalidInputError(
