@@ -83,6 +83,22 @@ def test_clips(name, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["x.mp4", "x.mkv", "x.gif", "frames"])
+def test_a_place_that_cannot_be_written_is_named_as_it_was_asked_for(name, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file") as caught:
+        CLIP.write(tmp_path / "file" / name)
+    assert "part" not in str(caught.value)
+
+
+def test_channels_are_the_last_axis_where_both_readings_fit():
+    tall = np.zeros((8, 4, 16, 3), np.uint8)
+    assert Clip.from_array(tall, 8).size == (4, 16)
+    assert Clip.from_array(tall.transpose(0, 3, 1, 2), 8).size == (4, 16)
+    with pytest.raises(VideoError, match="channels"):  # [C, T, H, W]
+        Clip.from_array(np.zeros((3, 8, 16, 16), np.uint8), 8)
+
+
 def test_tensors_without_dense_values():
     torch = pytest.importorskip("torch")
     zeros = torch.zeros(4, 8, 8, 3)
@@ -99,6 +115,7 @@ VALUES = {
     "seconds": lambda: Scenario("a", seconds=-1),
     "seconds text": lambda: Scenario("a", seconds="x"),
     "seconds inf": lambda: Scenario("a", seconds=float("inf")),
+    "seconds of no frame": lambda: Scenario("a", CLIP, seconds=0.0001),
     "seconds yes": lambda: Scenario("a", seconds=True),
     "fps": lambda: Scenario("a", CLIP, fps=NAN),
     "prefix path": lambda: Scenario("a", "clip.mp4"),

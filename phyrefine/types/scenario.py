@@ -73,7 +73,7 @@ class Scenario:
         description: D, one line about the scene.
         prefix: V0. Several frames make it video-to-video, one frame image-to-video, ``None``
             text-to-video.
-        seconds: Length of the continuation.
+        seconds: Length of the continuation; one frame at the least.
         fps: Delivered frames per second; by default the prefix's, or 24.
         size: Delivered (height, width) in pixels; by default the prefix's, or the generator's.
         name: Name in reports and folders.
@@ -90,6 +90,11 @@ class Scenario:
     name: str | None = field(default=None, validator=_check_name, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        if self.seconds * self.fps < 0.5:
+            raise InvalidInputError(
+                f"{self.seconds:g} seconds at {self.fps:g} frames per second hold no frame: ask "
+                f"for at least {1 / self.fps:.3g} seconds."
+            )
         if self.size is not None:
             refuse_too_large(
                 self.seconds * self.fps,

@@ -150,7 +150,9 @@ class Clip:
         Args:
             frames: [T, H, W, C] or [T, C, H, W] with C of 1, 3 or 4: uint8, or floats in 0..1
                 (rounded). Alpha is laid over black; one channel becomes gray. Tensors are copied
-                to the CPU.
+                to the CPU. Where both readings fit, because a side has 1, 3 or 4 pixels, channels
+                are the last axis. [C, T, H, W] of 1, 3 or 4 frames cannot be told from
+                [T, C, H, W]: transpose it first.
             fps: Frames per second.
             source: Name for messages.
 
@@ -361,7 +363,7 @@ class Clip:
         Raises:
             VideoError: Unknown suffix, or a quality or rate the format does not have. A GIF holds
                 50 frames per second at most: faster clips are resampled, with a warning.
-            OSError: The place cannot be written.
+            OSError: The place cannot be written; it names ``path``.
         """
         from phyrefine.video.footage import Footage
         from phyrefine.video.writing.files import write_footage

@@ -1,6 +1,11 @@
 """Wrong values end in a line and the right exit code, before a model is loaded."""
 
 import logging
+import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -49,6 +54,7 @@ def test_wrong_values_are_usage_errors(words, video, capsys):
     ("words", "told"),
     [
         (["-d", "\udced\udca0"], "no text"),
+        (["-d", "A dot.", "--seconds", "0.0001"], "at least 0.125 seconds"),
         (["--ensemble", "x", "-d", "A dot."], "'x'"),
         (["--seconds", "80000", "--size", "2000", "2000", "-d", "A dot."], "GiB"),
         (["--best-of", "2", "--seeds", "1", "-d", "A dot."], "--seeds"),
@@ -151,6 +157,21 @@ def test_every_input_has_a_folder_of_its_own(video):
     assert one.parent.name == "runs"
 
 
+def test_only_the_end_of_a_long_video_is_decoded(tmp_path, monkeypatch):
+    from phyrefine.cli.asking.inputs import scenario_of
+    from phyrefine.video.collecting import Stack
+
+    path, held, add = moving_clip(200, (48, 64), 8.0).write(tmp_path / "long.mkv"), [], Stack.add
+
+    def counted(stack, picture):
+        held.append(1)
+        add(stack, picture)
+
+    monkeypatch.setattr(Stack, "add", counted)
+    assert len(scenario_of(path, "A dot.", 2, 5, None, None).prefix) == 16
+    assert len(held) < 30
+
+
 def test_an_out_that_is_a_file(video, tmp_path, capsys):
     (tmp_path / "file").touch()
     for words in (["run", video, "-d", "A dot.", "--out", str(tmp_path / "file")],
@@ -164,6 +185,11 @@ def test_doctor_tells_an_out_that_is_a_file(tmp_path, capsys):
     for out in (tmp_path / "file", tmp_path / "file" / "within"):
         assert main(["doctor", "--out", str(out)]) == FAILED
         assert "cannot work here" in capsys.readouterr().out
+
+
+def test_doctor_fails_for_a_backend_that_does_not_exist(capsys):
+    assert main(["doctor", "--generator", "nope"]) == FAILED
+    assert "'nope'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [["--scenes", "0"], ["--scenes", "-1"], ["--loops", "0"],
@@ -194,6 +220,28 @@ def test_whatever_is_raised_is_one_line(error, monkeypatch, capsys):
     assert "Traceback" not in told
 
 
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(28, "Make room"), (30, "another place"), (13, "another place")]
+)
+def test_a_page_that_cannot_be_written_names_the_page_and_the_remedy(
+    number, remedy, tmp_path, monkeypatch, capsys
+):
+    """A full disk, a read-only one, a folder of someone else's."""
+    from phyrefine.report import html
+
+    def fails(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match=r"page\.html") as caught:
+        html.save("<p>", tmp_path / "page.html")
+    failures.tell(caught.value)
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'page.html'}: " in told
+    assert remedy in told
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_interruption_says_how_to_go_on(monkeypatch, video, capsys):
     from phyrefine.cli.asking.settings import Settings
 
@@ -205,13 +253,32 @@ def test_an_interruption_says_how_to_go_on(monkeypatch, video, capsys):
     assert "Run the same command again" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_a_real_ctrl_c_says_how_to_go_on_and_the_same_command_does(video, tmp_path):
+    words = [sys.executable, "-m", "phyrefine", "run", video, "-d", "A dot.", "--out", tmp_path]
+    words += ["--loops", "30", "--seconds", "0.5"]
+    running = subprocess.Popen(
+        [str(word) for word in words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    replies = tmp_path / "store" / "replies"
+    while not list(replies.glob("*/*.json")) and running.poll() is None:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    told, _ = running.communicate(timeout=300)
+    assert running.returncode == INTERRUPTED, told
+    assert "Run the same command again" in told
+    assert "Traceback" not in told
+
+
 def test_log_lines_have_no_traceback_unless_asked_for(monkeypatch):
     formatter = failures.Formatter("%(message)s")
     try:
         1 / 0  # noqa: B018
     except ZeroDivisionError:
-        import sys
-
         record = logging.LogRecord("x", logging.ERROR, "f", 1, "It broke.", (), sys.exc_info())
     assert formatter.format(record) == "It broke."
     record.exc_text = None

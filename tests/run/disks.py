@@ -29,8 +29,9 @@ def small_disk(folder, size):
             _run("umount", "-l", folder)
 
 
-def remount_read_only(folder):
-    return _run("mount", "-o", "remount,ro", folder)
+def remount(folder, change):
+    """Read-only (``ro``) or with another ``size=``; gives whether it could be done."""
+    return _run("mount", "-o", f"remount,{change}", folder)
 
 
 def _run(*command):

@@ -1,4 +1,5 @@
 import io
+import struct
 from fractions import Fraction
 
 import av
@@ -98,21 +99,29 @@ def test_variable_frame_rate_becomes_even_by_time():
     assert np.abs(clip.frames[6].astype(int) - clip.frames[5]).mean() > 1
 
 
-def test_rotation_metadata_is_applied():
+# What a track header's matrix (16.16 fixed point) does to a frame.
+MATRICES = {
+    "a quarter turn": ((0, 1, -1, 0), lambda frame: np.rot90(frame, -1)),
+    "left and right mirrored": ((-1, 0, 0, 1), np.fliplr),
+    "upside down and mirrored": ((1, 0, 0, -1), np.flipud),
+    "mirrored and turned": ((0, 1, 1, 0), lambda frame: frame.transpose(1, 0, 2)),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_the_display_matrix_of_phones_turns_and_mirrors(name):
+    numbers, shown = MATRICES[name]
     data = bytearray(encode(SMOOTH.frames, rate=12))
-    # The track header's matrix: identity (0x00010000, 0, 0, 0, 0x00010000) to a quarter turn.
-    identity = bytes.fromhex(
-        "00010000 00000000 00000000 00000000 00010000 00000000".replace(" ", "")
-    )
-    quarter = bytes.fromhex(
-        "00000000 00010000 00000000 ffff0000 00000000 00000000".replace(" ", "")
-    )
+    identity, changed = matrix(1, 0, 0, 1), matrix(*numbers)
     at = data.index(identity, data.index(b"tkhd"))
-    data[at : at + len(identity)] = quarter
-    turned = Clip.from_bytes(bytes(data))
-    assert turned.size == (64, 48)
-    upright = Clip.from_bytes(encode(SMOOTH.frames, rate=12))
-    assert np.array_equal(turned.frames, np.rot90(upright.frames, -1, axes=(1, 2)))
+    data[at : at + len(identity)] = changed
+    turned = Clip.from_bytes(bytes(data)).frames
+    upright = Clip.from_bytes(encode(SMOOTH.frames, rate=12)).frames
+    assert np.array_equal(turned, [shown(frame) for frame in upright])
+
+
+def matrix(a, b, c, d):
+    return b"".join(struct.pack(">i", 65536 * n) for n in (a, b, 0, c, d))
 
 
 def test_ten_bit_and_other_codecs():

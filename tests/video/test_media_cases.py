@@ -53,6 +53,29 @@ def test_a_cover_picture_is_no_video():
         Clip.read(MEDIA / "cover.mp3")
 
 
+@pytest.mark.parametrize("form", ["mp4", "matroska", "avi", "flv", "mpegts", "gif"])
+def test_metadata_that_is_no_utf8_is_not_the_clips_problem(form):
+    import av
+
+    clip = Clip.read(MEDIA / "latin1-title.mp4", seconds=0.4)
+    if form == "gif":
+        data = clip.to_bytes("gif")
+        at = data.index(b"\x21\xf9")  # before the first picture
+        data = data[:at] + b"\x21\xfe\x04caf\xe9\x00" + data[at:]
+    else:
+        buffer = io.BytesIO()
+        with av.open(buffer, "w", format=form) as container:
+            container.metadata.update(title="caf*", service_name="caf*")
+            stream = container.add_stream("flv" if form == "flv" else "mpeg4", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            for frame in clip.frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode(None))
+        data = buffer.getvalue().replace(b"caf*", b"caf\xe9")
+    assert b"caf\xe9" in data
+    assert len(Clip.from_bytes(data)) == len(clip)
+
+
 def test_untagged_hd_is_taken_as_bt709():
     green = Clip.read(MEDIA / "untagged-720p-green.mp4").frames.mean(axis=(0, 1, 2))
     # BT.709's matrix on what BT.601's made of pure green, as browsers compute it.

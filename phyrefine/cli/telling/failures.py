@@ -7,6 +7,7 @@ import os
 import re
 import sys
 
+from phyrefine._atomic import FORBIDDEN, FULL
 from phyrefine._secrets import scrub
 from phyrefine.errors import PhyrefineError
 
@@ -47,7 +48,7 @@ def in_words(error: BaseException) -> str:
         line = f"{name}: {text}"
     elif isinstance(error, OSError):
         place = f" {error.filename}" if error.filename else ""
-        line = f"Cannot read or write{place}: {error.strerror or error}."
+        line = f"Cannot read or write{place}: {error.strerror or error}.{_remedy(error)}"
     elif isinstance(error, MemoryError):
         line = "Out of memory. Pass smaller --size, --fps, --seconds or --prefix-seconds."
     else:
@@ -56,6 +57,14 @@ def in_words(error: BaseException) -> str:
             f"{TRACEBACK}=1 adds."
         )
     return scrub(" ".join(line.split()))
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in FULL:
+        return " Make room on that disk and run the same command again."
+    if error.errno in FORBIDDEN:
+        return " Allow this user to read and write there, or name another place."
+    return ""
 
 
 def tell(error: Exception) -> None:

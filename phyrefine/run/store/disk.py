@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from phyrefine._atomic import write_bytes
+from phyrefine._atomic import FORBIDDEN, FULL, write_bytes
 from phyrefine.errors import StoreError
 from phyrefine.serialize import pretty
 from phyrefine.types import JSON
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-FORBIDDEN = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 @contextlib.contextmanager

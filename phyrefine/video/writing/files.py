@@ -13,7 +13,7 @@ import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
-from phyrefine._atomic import written_aside
+from phyrefine._atomic import faults_name, written_aside
 from phyrefine.errors import VideoError
 from phyrefine.video.footage import Footage
 from phyrefine.video.large.lazy import resampled
@@ -105,12 +105,13 @@ def _write_folder(footage: Footage, path: Path) -> Path:
         raise VideoError(f"{path} exists and is not an empty folder: choose another name.")
     aside = path.with_name(f".{path.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    for index, frame in enumerate(footage.frames):
-        (aside / f"{index:05d}.png").write_bytes(encode_png(frame))
-    if path.exists():
-        path.rmdir()
-    aside.rename(path)
+    with faults_name(path, instead_of=aside):
+        aside.mkdir(parents=True)
+        for index, frame in enumerate(footage.frames):
+            (aside / f"{index:05d}.png").write_bytes(encode_png(frame))
+        if path.exists():
+            path.rmdir()
+        aside.rename(path)
     return path
 
 

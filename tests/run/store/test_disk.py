@@ -1,16 +1,18 @@
 """A full or read-only disk: one clear error, nothing corrupted, and all well after room is made."""
 
 import os
+import subprocess
+import sys
 
 import pytest
-from disks import file_size_limit, remount_read_only, small_disk
+from disks import file_size_limit, remount, small_disk
 from run_helpers import KEY, noise
 
 from phyrefine.errors import PhyrefineError, StoreError
 from phyrefine.run import Meter, RunSpec, open_run, wrap_generator
 from phyrefine.run.store.disk import write_json
 from phyrefine.run.store.store import FolderStore
-from phyrefine.testing import MovingDot
+from phyrefine.testing import MovingDot, moving_clip
 from phyrefine.types import Prompt, Shot
 
 
@@ -72,7 +74,7 @@ def test_a_read_only_run_folder(tmp_path):
         with open_run(disk / "run", RunSpec()) as run:
             run.store.put(KEY, "kept")
         if mounted:
-            assert remount_read_only(disk)
+            assert remount(disk, "ro")
         elif os.geteuid() == 0:
             pytest.skip("this root can neither mount nor be refused")
         else:
@@ -100,3 +102,22 @@ def test_every_disk_fault_is_ours(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(PhyrefineError, match="Cannot write"):
         write_json(tmp_path / "file" / "below.json", {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["24k", "60k"])
+def test_a_full_disk_is_told_in_one_line_and_the_same_command_goes_on(size, tmp_path):
+    with small_disk(tmp_path / "disk", size) as mounted:
+        if not mounted:
+            pytest.skip("mounting a small disk needs root")
+        video = moving_clip(24, (48, 64), 8.0).write(tmp_path / "dot.mkv")
+        words = [sys.executable, "-m", "phyrefine", "run", video, "-d", "A dot.", "--out"]
+        words += [tmp_path / "disk" / "run", "--loops", "1", "--seconds", "0.5"]
+        command = [str(word) for word in words]
+        full = subprocess.run(command, capture_output=True, text=True)
+        assert full.returncode == 1
+        *warnings, last = full.stderr.splitlines()
+        assert last.startswith("StoreError: No room left to write ")
+        assert all(line.startswith("WARNING ") for line in warnings)
+        assert remount(tmp_path / "disk", "size=8m")
+        assert subprocess.run(command, capture_output=True).returncode == 0
