@@ -1,6 +1,6 @@
-"""Mutated media files and wrong command lines: nothing may end in a foreign error or hang.
+"""Mutated media files, command lines, damaged runs: nothing may end in a foreign error or hang.
 
-Run: python benchmarks/fuzz_files.py --minutes 10 [--seed 0] [FILES...]
+Run: python benchmarks/fuzz_files.py --minutes 10 [--seed 0] [--only commands,runs] [FILES...]
 Each case runs under an alarm, of processor time and of time on the clock (a busy machine is no
 hang); the exit code is 1 if anything but our own errors came out.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 import collections
-import contextlib
 import io
 import logging
+import os
 import random
 import resource
 import signal
@@ -20,21 +20,17 @@ import tempfile
 import time
 from pathlib import Path
 
+from fuzzing.commands import CommandLines
+from fuzzing.folders import DamagedRuns
+
 from phyrefine import Clip
 from phyrefine._optional import installed
-from phyrefine.cli import main as command
 from phyrefine.errors import PhyrefineError
-from phyrefine.testing import moving_clip
+from phyrefine.testing import moving_clip, no_network
 
 MEDIA = Path(__file__).parents[1] / "tests" / "data" / "media"
 HANG_SECONDS, HANG_SECONDS_ON_THE_CLOCK = 30, 300
 EXTREMES = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\1"]
-OPTIONS = (
-    "--seconds --prefix-seconds --fps --loops --steps --seeds --size --chain --ensemble --best-of "
-    "--max-usd --max-tokens --max-minutes --max-clips --out -d --paper --redraw --baseline --xyz"
-).split()
-VALUES = ["0", "1", "-1", "nan", "inf", "1e9", "1.5", "", " ", "x", "0,1", ",", "own", "judge",
-          "99999999999999999999", "\udced\udca0", "../..", "\0", "[0]", "{}", "--", "None"]  # fmt: skip
 
 
 class Hang(BaseException):
@@ -106,48 +102,37 @@ def read_one(data: bytes, dice: random.Random, folder: Path) -> str:
     return "read"
 
 
-def command_one(video: Path, dice: random.Random) -> str:
-    words = [  # no model ever loads
-        ["run", str(video), "-d", "A dot moves.", "--llm", "nobody"],
-        ["bench", "physics-iq", "--data", "nowhere"],
-        ["bench", "videophy-2", "--data", "nowhere"],
-        ["replay", "nowhere"],
-        ["report", "nowhere"],
-    ][dice.choice((0, 0, 0, 0, 1, 2, 3, 4))]
-    for _ in range(dice.randrange(1, 4)):
-        words.append(dice.choice(OPTIONS))
-        words += [dice.choice(VALUES) for _ in range(dice.randrange(3))]
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = command(words)
-    told = out.getvalue() + err.getvalue()
-    if "Traceback" in told or "Unexpected" in told or not told.strip():
-        raise RuntimeError(f"{words} gave {code}: {told[:300]}")
-    return f"exit {code}"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="files,commands,runs", help="some of these")
     asked = parser.parse_args()
     logging.disable(logging.CRITICAL)
     dice, outcomes, foreign = random.Random(asked.seed), collections.Counter(), []
     signal.signal(signal.SIGALRM, _alarm)
     signal.signal(signal.SIGPROF, _alarm)
     until = time.monotonic() + 60 * asked.minutes
-    with tempfile.TemporaryDirectory() as place:
-        folder, originals = Path(place), samples(asked.files)
+    with tempfile.TemporaryDirectory() as place, no_network():
+        originals = samples([path.resolve() for path in asked.files])
+        folder = Path(place) / "above" / "work"  # so that ../.. is ours too
+        folder.mkdir(parents=True)
+        os.chdir(folder)
         video = moving_clip(24, (48, 64), 8.0).write(folder / "dot.mkv")
+        commands, runs = CommandLines(folder, video), DamagedRuns(folder, video)
+        commands.add_paths(runs.copy, runs.study)
+        kinds = {"files": 3, "commands": 1, "runs": 1}
+        wanted = {kind: kinds[kind] for kind in asked.only.split(",")}
         while time.monotonic() < until:
             signal.alarm(HANG_SECONDS_ON_THE_CLOCK)
             signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
             try:
-                if dice.random() < 0.8:
+                kind = dice.choices(list(wanted), list(wanted.values()))[0]
+                if kind == "files":
                     outcomes[read_one(mutated(dice.choice(originals), dice), dice, folder)] += 1
                 else:
-                    outcomes[command_one(video, dice)] += 1
+                    outcomes[(commands if kind == "commands" else runs).one(dice)] += 1
             except (Exception, Hang) as error:  # noqa: BLE001 - whatever it is, it is counted
                 foreign.append(f"{type(error).__name__}: {error}")
                 print(f"case {sum(outcomes.values())}: {foreign[-1]}", file=sys.stderr)

@@ -110,7 +110,12 @@ def from_json(value: JSON, kind: type[T], *, fetch: Fetch | None = None) -> T:
 
 
 def _first(group: BaseException) -> BaseException:
-    return _first(group.exceptions[0]) if isinstance(group, BaseExceptionGroup) else group
+    """The first error of a group, without what cattrs notes for programmers."""
+    if isinstance(group, BaseExceptionGroup):
+        return _first(group.exceptions[0])
+    ours = [note for note in getattr(group, "__notes__", ()) if type(note) is str]
+    group.__notes__ = ours
+    return group
 
 
 def canonical(value: JSON) -> bytes:

@@ -51,6 +51,7 @@ def refinements_in(folder: Path) -> Iterator[tuple[str, Refinement]]:
     """
     from phyrefine.errors import StoreError
     from phyrefine.run.results import REFINEMENT, read_refinement
+    from phyrefine.run.store.disk import absence
 
     if (folder / REFINEMENT).exists():
         yield folder.name, read_refinement(folder)
@@ -58,7 +59,8 @@ def refinements_in(folder: Path) -> Iterator[tuple[str, Refinement]]:
     finished = sorted((folder / "scenarios").glob(f"*/{REFINEMENT}"))
     if not finished:
         raise StoreError(
-            f"{folder} holds no finished scenario. Pass a run folder, as --out of phyrefine run."
+            f"{folder} {absence(folder, 'holds no finished scenario')}. Pass a run folder, as "
+            "--out of phyrefine run."
         )
     for path in finished:
         yield path.parent.name, read_refinement(path.parent)

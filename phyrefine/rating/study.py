@@ -18,7 +18,7 @@ from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.rating.order import Pair, Trial, plan
 from phyrefine.report.media import at_page_size
 from phyrefine.run.results import REFINEMENT, read_refinement, refinement_folders
-from phyrefine.run.store.disk import read_bytes, read_json, write_json, writing
+from phyrefine.run.store.disk import absence, read_bytes, read_json, write_json, writing
 from phyrefine.serialize import from_json, to_json
 from phyrefine.types import Entry, Pick, Pool, Refinement, Scenario, pick_key
 from phyrefine.video.clip import Clip, join
@@ -230,7 +230,8 @@ def _folders(runs: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
         own = (path / REFINEMENT).exists()
         folders = [path] if own else list(refinement_folders(path))
         if not folders:
-            raise StoreError(f"{path} holds no finished scenario: pass a run folder.")
+            why = absence(path, "holds no finished scenario")
+            raise StoreError(f"{path} {why}: pass a run folder.")
         for folder in folders:
             found.setdefault(folder.name, {})[name] = folder
     return found

@@ -77,7 +77,17 @@ def read_refinement(folder: Path, store: Store | None = None) -> Refinement:
     outcome = _required(path)
     usage = _required(folder / USAGE)
     store = store or FolderStore(folder.parent.parent / "store")
-    return _structured(path, outcome, usage, store.get_clip)
+
+    def fetch(digest: str) -> Clip:
+        clip = store.get_clip(digest)
+        if clip is None:
+            raise StoreError(
+                f"A clip of {folder} is lost or damaged: {digest} is not in its store. Run the "
+                "same command again to make it anew."
+            )
+        return clip
+
+    return _structured(path, outcome, usage, fetch)
 
 
 def read_without_clips(folder: Path) -> Refinement:

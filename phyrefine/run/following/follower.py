@@ -22,7 +22,7 @@ from phyrefine.run.following.progress import (
 )
 from phyrefine.run.following.tail import JournalTail
 from phyrefine.run.runner import MANIFEST
-from phyrefine.run.store.disk import read_json
+from phyrefine.run.store.disk import absence, read_json
 
 BENCH, SWEEP, SWEEP_TABLE = "bench.json", "sweep.json", "table.csv"
 SAMPLES = "samples"
@@ -158,9 +158,9 @@ def kind_of(folder: Path) -> tuple[Kind, list[Path]]:
         return "sweep", inner
     if inner:
         return "runs", inner
-    what = "is no run folder" if folder.is_dir() else "is not there"
     raise StoreError(
-        f"{folder} {what}: pass the folder of a run, a benchmark or a sweep, as in --out."
+        f"{folder} {absence(folder, 'is no run folder')}: pass the folder of a run, a benchmark or "
+        "a sweep, as in --out."
     )
 
 

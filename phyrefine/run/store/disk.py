@@ -88,3 +88,10 @@ def read_bytes(path: Path) -> bytes | None:
         return None
     except OSError as error:
         raise StoreError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def absence(folder: Path, otherwise: str) -> str:
+    """Why nothing is found in a folder: it is not there, it is a file, or ``otherwise``."""
+    if folder.is_dir():
+        return otherwise
+    return "is a file" if folder.exists() else "is not there"

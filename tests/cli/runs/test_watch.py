@@ -72,3 +72,9 @@ def test_on_a_terminal_the_view_stays_in_place(ended, monkeypatch):
 def test_a_folder_that_is_none(tmp_path, capsys):
     assert main(["watch", str(tmp_path)]) == FAILED
     assert "is no run folder" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    for command in (["watch"], ["show"], ["gc"], ["report"], ["replay"]):
+        assert main([*command, str(tmp_path / "file")]) == FAILED
+        assert "is a file" in capsys.readouterr().err
+        assert main([*command, str(tmp_path / "nowhere")]) == FAILED
+        assert "is not there" in capsys.readouterr().err
