@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 HIDDEN = "[hidden]"
@@ -66,6 +67,7 @@ def hide(secret: str | None) -> None:
             _told.add(secret)
 
 
+@functools.lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
     """Whether a setting or variable of that name holds a secret (``api_key``, ``HF_TOKEN``)."""
     return _SECRET_NAME.search(name) is not None
@@ -73,14 +75,26 @@ def is_secret_name(name: str) -> bool:
 
 def scrub(text: str) -> str:
     """``text`` without keys: those of the environment, those told to :func:`hide`, key shapes."""
+    return _scrubbed(text, _known())
+
+
+def scrub_json(value: Any) -> Any:
+    """A JSON value with every string scrubbed and every secret-named entry hidden."""
+    return _scrubbed_json(value, _known())
+
+
+def _known() -> Sequence[str]:
+    """Secrets told to :func:`hide` and those of the environment, the longest first."""
     with _lock:
         known = set(_told)
-    known |= {
-        value
-        for name, value in os.environ.items()
-        if len(value) >= SHORTEST_SECRET and is_secret_name(name)
-    }
-    for secret in sorted(known, key=len, reverse=True):
+    for name in os.environ:
+        if is_secret_name(name) and len(value := os.environ.get(name, "")) >= SHORTEST_SECRET:
+            known.add(value)
+    return sorted(known, key=len, reverse=True)
+
+
+def _scrubbed(text: str, known: Sequence[str]) -> str:
+    for secret in known:
         if secret in text:
             text = text.replace(secret, HIDDEN)
         if _TOKEN.fullmatch(secret) and secret[:_BEGINNING] in text:
@@ -90,15 +104,16 @@ def scrub(text: str) -> str:
     return _SHAPES.sub(HIDDEN, text)
 
 
-def scrub_json(value: Any) -> Any:
-    """A JSON value with every string scrubbed and every secret-named entry hidden."""
+def _scrubbed_json(value: Any, known: Sequence[str]) -> Any:
     if isinstance(value, str):
-        return scrub(value)
+        return _scrubbed(value, known)
     if isinstance(value, Mapping):
         return {
-            key: HIDDEN if isinstance(item, str) and is_secret_name(str(key)) else scrub_json(item)
+            key: HIDDEN
+            if isinstance(item, str) and is_secret_name(str(key))
+            else _scrubbed_json(item, known)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
-        return [scrub_json(item) for item in value]
+        return [_scrubbed_json(item, known) for item in value]
     return value

@@ -69,7 +69,7 @@ def assemble(plan: Plan, dialect: Dialect, setting: Setting) -> str:
         ],
     }
     try:
-        text = _environment().from_string(dialect.template).render(**values)
+        text = _template(dialect.template).render(**values)
     except jinja2.TemplateError as error:
         raise InvalidInputError(
             f"The template of the dialect {dialect.name!r} cannot be used: {error}."
@@ -143,6 +143,12 @@ def _environment() -> jinja2.Environment:
     environment.filters["sentence"] = sentence
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, indent=1)
     return environment
+
+
+@functools.lru_cache(maxsize=64)
+def _template(text: str) -> jinja2.Template:
+    # Compiled once: each prompt is assembled several times until it fits.
+    return _environment().from_string(text)
 
 
 def part_of(plan: Plan, start: float, end: float, *, seconds: float) -> Plan:
