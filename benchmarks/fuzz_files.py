@@ -2,7 +2,8 @@
 
 Run: python benchmarks/fuzz_files.py --minutes 10 [--seed 0] [--only commands,runs] [FILES...]
 Each case runs under an alarm, of processor time and of time on the clock (a busy machine is no
-hang); the exit code is 1 if anything but our own errors came out.
+hang); the exit code is 1 if anything but our own errors came out. On Linux the memory that each
+case took is told too, and with --keep the file that took the most, and all that failed, are kept.
 """
 
 from __future__ import annotations
@@ -30,7 +31,31 @@ from phyrefine.testing import moving_clip, no_network
 
 MEDIA = Path(__file__).parents[1] / "tests" / "data" / "media"
 HANG_SECONDS, HANG_SECONDS_ON_THE_CLOCK = 30, 300
+ENDINGS = [".mp4", ".mkv", ".jpg", ".gif", ""]
+LIMIT = 1 << 28
 EXTREMES = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\1"]
+
+
+class Memory:
+    """The most memory the process held since the last look, in MB.
+
+    Linux forgets its own peak when asked to; elsewhere this is the peak since the start.
+    """
+
+    def __init__(self) -> None:
+        self.forget()
+
+    @staticmethod
+    def forget() -> None:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+    @staticmethod
+    def peak() -> float:
+        with contextlib.suppress(OSError):
+            status = Path("/proc/self/status").read_text()
+            return int(status.split("VmHWM:")[1].split()[0]) / 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 class Hang(BaseException):
@@ -82,7 +107,7 @@ def mutated(data: bytes, dice: random.Random) -> bytes:
 
 
 def read_one(data: bytes, dice: random.Random, folder: Path) -> str:
-    path = folder / f"case{dice.choice(['.mp4', '.mkv', '.jpg', '.gif', ''])}"
+    path = folder / f"case{dice.choice(ENDINGS)}"
     path.write_bytes(data)
     part = dice.choice(
         [
@@ -96,10 +121,16 @@ def read_one(data: bytes, dice: random.Random, folder: Path) -> str:
         ]
     )
     try:
-        Clip.read(path, max_bytes=1 << 28, **part)
+        Clip.read(path, max_bytes=LIMIT, **part)
     except PhyrefineError as error:
         return type(error).__name__
     return "read"
+
+
+def keep(folder: Path | None, name: str, data: bytes) -> None:
+    if folder is not None and data:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
 
 
 def main() -> int:
@@ -108,12 +139,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="files,commands,runs", help="some of these")
+    parser.add_argument("--keep", type=Path, help="folder for the files that fail or take the most")
     asked = parser.parse_args()
     logging.disable(logging.CRITICAL)
     dice, outcomes, foreign = random.Random(asked.seed), collections.Counter(), []
     signal.signal(signal.SIGALRM, _alarm)
     signal.signal(signal.SIGPROF, _alarm)
-    until = time.monotonic() + 60 * asked.minutes
+    until, memory, most = time.monotonic() + 60 * asked.minutes, Memory(), 0.0
+    kept = asked.keep and asked.keep.resolve()
     with tempfile.TemporaryDirectory() as place, no_network():
         originals = samples([path.resolve() for path in asked.files])
         folder = Path(place) / "above" / "work"  # so that ../.. is ours too
@@ -127,22 +160,30 @@ def main() -> int:
         while time.monotonic() < until:
             signal.alarm(HANG_SECONDS_ON_THE_CLOCK)
             signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
+            memory.forget()
+            number, data, why = sum(outcomes.values()), b"", ""
             try:
                 kind = dice.choices(list(wanted), list(wanted.values()))[0]
                 if kind == "files":
-                    outcomes[read_one(mutated(dice.choice(originals), dice), dice, folder)] += 1
+                    data = mutated(dice.choice(originals), dice)
+                    outcomes[read_one(data, dice, folder)] += 1
                 else:
                     outcomes[(commands if kind == "commands" else runs).one(dice)] += 1
             except (Exception, Hang) as error:  # noqa: BLE001 - whatever it is, it is counted
-                foreign.append(f"{type(error).__name__}: {error}")
-                print(f"case {sum(outcomes.values())}: {foreign[-1]}", file=sys.stderr)
+                why = f"{type(error).__name__}: {error}"
+                foreign.append(why)
             finally:
                 signal.alarm(0)
                 signal.setitimer(signal.ITIMER_PROF, 0)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            if memory.peak() > most + 1:
+                most = memory.peak()
+                why = why or f"peak memory {most:.0f} MB"
+            if why:
+                print(f"case {number}: {why}", file=sys.stderr, flush=True)
+                keep(kept, f"case{number}", data)
     print(f"{sum(outcomes.values())} cases in {asked.minutes:g} minutes, seed {asked.seed}")
     print(", ".join(f"{name} {count}" for name, count in outcomes.most_common()))
-    print(f"foreign errors and hangs: {len(foreign)}; peak memory {peak:.0f} MB")
+    print(f"foreign errors and hangs: {len(foreign)}; peak memory {most:.0f} MB")
     return 1 if foreign else 0
 
 

@@ -12,7 +12,8 @@ from PIL import Image, features
 
 from phyrefine.errors import VideoError
 from phyrefine.video import Clip
-from phyrefine.video.reading import tone_mapping
+from phyrefine.video.reading.pixels import tone_mapping
+from phyrefine.video.reading.streams import frames_of
 
 MEDIA = Path(__file__).parents[1] / "data" / "media"
 
@@ -328,6 +329,81 @@ def test_alpha_of_webm_lies_over_black(codec):
     assert clip.frames[:, 18:, :22].mean() == pytest.approx(100, abs=6)
     assert clip.frames[:, 18:, 26:].mean() == pytest.approx(200, abs=6)
     assert Clip.read(MEDIA / f"alpha-{codec}.webm", start=-0.25) == clip.seconds(-0.25)
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_alpha_is_what_libvpx_makes_of_it(tmp_path, codec):
+    path = tmp_path / "moving.webm"
+    write_alpha(path, codec)
+    with av.open(path) as container:
+        (stream,) = container.streams.video
+        decoder = av.CodecContext.create(codec, "r")
+        decoder.extradata = stream.codec_context.extradata
+        expected = [
+            planes_of(frame)
+            for packet in container.demux(stream)
+            for frame in decoder.decode(packet if packet.size else None)
+        ]
+    with av.open(path) as container:
+        (stream,) = container.streams.video
+        found = [planes_of(frame) for frame in frames_of(container, stream, [0])]
+    assert len(found) == len(expected) == 20
+    for ours, theirs in zip(found, expected, strict=True):
+        assert len(ours) == len(theirs) == 4
+        assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def write_alpha(path, codec):
+    """Twenty frames of a moving square, half transparent, with the encoder's hidden frames."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=24, width=98, height=50, pix_fmt="yuva420p")
+        stream.options = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "8"}
+        if codec == "libvpx":
+            stream.options = {**stream.options, "auto-alt-ref": "0"}
+        for number in range(20):
+            pixels = np.full((50, 98, 4), 90, np.uint8)
+            pixels[10:30, 3 * number : 3 * number + 20] = (200, 30, 20, 255 - 8 * number)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
+            container.mux(stream.encode(frame.reformat(format="yuva420p")))
+        container.mux(stream.encode(None))
+
+
+def planes_of(frame):
+    return [
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:, : plane.width].copy()
+        for plane in frame.planes
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
+def test_a_damaged_packet_that_announces_a_huge_picture_takes_no_memory():
+    """16,383 x 16,383 pixels are 400 MB a frame, of which a decoder keeps several."""
+    data = bytearray((MEDIA / "alpha-vp8.webm").read_bytes())
+    key_frame = data.index(b"\x9d\x01\x2a")  # RFC 6386, section 9.1: then width and height
+    data[key_frame + 3 : key_frame + 7] = b"\xff\x3f\xff\x3f"
+    Path("/proc/self/clear_refs").write_text("5")
+    before = peak_mb()
+    with pytest.raises(VideoError):
+        Clip.from_bytes(bytes(data))
+    assert peak_mb() - before < 100
+
+
+def test_a_frame_far_larger_than_the_file_says_is_not_decoded():
+    buffer, large = io.BytesIO(), io.BytesIO()
+    Image.new("L", (8000, 6000)).save(large, "JPEG")
+    with av.open(buffer, "w", "matroska") as container:
+        stream = container.add_stream("mjpeg", rate=8, width=64, height=48, pix_fmt="yuvj420p")
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8))
+        container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        packet = av.Packet(large.getvalue())
+        packet.stream, packet.pts, packet.dts, packet.time_base = stream, 1, 1, stream.time_base
+        container.mux(packet)
+    with pytest.raises(VideoError, match="damaged after 1 frames"):
+        Clip.from_bytes(buffer.getvalue())
+
+
+def peak_mb():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])

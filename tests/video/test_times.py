@@ -103,13 +103,14 @@ def test_a_rate_between_the_hundredths_of_a_gif():
     assert back.duration == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("start", [0.0, -1.0])
 @pytest.mark.parametrize("fps", [30.0, 10.0, 7.5])
-def test_a_lower_rate_keeps_only_what_it_shows(tmp_path, monkeypatch, fps):
+def test_a_lower_rate_keeps_only_what_it_shows(tmp_path, monkeypatch, fps, start):
     """Slow motion read at a lower rate is the same as read whole and resampled."""
     from phyrefine.video.collecting import Stack
 
     path = moving_clip(240, (24, 32), 120.0).write(tmp_path / "slow.mkv")
-    right = Clip.read(path, start=-1.0).resample(fps)
+    right = Clip.read(path, start=start).resample(fps)
     stacks = []
     add = Stack.add
 
@@ -118,7 +119,7 @@ def test_a_lower_rate_keeps_only_what_it_shows(tmp_path, monkeypatch, fps):
         add(stack, picture)
 
     monkeypatch.setattr(Stack, "add", counted)
-    assert Clip.read(path, start=-1.0, fps=fps) == right
+    assert Clip.read(path, start=start, fps=fps) == right
     assert len(stacks) == len(right)
 
 
@@ -127,6 +128,7 @@ def test_a_lower_rate_of_uneven_times(tmp_path):
     path = tmp_path / "uneven.mkv"
     path.write_bytes(movie(times.tolist()))
     for fps in (10.0, 15.0, 24.0, 60.0):
+        assert Clip.read(path, fps=fps) == Clip.read(path).resample(fps)
         assert Clip.read(path, start=-0.7, fps=fps) == Clip.read(path, start=-0.7).resample(fps)
         assert Clip.read(path, start=0.3, seconds=0.5, fps=fps) == Clip.read(
             path, start=0.3, seconds=0.5

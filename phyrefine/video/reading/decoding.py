@@ -15,9 +15,9 @@ from phyrefine.errors import VideoError
 from phyrefine.video.collecting import Stack
 from phyrefine.video.footage import Footage, refuse_too_large
 from phyrefine.video.frames import resample_indices
-from phyrefine.video.reading.aperture import aperture_of
 from phyrefine.video.reading.completeness import promised_seconds, refuse_short
-from phyrefine.video.reading.pictures import Pictures, pixel_aspect
+from phyrefine.video.reading.pixels.aperture import aperture_of
+from phyrefine.video.reading.pixels.pictures import Pictures, pixel_aspect
 from phyrefine.video.reading.request import Part
 from phyrefine.video.reading.scanning import MARGIN_SECONDS, Span, find_part
 from phyrefine.video.reading.streams import Source, best_stream, frames_of, opened, rates_of
@@ -26,8 +26,8 @@ from phyrefine.video.reading.timing import FALLBACK_FPS, Rates, even_grid
 UInt8Array = NDArray[np.uint8]
 
 REMEDY = (
-    "Read a part, Clip.read(path, start=-3, seconds=3), or smaller frames, Clip.read(path, "
-    "size=(480, 854))."
+    "Read a part, Clip.read(path, start=-3, seconds=3), fewer frames per second, Clip.read(path, "
+    "fps=24), or smaller ones, Clip.read(path, size=(480, 854))."
 )
 # Decoding begins this long before the wanted part: seeking is not exact in every container.
 _LEAD_SECONDS = 1.0

@@ -6,7 +6,7 @@ import itertools
 import math
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from phyrefine.errors import VideoError
 from phyrefine.video.reading.completeness import promised_seconds, refuse_short
@@ -54,7 +54,7 @@ def find_part(source: Source, part: Part, *, trust_times: bool = True) -> Span:
     Raises:
         VideoError: The file is no video, is cut off, or has no frames there.
     """
-    if part.whole:
+    if part.whole and part.fps is None:
         return EVERYTHING
     with opened(source) as container:
         stream = best_stream(container, source.name)
@@ -68,6 +68,8 @@ def find_part(source: Source, part: Part, *, trust_times: bool = True) -> Span:
             times = [index / clock for index in range(len(times))]
     if not times:
         raise VideoError(f"{source.name} holds no frames: it is empty or cut off.")
+    if part.whole:
+        return evolve(EVERYTHING, times=() if clock else tuple(times))
     end = times[-1] + _step(times, rates)
     shown = end - times[0]
     refuse_short(

@@ -14,6 +14,7 @@ from attrs import frozen
 from av.stream import Disposition
 
 from phyrefine.errors import VideoError
+from phyrefine.video.reading.pixels.alpha import AlphaDecoder, has_alpha
 from phyrefine.video.reading.timing import Rates
 
 # Rates beyond this are a container's clock, not a rate.
@@ -21,8 +22,11 @@ _ABSURD_FPS = 1000.0
 _SIDE_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 # Frames that the decoder's threads work on may take so much memory.
 _THREADS_BYTES = 128 << 20
-# FFmpeg's own decoders of these leave the alpha channel out; libvpx does not.
-_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+# A damaged packet may announce any size, and a decoder keeps up to 16 such frames that no limit of
+# ours sees. No true frame is larger than 16K x 8K, nor much larger than its file says.
+_MOST_PIXELS = 16384 * 8192
+_GROWTH = 4
+_SMALL_PIXELS = 4096 * 2304
 
 
 @frozen
@@ -58,7 +62,8 @@ def opened(source: Source) -> Iterator[Any]:
     place = source.place
     file = io.BytesIO(place) if isinstance(place, bytes) else f"file:{place}"
     try:
-        with av.open(file, metadata_errors="replace") as container:
+        options = _at_most(_MOST_PIXELS)
+        with av.open(file, options=options, metadata_errors="replace") as container:
             yield container
     except (av.FFmpegError, UnicodeError, OverflowError) as error:
         raise VideoError(
@@ -140,18 +145,18 @@ def frames_of(container: Any, stream: Any, counted: list[int]) -> Iterator[Any]:
         counted: The number of packets read so far is kept in its first place.
     """
     context = stream.codec_context
-    alpha = stream.metadata.get("alpha_mode") == "1" and _WITH_ALPHA.get(context.name)
-    if alpha:
-        context = av.CodecContext.create(alpha, "r")
-        context.extradata = stream.codec_context.extradata
-    else:
+    said = (context.width or 0) * (context.height or 0)
+    most = _at_most(min(_MOST_PIXELS, max(_SMALL_PIXELS, _GROWTH * said)))
+    alpha = AlphaDecoder(stream, most) if has_alpha(stream) else None
+    if alpha is None:
+        context.options = {**context.options, **most}
         stream.thread_type = "AUTO"
         context.thread_count = _threads(context)
     for packet in container.demux(stream):
         counted[0] += packet.size > 0
-        if not alpha:
-            yield from packet.decode()
-            continue
-        for frame in context.decode(packet if packet.size else None):
-            frame.time_base = stream.time_base
-            yield frame
+        yield from packet.decode() if alpha is None else alpha.decode(packet)
+
+
+def _at_most(pixels: int) -> dict[str, str]:
+    """FFmpeg's option: a decoder refuses larger frames before it makes room for them."""
+    return {"max_pixels": str(pixels)}

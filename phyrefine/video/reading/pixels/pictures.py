@@ -11,8 +11,8 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from phyrefine.video.frames import as_rgb, resize
-from phyrefine.video.reading import tone_mapping
-from phyrefine.video.reading.aperture import Aperture
+from phyrefine.video.reading.pixels import tone_mapping
+from phyrefine.video.reading.pixels.aperture import Aperture
 
 UInt8Array = NDArray[np.uint8]
 

@@ -1,0 +1,1 @@
+"""What a stream codes, as a player shows it: transparency, aperture, shape, colors."""
