@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from phyrefine.errors import InvalidInputError
 from phyrefine.identities import identity
 from phyrefine.types import (
     JSON,
@@ -29,6 +30,7 @@ from phyrefine.video.clip import Clip
 __all__ = [
     "LLM",
     "VLM",
+    "BatchingGenerator",
     "Convergence",
     "Listener",
     "Scorer",
@@ -36,6 +38,7 @@ __all__ = [
     "Store",
     "StreamingGenerator",
     "VideoGenerator",
+    "batch_size_for",
     "identity",
 ]
 
@@ -103,6 +106,51 @@ class StreamingGenerator(VideoGenerator, Protocol):
 
 
 @runtime_checkable
+class BatchingGenerator(VideoGenerator, Protocol):
+    """A video generator that can make several clips of one prompt in one call.
+
+    One that streams offers ``stream_many(shots) -> Iterator[Sequence[Chunk]]`` as well: a chunk of
+    every shot at a time. Its shots may carry accepted chunks, all the same number.
+    """
+
+    def batch_size_for(self, shot: Shot, /) -> int:
+        """Most shots like this one, other seeds apart, for one call; 1 where there is no gain."""
+        ...
+
+    def generate_many(self, shots: Sequence[Shot], /) -> Sequence[Clip]:
+        """The clips of shots that differ only in their seed, in order.
+
+        At most ``batch_size_for`` of them. Each clip is the one that ``generate`` would make, but
+        for rounding.
+
+        Raises:
+            GeneratorMemoryError: They do not fit together; the caller tries half as many.
+            GenerationError: The model failed.
+        """
+        ...
+
+
+def batch_size_for(generator: Any, shot: Shot) -> int:
+    """Most shots like this one for one call of any generator; 1 where it makes one at a time.
+
+    Raises:
+        InvalidInputError: It tells a size and has no method for a batch.
+    """
+    own = getattr(generator, "batch_size_for", None)
+    if not callable(own):
+        return 1
+    most = max(1, int(own(shot)))
+    needed = ("generate_many", *(("stream_many",) if generator.profile.streaming else ()))
+    lacking = [name for name in needed if not callable(getattr(generator, name, None))]
+    if most > 1 and lacking:
+        raise InvalidInputError(
+            f"{generator.profile.name} takes {most} shots in one call by its batch_size_for, but "
+            f"has no {' and no '.join(lacking)}."
+        )
+    return most
+
+
+@runtime_checkable
 class Selector(Protocol):
     """Chooses a clip from a pool without ground truth."""
 
@@ -141,7 +189,11 @@ class PoolScorer(Protocol):
 
 @runtime_checkable
 class Enough(Protocol):
-    """Decides whether a prompt needs further clips."""
+    """Decides whether a prompt needs further clips.
+
+    One that wants so many clips in any case says so in an attribute ``least``: these may be made
+    in one call, where the generator can, and all further ones come one at a time.
+    """
 
     def decide(self, pool: Pool, /) -> Verdict:
         """Speak after each new clip of a prompt; ``pool`` holds all made from it so far."""

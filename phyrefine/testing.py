@@ -23,7 +23,7 @@ from attrs import define, evolve, field
 from phyrefine.adapt import AskFunction, GenerateFunction, as_generator, as_llm, as_vlm
 from phyrefine.errors import BadOutputError, PhyrefineError, WrongReplyError
 from phyrefine.identities import identity, name_of, why_unnamed
-from phyrefine.protocols import LLM, VLM, VideoGenerator
+from phyrefine.protocols import LLM, VLM, VideoGenerator, batch_size_for
 from phyrefine.refine import prompts, replies
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Prompt, Question, Shot, Usage
 from phyrefine.video.clip import Clip, join
@@ -67,6 +67,8 @@ class MovingDot:
         profile: Any profile, to test how callers treat it.
         shots: Every shot so far.
         fail: Called with each shot; may raise.
+        batch_size: Most shots that it takes in one call.
+        calls: Shots in each call so far.
     """
 
     profile: GeneratorProfile = field(
@@ -75,9 +77,24 @@ class MovingDot:
     shots: list[Shot] = field(factory=list, init=False)
     fail: Callable[[Shot], None] | None = None
     identity: str = "moving-dot"
+    batch_size: int = 1
+    calls: list[int] = field(factory=list, init=False)
 
     def generate(self, shot: Shot) -> Clip:
         """Draw the dot at the native rate and deliver what was asked for."""
+        self.calls.append(1)
+        return self._drawn(shot)
+
+    def batch_size_for(self, shot: Shot) -> int:
+        """As it was told."""
+        return self.batch_size
+
+    def generate_many(self, shots: Sequence[Shot]) -> list[Clip]:
+        """Draw several dots in one call."""
+        self.calls.append(len(shots))
+        return [self._drawn(shot) for shot in shots]
+
+    def _drawn(self, shot: Shot) -> Clip:
         self.shots.append(shot)
         if self.fail is not None:
             self.fail(shot)
@@ -101,12 +118,16 @@ class StreamingDot:
         chunk_frames: Native frames in a chunk.
         made: Every chunk so far, by its index.
         fail: Called with the index of each chunk before it is made; may raise.
+        batch_size: Most shots that it takes in one call.
+        calls: Shots in each call so far.
     """
 
     chunk_frames: int = 8
     made: list[int] = field(factory=list, init=False)
     fail: Callable[[int], None] | None = None
     identity: str = "streaming-dot"
+    batch_size: int = 1
+    calls: list[int] = field(factory=list, init=False)
     profile: GeneratorProfile = field(
         factory=lambda: GeneratorProfile("streaming-dot", fps=8.0, streaming=True)
     )
@@ -118,6 +139,27 @@ class StreamingDot:
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
         """Chunks after the accepted ones; the state is a digest of all that went before."""
+        self.calls.append(1)
+        yield from self._streamed(shot)
+
+    def batch_size_for(self, shot: Shot) -> int:
+        """As it was told."""
+        return self.batch_size
+
+    def generate_many(self, shots: Sequence[Shot]) -> list[Clip]:
+        """All chunks of several shots, delivered."""
+        rounds = zip(*self.stream_many(shots), strict=True)
+        return [
+            self.deliver(shot, [*shot.accepted, *(chunk.clip for chunk in chunks)])
+            for shot, chunks in zip(shots, rounds, strict=True)
+        ]
+
+    def stream_many(self, shots: Sequence[Shot]) -> Iterator[list[Chunk]]:
+        """A chunk of every shot at a time."""
+        self.calls.append(len(shots))
+        yield from map(list, zip(*map(self._streamed, shots), strict=True))
+
+    def _streamed(self, shot: Shot) -> Iterator[Chunk]:
         fps = self.profile.fps or shot.fps
         state = shot.state or hashlib.blake2b(f"{shot.prompt.text} {shot.seed}".encode()).digest()
         for index in range(len(shot.accepted), -(-round(shot.seconds * fps) // self.chunk_frames)):
@@ -154,6 +196,10 @@ def _steady_clip(frames: int, size: tuple[int, int], fps: float) -> Clip:
 
 
 # -- contract suites ---------------------------------------------------------------------------
+
+# Mean difference of a clip made in a batch from the same made alone, in levels of 255; 16-bit
+# floats on a GPU round more coarsely than 32-bit ones.
+ROUNDING = 2.0
 
 
 class ContractError(PhyrefineError, AssertionError):
@@ -255,7 +301,7 @@ def check_generator(
     seconds: float = 1.0,
     options: dict[str, Any] | None = None,
 ) -> Clip:
-    """Check counts, sizes, the seam, seeds, native frames and, where offered, streaming.
+    """Check counts, sizes, the seam, seeds, native frames, streaming and batches where offered.
 
     Args:
         generator: The backend.
@@ -289,7 +335,45 @@ def check_generator(
     _check_identity(generator)
     if profile.streaming:
         _check_stream(generator, shot, clip)
+    if batch_size_for(generator, shot) > 1:
+        _check_batch(generator, [shot, evolve(shot, seed=4)], [clip, other])
     return clip
+
+
+def _check_batch(generator: Any, shots: Sequence[Shot], alone: Sequence[Clip]) -> None:
+    """Clips of a batch are those made alone, in order, but for rounding."""
+    made = list(generator.generate_many(shots))
+    _require(len(made) == len(shots), f"generate_many() gave {len(made)} clips for {len(shots)}.")
+    _require(
+        all(map(_alike, made, alone)),
+        "generate_many() must give the clips that generate() gives, in the order of the shots; "
+        f"they may differ by {ROUNDING:g} of 255 levels on average.",
+    )
+    if not generator.profile.streaming:
+        return
+    rounds = [list(chunks) for chunks in generator.stream_many(shots)]
+    clips = [[chunk.clip for chunk in chunks] for chunks in zip(*rounds, strict=True)]
+    joined = [generator.deliver(shot, each) for shot, each in zip(shots, clips, strict=True)]
+    _require(all(map(_alike, joined, alone)), "stream_many() must add up to generate().")
+    if len(rounds) > 1:
+        begun = [
+            evolve(shot, accepted=(chunk.clip,), state=chunk.state)
+            for shot, chunk in zip(shots, rounds[0], strict=True)
+        ]
+        rest = zip(*generator.stream_many(begun), strict=True)
+        gone_on = [[first[0], *(chunk.clip for chunk in more)]
+                   for first, more in zip(clips, rest, strict=True)]  # fmt: skip
+        again = [generator.deliver(shot, each) for shot, each in zip(shots, gone_on, strict=True)]
+        _require(
+            all(map(_alike, again, alone)),
+            "stream_many() must go on after accepted chunks as if it had not stopped.",
+        )
+
+
+def _alike(one: Clip, other: Clip) -> bool:
+    if one.frames.shape != other.frames.shape:
+        return False
+    return bool(np.abs(one.frames.astype(np.int16) - other.frames).mean() <= ROUNDING)
 
 
 def _check_stream(generator: Any, shot: Shot, whole: Clip) -> None:

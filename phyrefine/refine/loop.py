@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 
 from attrs import evolve, field, frozen
@@ -19,6 +20,7 @@ from phyrefine.protocols import (
 from phyrefine.refine import stages, watching
 from phyrefine.refine.asking import UNUSABLE
 from phyrefine.refine.dialects import wording
+from phyrefine.refine.each_clip import generate_each
 from phyrefine.refine.stages import Method
 from phyrefine.types import (
     Attempt,
@@ -127,34 +129,48 @@ class Loop:
         """Every candidate of one prompt: step counts times seeds, the critic's first."""
         made: list[Candidate] = []
         for steps in self.candidates.steps:
-            for seed in self.candidates.seeds_of(loop):
-                made.append(self.render(prompt, scenario, steps=steps, seed=seed))
-                if self.enough is not None:
-                    attempt = Attempt(loop, prompt, tuple(made))
-                    if self.enough.decide(Pool.of(scenario, [attempt])).stop:
+            left = list(self.candidates.seeds_of(loop))
+            while left:
+                # What may turn out to be one too many is not made together with the one before.
+                sure = max(1, self._certain - len(made))
+                seeds, left = left[:sure], left[sure:]
+                for one in self.render_each(prompt, scenario, steps=steps, seeds=seeds):
+                    made.append(one)
+                    if self._is_enough(Attempt(loop, prompt, tuple(made)), scenario):
                         return tuple(made)
         return tuple(made)
+
+    @property
+    def _certain(self) -> int:
+        """Clips of a prompt that are made whatever they show."""
+        return sys.maxsize if self.enough is None else int(getattr(self.enough, "least", 1))
+
+    def _is_enough(self, attempt: Attempt, scenario: Scenario) -> bool:
+        if self.enough is None:
+            return False
+        return self.enough.decide(Pool.of(scenario, [attempt])).stop
 
     def render(
         self, prompt: Prompt, scenario: Scenario, *, steps: int | None, seed: int
     ) -> Candidate:
         """One clip, its seam check, and what is odd about it."""
-        shot = Shot(
-            Prompt(prompt.text, prompt.negative),
-            scenario.prefix,
-            seconds=scenario.seconds,
-            fps=scenario.fps,
-            size=scenario.size,
-            seed=seed,
-            steps=steps,
-            chunk_prompts=prompt.per_chunk,
-        )
-        clip = self.generator.generate(shot)
+        shot = _shot(prompt, scenario, steps, seed)
+        return self._looked_at(self.generator.generate(shot), shot, scenario)
+
+    def render_each(
+        self, prompt: Prompt, scenario: Scenario, *, steps: int | None, seeds: Sequence[int]
+    ) -> Iterator[Candidate]:
+        """As :meth:`render` for several seeds, which a generator that can makes together."""
+        shots = [_shot(prompt, scenario, steps, seed) for seed in seeds]
+        for shot, clip in zip(shots, generate_each(self.generator, shots), strict=True):
+            yield self._looked_at(clip, shot, scenario)
+
+    def _looked_at(self, clip: Clip, shot: Shot, scenario: Scenario) -> Candidate:
         seam = check_seam(
             scenario.prefix, clip, frames=shot.frames, fps=shot.fps, size=scenario.size
         )
         odd = symptoms(clip, frames=shot.frames, fps=shot.fps, find_cuts=self.find_cuts)
-        return Candidate(clip, seed, steps, seam, odd)
+        return Candidate(clip, shot.seed, shot.steps, seam, odd)
 
     def watch(
         self, attempt: Attempt, scenario: Scenario, history: Sequence[Attempt] = ()
@@ -214,3 +230,16 @@ class Loop:
             else:
                 scores[scorer.name] = scorer.score_pool(pool).values[pool.keys[-1]]
         return {name: score for name, score in scores.items() if math.isfinite(score)}
+
+
+def _shot(prompt: Prompt, scenario: Scenario, steps: int | None, seed: int) -> Shot:
+    return Shot(
+        Prompt(prompt.text, prompt.negative),
+        scenario.prefix,
+        seconds=scenario.seconds,
+        fps=scenario.fps,
+        size=scenario.size,
+        seed=seed,
+        steps=steps,
+        chunk_prompts=prompt.per_chunk,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -11,6 +11,7 @@ from attrs import frozen
 from phyrefine._secrets import scrub
 from phyrefine.errors import BackendError, GenerationError, GeneratorMemoryError, PhyrefineError
 from phyrefine.protocols import LLM, VLM, VideoGenerator
+from phyrefine.refine.each_clip import generate_each
 from phyrefine.types import Answer, GeneratorProfile, Question, Shot
 from phyrefine.video.clip import Clip
 
@@ -84,6 +85,14 @@ class ErrorTranslatingGenerator:
             clip: Clip = self.backend.generate(shot)
         return clip
 
+    def generate_each(self, shots: Sequence[Shot]) -> Iterator[Clip]:
+        """Generate one after another, or in batches; errors as :meth:`generate`."""
+        clips = generate_each(self.backend, shots)
+        for shot in shots:
+            with _translated(f"The {self.name} failed at seed {shot.seed}", GenerationError):
+                clip = next(clips)
+            yield clip
+
 
 def name_of(backend: Any) -> str:
     """What a reader knows a backend by: its class, or the function it is made of.
@@ -115,5 +124,6 @@ def _words(error: Exception) -> str:
 
 def out_of_memory(error: Exception) -> bool:
     """Whether an error says, in whatever words, that the device is full."""
-    named = type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError)
+    kinds = MemoryError | GeneratorMemoryError
+    named = type(error).__name__ == "OutOfMemoryError" or isinstance(error, kinds)
     return named or "out of memory" in str(error).lower()

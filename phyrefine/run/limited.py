@@ -16,7 +16,7 @@ from typing import Any
 from attrs import define, field
 
 from phyrefine.errors import InvalidInputError
-from phyrefine.protocols import LLM, VLM, Listener, identity
+from phyrefine.protocols import LLM, VLM, Listener, batch_size_for, identity
 from phyrefine.run.journal import notify
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot
 from phyrefine.video.clip import Clip
@@ -152,6 +152,21 @@ class PooledGenerator:
         """Wait for a free generator, then stream from it."""
         with self._slot() as index:
             yield from self.backends[index].stream(shot)
+
+    def batch_size_for(self, shot: Shot) -> int:
+        """What all of them take: any of them may be the one that is free."""
+        return min(batch_size_for(backend, shot) for backend in self.backends)
+
+    def generate_many(self, shots: Sequence[Shot]) -> Sequence[Clip]:
+        """Wait for a free generator, then make all clips in one call of it."""
+        with self._slot() as index:
+            clips: Sequence[Clip] = self.backends[index].generate_many(shots)
+            return clips
+
+    def stream_many(self, shots: Sequence[Shot]) -> Iterator[Sequence[Chunk]]:
+        """Wait for a free generator, then stream all clips from it."""
+        with self._slot() as index:
+            yield from self.backends[index].stream_many(shots)
 
     def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
         """Any generator's: it takes no device."""

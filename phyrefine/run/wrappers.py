@@ -27,7 +27,7 @@ from phyrefine.run.limited import LimitedAsker, PooledGenerator
 from phyrefine.run.store.keys import require_name
 from phyrefine.run.store.mirrored import MirroredStore
 from phyrefine.run.store.store import FolderStore
-from phyrefine.run.store.stored import StoredAsker, StoredGenerator
+from phyrefine.run.store.stored import BatchLimit, StoredAsker, StoredGenerator
 
 # Enough to hide the latency of a service, few enough for the rate limits of a first-tier key.
 MAX_CONCURRENCY = 8
@@ -89,7 +89,8 @@ def wrap_generator(
     listeners: Sequence[Listener] = (),
     timeout: float | None = None,
     journal: Sequence[Listener] = (),
-) -> VideoGenerator:
+    limit: BatchLimit | None = None,
+) -> StoredGenerator:
     """A video generator that is stored, makes one clip per device at a time, and is metered.
 
     Args:
@@ -99,6 +100,7 @@ def wrap_generator(
         listeners: Get a ``call`` event for every clip or chunk made.
         timeout: Seconds one clip, or one chunk of a stream, may take; ``None`` for no limit.
         journal: Get a ``generators`` event whenever a device is taken or given back.
+        limit: Of clips made in one call, where other wrappings of the generator share it.
 
     Raises:
         UnnamedError: The store is a folder and the backend has no lasting identity.
@@ -108,7 +110,7 @@ def wrap_generator(
         require_name(each[0])
     timed = each if timeout is None else [_timed(one, timeout) for one in each]
     pool = PooledGenerator([MeteredGenerator(one, meter, listeners) for one in timed], journal)
-    return StoredGenerator(pool, store, meter)
+    return StoredGenerator(pool, store, meter, limit or BatchLimit())
 
 
 def _timed(generator: Any, seconds: float) -> Any:

@@ -74,6 +74,22 @@ class Usage:
             chunks=self.chunks + other.chunks,
         )
 
+    def shared(self, count: int) -> Usage:
+        """The part of one of ``count`` results that were made together, all alike.
+
+        Whole numbers are counts that every result has once, so they must be divisible.
+        """
+        return Usage(
+            calls=self.calls // count,
+            tokens={kind: tokens // count for kind, tokens in self.tokens.items()},
+            seconds=self.seconds / count,
+            gpu_seconds=self.gpu_seconds / count,
+            usd=None if self.usd is None else self.usd / count,
+            saved_calls=self.saved_calls // count,
+            clips=self.clips / count,
+            chunks=self.chunks // count,
+        )
+
 
 @frozen
 class Answer:

@@ -37,6 +37,7 @@ class Record:
         made: New frames it gave.
         color: Per channel (gain, shift in gray levels) applied to the context, if any.
         memory: Memory mode it ran in.
+        together: Clips in the call of the pipeline that made it.
     """
 
     family: str
@@ -47,6 +48,7 @@ class Record:
     made: int
     color: tuple[tuple[float, float], ...] | None = None
     memory: str | None = None
+    together: int = 1
 
     def to_bytes(self) -> bytes:
         """Canonical JSON."""

@@ -44,7 +44,7 @@ class Continuation:
         """Chunks after the accepted ones, one for each shot at a time.
 
         Args:
-            shots: They differ only in their seed.
+            shots: They differ only in their seed, and in the frames of as many accepted chunks.
 
         Raises:
             InvalidInputError: The prefix is missing or too short, accepted chunks are foreign, or
@@ -55,7 +55,8 @@ class Continuation:
         self.runner.check_options(first.options)
         fit = self.fit_of(first)
         taken = fit.take(np.zeros((1, *fit.size, 3), np.uint8)).shape[1:3]
-        chunking.check_resumable(first, spec.name, taken)
+        for shot in shots:
+            chunking.check_resumable(shot, spec.name, taken)
         start = self._start(first, fit)
         histories = [
             np.concatenate([start, *(fit.put(clip.frames) for clip in shot.accepted)])
@@ -147,14 +148,22 @@ class Continuation:
         )  # fmt: skip
         made = self.runner.run(calls, seeds)
         new = [
-            self._new_frames(frames, window, fit.size, remaining, color)
-            for frames, window, color in zip(made, windows, colors, strict=True)
+            self._new_frames(one.frames, window, fit.size, remaining, color)
+            for one, window, color in zip(made, windows, colors, strict=True)
         ]
         records = [
             chunking.Record(
-                spec.name, index, seed, count, length, len(frames), color, self.runner.mode
+                spec.name,
+                index,
+                seed,
+                count,
+                length,
+                len(frames),
+                color,
+                self.runner.mode,
+                one.together,
             )
-            for seed, frames, color in zip(seeds, new, colors, strict=True)
+            for one, seed, frames, color in zip(made, seeds, new, colors, strict=True)
         ]
         return new, records
 

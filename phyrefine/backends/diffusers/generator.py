@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from attrs import define, evolve, field
 
@@ -19,7 +19,7 @@ from phyrefine.backends.continuing import fitting
 from phyrefine.backends.continuing.attention import process_attention
 from phyrefine.backends.continuing.fingerprint import fingerprint
 from phyrefine.backends.continuing.rehearsal import random_weights
-from phyrefine.backends.diffusers import continuation, memory, passes, pipelines
+from phyrefine.backends.diffusers import batching, continuation, memory, passes, pipelines
 from phyrefine.backends.diffusers.estimates import estimate_memory
 from phyrefine.backends.diffusers.families import table as families
 from phyrefine.backends.diffusers.families.spec import FamilySpec
@@ -68,7 +68,8 @@ class DiffusersVideoGenerator:
         color_match: 0 to 1: how far the context of later chunks is moved to the prefix's colors.
             The move fades in over each chunk, so that no join shows a step.
         crossfade: New frames over which the decoder's offset at each join is faded out.
-        batch_size: Most seeds in one call of the pipeline, see :meth:`generate_many`.
+        batch_size: Most seeds in one call of the pipeline, where the family can; ``"auto"`` takes
+            as many as the memory estimate says fit. See :meth:`batch_size_for`.
         attention: Attention backend of diffusers during calls.
         step_down: When the device is out of memory, go on in the next memory mode.
         memory_mode: Mode the pipeline was loaded in; ``None`` for a pipeline of one's own.
@@ -91,7 +92,7 @@ class DiffusersVideoGenerator:
     fit: fitting.FitMode = field(default="pad", kw_only=True)
     color_match: float = field(default=0.0, kw_only=True)
     crossfade: int = field(default=0, kw_only=True)
-    batch_size: int = field(default=1, kw_only=True)
+    batch_size: int | Literal["auto"] = field(default=1, kw_only=True)
     attention: str | None = field(default=None, kw_only=True)
     step_down: bool = field(default=False, kw_only=True)
     memory_mode: memory.MemoryMode | None = field(default=None, kw_only=True)
@@ -103,6 +104,7 @@ class DiffusersVideoGenerator:
     runner: passes.Runner = field(init=False, repr=False)
     _continuation: continuation.Continuation = field(init=False, repr=False)
     _looked: str | None = field(default=None, init=False, repr=False)
+    _batches: batching.BatchSize = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         given = _row(self.family)
@@ -121,6 +123,7 @@ class DiffusersVideoGenerator:
             guidance=self.spec.guidance,
         )
         self.runner.check_options(self.options)
+        self._batches = batching.BatchSize(self.batch_size, self.spec, self.runner)
         self._continuation = continuation.Continuation(
             self.spec, self.runner, self.fit, self.color_match, self.crossfade, self.options
         )
@@ -307,16 +310,25 @@ class DiffusersVideoGenerator:
         """
         return self.deliver(shot, [*shot.accepted, *(chunk.clip for chunk in self.stream(shot))])
 
+    def batch_size_for(self, shot: Shot) -> int:
+        """Seeds in one call of the pipeline, for shots like this one.
+
+        With ``batch_size="auto"`` as many as fit into the memory that is free when the first shot
+        of its size and length comes. Once memory ran out it is half of what did not fit.
+        """
+        return self._batches.fitting(shot, self._continuation.fit_of(shot).size)
+
     def generate_many(self, shots: Sequence[Shot]) -> list[Clip]:
         """Clips of several shots; those that differ only in their seed share calls.
 
         Needs ``batch_size`` above 1 and a family that batches; else one after the other. Frames
-        of a batch may differ from those made alone by rounding.
+        of a batch may differ from those made alone by rounding. When memory runs out, a call is
+        halved, down to one seed; only then the memory mode steps down, where that is allowed.
         """
         clips: list[Clip] = []
-        for group in self._groups(shots):
+        for group in batching.groups(shots, self.batch_size_for):
             made: list[list[Clip]] = [[] for _ in group]
-            for chunks in self._continuation.stream(group):
+            for chunks in self.stream_many(group):
                 for clip_list, chunk in zip(made, chunks, strict=True):
                     clip_list.append(chunk.clip)
             clips += [
@@ -325,9 +337,17 @@ class DiffusersVideoGenerator:
             ]
         return clips
 
+    def stream_many(self, shots: Sequence[Shot]) -> Iterator[list[Chunk]]:
+        """Native chunks of shots that differ only in their seed, one of each at a time.
+
+        As many chunks must be accepted of each. The state of a chunk says how many were made in
+        the same call.
+        """
+        yield from self._continuation.stream(shots)
+
     def stream(self, shot: Shot) -> Iterator[Chunk]:
         """Native chunks after the accepted ones; errors as :meth:`generate`."""
-        for (chunk,) in self._continuation.stream([shot]):
+        for (chunk,) in self.stream_many([shot]):
             yield chunk
 
     def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
@@ -337,23 +357,6 @@ class DiffusersVideoGenerator:
             VideoError: The chunks are too short.
         """
         return self._continuation.deliver(shot, chunks, source=self.profile.name)
-
-    def _groups(self, shots: Sequence[Shot]) -> Iterator[list[Shot]]:
-        most = self.batch_size if self.spec.batches else 1
-        group: list[Shot] = []
-        for shot in shots:
-            alike = (
-                group
-                and len(group) < most
-                and not (shot.accepted or shot.chunk_seeds)
-                and evolve(shot, seed=group[0].seed) == group[0]
-            )
-            if group and not alike:
-                yield group
-                group = []
-            group.append(shot)
-        if group:
-            yield group
 
 
 class CogVideoXGenerator(DiffusersVideoGenerator):

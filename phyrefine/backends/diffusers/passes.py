@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from attrs import define, field
+from attrs import define, field, frozen
 
 from phyrefine.backends.continuing.chunking import FloatArray
 from phyrefine.backends.continuing.memory_faults import is_out_of_memory
@@ -51,6 +51,19 @@ class _CancelledError(Exception):
     """Leaves a pipeline's denoising loop from its callback."""
 
 
+@frozen
+class Passed:
+    """What one pass made.
+
+    Attributes:
+        frames: float32 [T, H, W, 3] in 0..1.
+        together: Seeds in the call of the pipeline that made it.
+    """
+
+    frames: FloatArray
+    together: int
+
+
 @define(eq=False)
 class Runner:
     """Calls a pipeline through a handle of its own.
@@ -65,6 +78,7 @@ class Runner:
         device: Where it was put, when it is ours.
         step_down: Go on in the next memory mode when memory runs out.
         guidance: Guidance scale, for pipelines whose guidance is a component (a guider).
+        at_once: Most seeds in one call since memory ran out; ``None`` if it never did.
         steps_done: Denoising steps since the beginning, by the pipeline's callbacks.
         modular: It is a modular pipeline.
         takes: Names of the arguments the pipeline takes.
@@ -80,6 +94,7 @@ class Runner:
     device: Any = None
     step_down: bool = False
     guidance: float | None = None
+    at_once: int | None = field(default=None, init=False)
     steps_done: int = field(default=0, init=False)
     twin: Any = field(init=False)
     encode: pipelines.Remembered | None = field(init=False)
@@ -118,33 +133,44 @@ class Runner:
                     f"{', '.join(sorted(known))}."
                 )
 
-    def run(self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[FloatArray]:
-        """Run one pass for each seed, in one call of the pipeline.
+    def run(self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[Passed]:
+        """Run one pass for each seed, together in as few calls of the pipeline as memory allows.
+
+        When memory runs out, calls are halved first. With one seed in a call, the next memory mode
+        is what is left.
 
         Args:
             calls: Arguments for each seed; they differ only in what can be given as a list.
             seeds: Seeds of the noise, drawn on the CPU.
 
-        Returns:
-            For each seed float32 [T, H, W, 3] in 0..1.
-
         Raises:
             GeneratorMemoryError: Out of memory; says which mode needs less.
             GenerationError: Cancelled, NaN frames, or the pipeline's own error.
         """
-        while True:
+        made: list[Passed] = []
+        while len(made) < len(seeds):
+            now = slice(len(made), len(made) + (self.at_once or len(seeds)))
+            count = len(seeds[now])
             try:
-                return self._run_once(calls, seeds)
+                videos = self._run_once(calls[now], seeds[now])
             except GeneratorMemoryError:
                 following = memory.next_mode(self.mode)
-                if not self.step_down or following is None:
+                if count == 1 and (not self.step_down or following is None):
                     raise
+            else:
+                made += [Passed(video, count) for video in videos]
+                continue
             # Outside the handler the traceback, and the tensors it holds, are gone.
-            self._step_down_to(following)
+            if count > 1:
+                self._halve(count)
+            elif following is not None:
+                self._step_down_to(following)
+        return made
 
     def _run_once(
         self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int]
     ) -> list[FloatArray]:
+        """One call of the pipeline; for each seed float32 [T, H, W, 3] in 0..1."""
         self._check_cancelled("before the pass began")
         arguments = self._arguments(calls, seeds)
         try:
@@ -236,12 +262,25 @@ class Runner:
         height, width = self.size
         return f"{self.spec.name} at {width}x{height} ran out of device memory{now}. {advice}."
 
-    def _step_down_to(self, mode: memory.MemoryMode) -> None:
-        import torch
+    def _halve(self, count: int) -> None:
+        self.at_once = count // 2
+        log.warning(
+            "%s: out of memory with %d clips in one call: going on with %d.",
+            self.spec.name, count, self.at_once,
+        )  # fmt: skip
+        _free()
 
+    def _step_down_to(self, mode: memory.MemoryMode) -> None:
         log.warning("Out of memory in mode %r: going on in mode %r.", self.mode, mode)
-        gc.collect()
-        if torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
+        _free()
         memory.apply_mode(self.twin, mode, self.device, size=self.size)
         self.mode = mode
+
+
+def _free() -> None:
+    """Give back what a failed call left."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

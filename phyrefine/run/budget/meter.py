@@ -174,8 +174,47 @@ class Meter:
     @property
     def exceeded(self) -> str | None:
         """Which limit is reached, its value and the limit, in words; ``None`` if none is."""
+        return self._reached(self._limits())
+
+    def room(self, most: int) -> int:
+        """How many of ``most`` further clips would be begun if they were made one by one.
+
+        What a clip takes is the mean of those so far. Where that matters and is not known yet it
+        is 1: the first clip is the measure for the others. Never less than 1: whether a clip may
+        be made at all is up to :meth:`check`.
+        """
+        total, mine = self.usage + self.earlier, self.stages.get("generate", Usage())
+        each: dict[str, float | None] = {
+            "clips": 1.0,
+            "calls": 1.0,
+            "tokens": 0.0,
+            "chunks": _mean(total.chunks, total.clips),
+            "gpu_seconds": _mean(total.gpu_seconds, total.clips),
+            "wall_seconds": _mean(mine.seconds, mine.clips),
+            "usd": _mean(mine.usd, mine.clips),
+        }
+        spent, found = self._spent(), most
+        for name, limit in self._limits().items():
+            takes = each[name]
+            if takes is None:
+                return 1
+            if takes > 0:
+                found = min(found, math.ceil((limit - spent[name]) / takes - _ROUNDING))
+        return max(1, found)
+
+    def _reached(self, limits: Mapping[str, float]) -> str | None:
+        spent = self._spent()
+        for name, limit in limits.items():
+            if spent[name] >= limit - _ROUNDING:
+                return f"{spent[name]:.6g} of {limit:.6g} {_UNITS[name]} ({name})"
+        return None
+
+    def _limits(self) -> dict[str, float]:
+        return {name: limit for name, limit in asdict(self.budget).items() if limit is not None}
+
+    def _spent(self) -> dict[str, float]:
         total = self.usage + self.earlier
-        spent: dict[str, float] = {
+        return {
             "usd": self._known_usd,
             "tokens": sum(total.tokens.values()),
             "gpu_seconds": total.gpu_seconds,
@@ -184,15 +223,14 @@ class Meter:
             "clips": total.clips,
             "chunks": total.chunks,
         }
-        for name, limit in asdict(self.budget).items():
-            if limit is not None and spent[name] >= limit - _ROUNDING:
-                return f"{spent[name]:.6g} of {limit:.6g} {_UNITS[name]} ({name})"
-        return None
 
     # -- stopping ------------------------------------------------------------------------------
 
-    def check(self) -> None:
+    def check(self, *, begun: bool = False) -> None:
         """Refuse the next call when a limit is reached or the run was cancelled.
+
+        Args:
+            begun: The call has begun and is counted; it is about its next chunk.
 
         Raises:
             BudgetExceededError: Names the limit, its value and what to do; also when dollars
@@ -207,7 +245,10 @@ class Meter:
                 f"{self._unpriced} calls is unknown. What is finished is kept; pass prices= for "
                 "the model, install genai-prices, or limit tokens= instead, and run again."
             )
-        reached = self.exceeded
+        limits = self._limits()
+        if begun:
+            limits.pop("calls", None)
+        reached = self._reached(limits)
         if reached is not None:
             name = reached.rpartition("(")[2].rstrip(")")
             raise BudgetExceededError(
@@ -223,6 +264,11 @@ class Meter:
     def cancel(self) -> None:
         """Let every later :meth:`check`, in any thread, raise ``KeyboardInterrupt``."""
         self._cancelled = True
+
+
+def _mean(total: float | None, clips: float) -> float | None:
+    """What a clip takes; ``None`` before a whole one was made."""
+    return None if total is None or clips < 1 - _ROUNDING else total / clips
 
 
 def _tell_tallies(stage: str, usage: Usage) -> None:

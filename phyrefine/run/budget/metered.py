@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import define, evolve, field
 
-from phyrefine.errors import BackendError, WrongReplyError
+from phyrefine.errors import BackendError, GenerationError, WrongReplyError
 from phyrefine.identities import name_of
-from phyrefine.protocols import LLM, VLM, Listener, identity
+from phyrefine.protocols import LLM, VLM, Listener, batch_size_for, identity
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.journal import notify
 from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot, Usage
@@ -119,9 +119,31 @@ class MeteredGenerator:
         """
         self.meter.check()
         clip: Clip = self._counted(
-            lambda: self.backend.generate(shot), lambda _: 1.0, calls=1, shot=shot
+            lambda: self.backend.generate(shot), lambda _: 1.0, calls=1, shots=[shot]
         )
         return clip
+
+    def batch_size_for(self, shot: Shot) -> int:
+        """The backend's."""
+        return batch_size_for(self.backend, shot)
+
+    def generate_many(self, shots: Sequence[Shot]) -> list[Clip]:
+        """Generate in one call, for as many of the first shots as the budget has room for.
+
+        Every clip counts as a call of its own that took its share of the seconds.
+
+        Raises:
+            BudgetExceededError: Before the call, when a limit is reached.
+        """
+        self.meter.check()
+        fitting = shots[: self.meter.room(len(shots))]
+        clips: list[Clip] = self._counted(
+            lambda: _as_many(self.backend.generate_many(fitting), fitting),
+            lambda _: 1.0,
+            calls=1,
+            shots=fitting,
+        )
+        return clips
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
         """Stream, counting chunk by chunk; all chunks together are one call.
@@ -129,31 +151,52 @@ class MeteredGenerator:
         Raises:
             BudgetExceededError: Before a chunk, when a limit is reached.
         """
+        for (chunk,) in self._streamed(([chunk] for chunk in self.backend.stream(shot)), [shot]):
+            yield chunk
 
-        def share(chunk: Chunk | None) -> float:
-            return 0.0 if chunk is None else chunk.clip.duration / shot.seconds
+    def stream_many(self, shots: Sequence[Shot]) -> Iterator[Sequence[Chunk]]:
+        """Stream in one call, for as many of the first shots as the budget has room for.
 
-        chunks = self.backend.stream(shot)
-        made = sum(clip.duration for clip in shot.accepted)
+        Every chunk counts with its share of the seconds.
+
+        Raises:
+            BudgetExceededError: Before the chunks of all shots, when a limit is reached.
+        """
+        self.meter.check()
+        fitting = shots[: self.meter.room(len(shots))]
+        rounds = self.backend.stream_many(fitting)
+        yield from self._streamed((_as_many(one, fitting) for one in rounds), fitting)
+
+    def _streamed(
+        self, live: Iterator[Sequence[Chunk]], shots: Sequence[Shot]
+    ) -> Iterator[Sequence[Chunk]]:
+        seconds = shots[0].seconds
+
+        def share(chunks: Sequence[Chunk] | None) -> float:
+            return 0.0 if chunks is None else chunks[0].clip.duration / seconds
+
+        made = sum(clip.duration for clip in shots[0].accepted)
         calls = 1
         while True:
             # Once all seconds are there only the end of the stream is left: nothing to refuse.
-            if made < shot.seconds - 1e-6:
-                self.meter.check()
-            chunk = self._counted(lambda: next(chunks, None), share, calls=calls, shot=shot)
-            if chunk is None:
+            if made < seconds - 1e-6:
+                self.meter.check(begun=not calls)
+            chunks = self._counted(lambda: next(live, None), share, calls=calls, shots=shots)
+            if chunks is None:
                 return
-            made += chunk.clip.duration
+            made += chunks[0].clip.duration
             calls = 0
-            yield chunk
+            yield chunks
 
     def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
         """The backend's; not counted."""
         clip: Clip = self.backend.deliver(shot, chunks)
         return clip
 
-    def _counted(self, work: Any, clips: Callable[[Any], float], *, calls: int, shot: Shot) -> Any:
-        """Do ``work`` and count it; ``clips`` says how many clips its result is."""
+    def _counted(
+        self, work: Any, clips: Callable[[Any], float], *, calls: int, shots: Sequence[Shot]
+    ) -> Any:
+        """Do ``work`` and count it, in equal shares; ``clips`` says how many clips a share is."""
         begun = self.meter.clock()
         failed: BaseException | None = None
         made = 0.0
@@ -166,17 +209,33 @@ class MeteredGenerator:
             made = clips(result)
             return result
         finally:
-            seconds = self._seconds(begun)
+            self._count(self._seconds(begun), made, failed, calls=calls, shots=shots)
+
+    def _count(
+        self,
+        seconds: float,
+        made: float,
+        failed: BaseException | None,
+        *,
+        calls: int,
+        shots: Sequence[Shot],
+    ) -> None:
+        """One event for each shot; one for all that failed."""
+        told = shots if failed is None else shots[:1]
+        for shot in told:
             usage = Usage(
                 calls=calls,
-                seconds=seconds,
-                gpu_seconds=seconds if getattr(self._own, "on_gpu", True) else 0.0,
+                seconds=seconds / len(told),
+                gpu_seconds=seconds / len(told) if getattr(self._own, "on_gpu", True) else 0.0,
                 usd=self._usd(shot, made),
                 clips=made,
                 chunks=int(made > 0),
             )
             self.meter.add("generate", usage)
-            notify(self.listeners, "call", _details("generate", self.identity, usage, failed))
+            details = _details("generate", self.identity, usage, failed)
+            if len(shots) > 1:
+                details["together"] = len(shots)
+            notify(self.listeners, "call", details)
 
     def _seconds(self, begun: float) -> float:
         own = getattr(self._own, "device_seconds", None)
@@ -197,6 +256,17 @@ class MeteredGenerator:
         price = getattr(self._own, "price", None)
         whole: float | None = price(shot) if callable(price) else None
         return None if whole is None else whole * made
+
+
+def _as_many(made: Iterable[Any], shots: Sequence[Shot]) -> list[Any]:
+    """What a generator made, one for each shot."""
+    results = list(made)
+    if len(results) != len(shots):
+        raise GenerationError(
+            f"The video generator gave {len(results)} results for {len(shots)} shots: "
+            "generate_many() must give a clip, and stream_many() a chunk, for each."
+        )
+    return results
 
 
 def _failed(error: BaseException, seconds: float) -> Usage:

@@ -30,8 +30,15 @@ class _Clock:
     what: str
     _late: threading.Thread | None = field(default=None, init=False)
 
-    def call(self, work: Callable[[], T], *, alone: bool) -> T:
-        """The work's result; with ``alone`` a late call before it must have ended."""
+    def call(self, work: Callable[[], T], *, alone: bool, clips: int = 1) -> T:
+        """The work's result; with ``alone`` a late call before it must have ended.
+
+        Args:
+            work: What to do.
+            alone: See above.
+            clips: Clips made at once; each has ``seconds``.
+        """
+        limit = self.seconds * clips
         if alone and self._late is not None:
             self._late.join(self.seconds)
             if self._late.is_alive():
@@ -51,11 +58,11 @@ class _Clock:
         thread = threading.Thread(target=context.run, args=(run,), daemon=True)
         thread.start()
         try:
-            fine, result = done.get(timeout=self.seconds)
+            fine, result = done.get(timeout=limit)
         except queue.Empty:
             self._late = thread
             raise BackendTimeoutError(
-                f"The {self.what} gave no result within {self.seconds:g} s."
+                f"The {self.what} gave no result within {limit:g} s."
             ) from None
         if not fine:
             raise result
@@ -155,6 +162,32 @@ class TimedGenerator:
             if chunk is None:
                 return
             yield chunk
+
+    def generate_many(self, shots: Sequence[Shot]) -> Sequence[Clip]:
+        """Generate in one call, which may take as long as its clips one by one.
+
+        Raises:
+            BackendTimeoutError: As :meth:`generate`.
+        """
+        clips: Sequence[Clip] = self._clock.call(
+            lambda: self.backend.generate_many(shots), alone=True, clips=len(shots)
+        )
+        return clips
+
+    def stream_many(self, shots: Sequence[Shot]) -> Iterator[Sequence[Chunk]]:
+        """Stream in one call; the chunks of all shots have the limit of as many chunks.
+
+        Raises:
+            BackendTimeoutError: As :meth:`stream`.
+        """
+        live = iter(self.backend.stream_many(shots))
+        while True:
+            chunks: Sequence[Chunk] | None = self._clock.call(
+                lambda: next(live, None), alone=True, clips=len(shots)
+            )
+            if chunks is None:
+                return
+            yield chunks
 
     def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
         """The backend's."""

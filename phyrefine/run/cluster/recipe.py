@@ -129,4 +129,4 @@ class Described:
             raise InvalidInputError(f"{self.profile.name} offers no {name}().")
 
 
-OPTIONAL = ("count_tokens", "disclaimer", "price", "deliver")
+OPTIONAL = ("count_tokens", "disclaimer", "price", "deliver", "batch_size_for")

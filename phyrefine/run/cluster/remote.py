@@ -153,7 +153,7 @@ class RemoteGenerator:
             GeneratorLostError: Its worker was lost as often as it was tried.
             PhyrefineError: What the generator raised.
         """
-        (made,) = self._ordered("generate", shot)
+        ((made,),) = self._ordered("generate", [shot])
         return cast("Clip", made)
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
@@ -163,33 +163,60 @@ class RemoteGenerator:
             GeneratorLostError: A worker was lost as often as a chunk was tried.
             PhyrefineError: What the generator raised.
         """
-        return cast("Iterator[Chunk]", self._ordered("stream", shot))
+        for (made,) in self._ordered("stream", [shot]):
+            yield cast("Chunk", made)
 
-    def _ordered(self, kind: Literal["generate", "stream"], shot: Shot) -> Iterator[Clip | Chunk]:
+    def batch_size_for(self, shot: Shot) -> int:
+        """The generator's; its memory is on its worker, so that is asked."""
+        if "batch_size_for" not in self.described.offers:
+            return 1
+        size = shot.prefix.size if shot.size is None and shot.prefix is not None else shot.size
+        return int(self._ask("batch_size_for", evolve(shot, prefix=None, size=size)))
+
+    def generate_many(self, shots: Sequence[Shot]) -> Sequence[Clip]:
+        """The clips, made in one call by whichever worker is free first.
+
+        Raises:
+            GeneratorMemoryError: They do not fit together; the worker stays as it is.
+            GeneratorLostError: As :meth:`generate`.
+            PhyrefineError: What the generator raised.
+        """
+        (made,) = self._ordered("generate", shots)
+        return cast("Sequence[Clip]", made)
+
+    def stream_many(self, shots: Sequence[Shot]) -> Iterator[Sequence[Chunk]]:
+        """A chunk of each at a time, from one worker; errors as :meth:`generate_many`."""
+        return cast("Iterator[Sequence[Chunk]]", self._ordered("stream", shots))
+
+    def _ordered(
+        self, kind: Literal["generate", "stream"], shots: Sequence[Shot]
+    ) -> Iterator[list[Clip | Chunk]]:
         losses = blameless = 0
         while True:
             self._took.seconds = 0.0
             with self.fleet.lend() as (hired, number):
-                order = Order(kind, evolve(shot, prefix=None), number, self.timeout)
+                bare = tuple(evolve(shot, prefix=None) for shot in shots)
+                order = Order(kind, bare, number, self.timeout)
                 begun, why = False, ""
-                items = _items(hired, order, self._sent(shot.prefix))
+                items = _items(hired, order, self._sent(shots[0].prefix))
                 try:
                     for item in items:
                         if isinstance(item, Begun):
                             begun = True
                         elif isinstance(item, Failed):
-                            if not (item.memory and self.fleet.step_down(hired)):
+                            # A batch that does not fit is halved before a worker is replaced.
+                            replaced = item.memory and len(shots) == 1
+                            if not (replaced and self.fleet.step_down(hired)):
                                 raise item.error
                             why, begun = str(item.error), False
                             break
                         else:
-                            made = _copied(item.value)
+                            made = [_copied(value) for value in item.values]
                             self._took.seconds = item.seconds
                             yield made
-                            if not isinstance(made, Chunk):
+                            if kind == "generate":
                                 return  # whatever becomes of the worker now
-                            done = (*shot.accepted, made.clip)
-                            shot, losses = evolve(shot, accepted=done, state=made.state), 0
+                            shots, losses = [*map(_gone_on, shots, made)], 0
                     else:
                         return
                 except GeneratorExit:
@@ -199,15 +226,17 @@ class RemoteGenerator:
                     why = (str(error).strip().splitlines() or [type(error).__name__])[0]
                     self.fleet.lost(hired)
             losses, blameless = (losses + 1, blameless) if begun else (losses, blameless + 1)
-            self._refuse_if_hopeless(shot, losses, blameless, why)
+            self._refuse_if_hopeless(shots, losses, blameless, why)
 
-    def _refuse_if_hopeless(self, shot: Shot, losses: int, blameless: int, why: str) -> None:
-        most = self.fleet.tries
+    def _refuse_if_hopeless(
+        self, shots: Sequence[Shot], losses: int, blameless: int, why: str
+    ) -> None:
+        most, seeds = self.fleet.tries, ", ".join(str(shot.seed) for shot in shots)
         if losses < most and blameless < BLAMELESS * most:
-            log.info("Seed %d is given to another worker: %s", shot.seed, why)
+            log.info("Seed %s is given to another worker: %s", seeds, why)
             return
         raise GeneratorLostError(
-            f"{self.profile.name} was set aside at seed {shot.seed}: the worker that made the clip "
+            f"{self.profile.name} was set aside at seed {seeds}: the worker that made the clip "
             f"was lost {losses} times (last: {why}). See the worker's log for why it died; run the "
             "same command again to try once more.",
             provider="ray",
@@ -217,6 +246,10 @@ class RemoteGenerator:
         """An optional method: here where the generator is, else at any worker."""
         if self.here is not None:
             return getattr(self.here, name)(*given)
+        return self._ask(name, *given)
+
+    def _ask(self, name: str, *given: Any) -> Any:
+        """What any worker that is ready says; it need not be free."""
         ray = ray_module()
         while True:
             actor = self.fleet.anyone()
@@ -252,6 +285,11 @@ def _items(hired: Hired, order: Order, prefix: Any) -> Iterator[Begun | Made | F
     ).remote(order, prefix)
     for reference in references:
         yield ray.get(reference)
+
+
+def _gone_on(shot: Shot, made: Any) -> Shot:
+    """The shot with one more finished chunk."""
+    return evolve(shot, accepted=(*shot.accepted, made.clip), state=made.state)
 
 
 def _copied(value: Any) -> Any:

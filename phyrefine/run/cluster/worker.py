@@ -7,12 +7,12 @@ import os
 import pickle
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from attrs import evolve, frozen
 
-from phyrefine.errors import GenerationError, GeneratorMemoryError, PhyrefineError
+from phyrefine.errors import GenerationError, PhyrefineError
 from phyrefine.run.calls.timeouts import TimedGenerator
 from phyrefine.run.cluster.pacers import host_on_cluster
 from phyrefine.run.cluster.recipe import Described, Recipe
@@ -31,13 +31,14 @@ class Order:
 
     Attributes:
         kind: ``generate`` or ``stream``.
-        shot: Without its prefix, which travels by itself so that it is sent once to each machine.
+        shots: One, or several that differ only in their seed and are made in one call. Without
+            their prefix, which travels by itself so that it is sent once to each machine.
         number: By which the driver can stop it.
         timeout: Seconds one clip, or one chunk of a stream, may take; ``None`` for no limit.
     """
 
     kind: Literal["generate", "stream"]
-    shot: Shot
+    shots: tuple[Shot, ...]
     number: int
     timeout: float | None = None
 
@@ -49,9 +50,9 @@ class Begun:
 
 @frozen
 class Made:
-    """One clip or chunk, and how long it took on the device."""
+    """A clip or a chunk of each shot, and how long they took on the device."""
 
-    value: Clip | Chunk
+    values: tuple[Clip | Chunk, ...]
     seconds: float
 
 
@@ -122,8 +123,9 @@ class Worker:
         begun = time.monotonic()
         self._first = self._first or begun
         try:
-            for value in self._values(evolve(order.shot, prefix=prefix), order):
-                yield Made(value, time.monotonic() - begun)
+            shots = [evolve(shot, prefix=prefix) for shot in order.shots]
+            for values in self._values(shots, order):
+                yield Made(tuple(values), time.monotonic() - begun)
                 self._busy += time.monotonic() - begun
                 if order.number in self._stopped:
                     break
@@ -132,18 +134,23 @@ class Worker:
             self._busy += time.monotonic() - begun
             yield _failed(error)
         else:
-            self._clips += 1
+            self._clips += len(order.shots)
         self._last = time.monotonic()
         self._stopped.discard(order.number)
 
-    def _values(self, shot: Shot, order: Order) -> Iterator[Clip | Chunk]:
+    def _values(
+        self, shots: Sequence[Shot], order: Order
+    ) -> Iterator[Sequence[Clip] | Sequence[Chunk]]:
         backend = self._own
         if order.timeout is not None:  # one object per limit: it knows of calls that are late
             backend = self._timed.setdefault(order.timeout, TimedGenerator(backend, order.timeout))
-        if order.kind == "generate":
-            yield backend.generate(shot)
-            return
-        yield from backend.stream(shot)
+        if order.kind == "stream":
+            several = len(shots) > 1
+            yield from backend.stream_many(shots) if several else _each(backend.stream(shots[0]))
+        elif len(shots) > 1:
+            yield backend.generate_many(shots)
+        else:
+            yield [backend.generate(shots[0])]
 
     def offer(self, name: str, *given: Any) -> Any:
         """What an optional method of the generator says, or a ``Failed``."""
@@ -167,11 +174,15 @@ class Worker:
         return Busy(self._clips, self._busy, max(0.0, self._last - self._first))
 
 
+def _each(chunks: Iterator[Chunk]) -> Iterator[Sequence[Chunk]]:
+    for chunk in chunks:
+        yield [chunk]
+
+
 def _failed(error: Exception) -> Failed:
-    memory = isinstance(error, GeneratorMemoryError) or out_of_memory(error)
     if not isinstance(error, PhyrefineError):
         log.error("The video generator failed.", exc_info=error)
-    return Failed(_portable(error), memory)
+    return Failed(_portable(error), out_of_memory(error))
 
 
 def _portable(error: Exception) -> Exception:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from attrs import evolve, field, frozen, validators
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.protocols import PoolScorer, VideoGenerator, identity
+from phyrefine.refine.each_clip import generate_each
 from phyrefine.select.diagnostics import rank_correlation
 from phyrefine.select.pool import known
 from phyrefine.types import JSON, Attempt, GeneratorProfile, Pick, Pool, Scenario, Shot, pick_key
@@ -78,14 +79,24 @@ class DraftGenerator:
 
     def generate(self, shot: Shot) -> Clip:
         """The draft, at the size that was asked for."""
+        return self._delivered(shot, self.backend.generate(self._asked(shot)))
+
+    def generate_each(self, shots: Sequence[Shot]) -> Iterator[Clip]:
+        """The drafts one after another, or in batches."""
+        clips = generate_each(self.backend, [self._asked(shot) for shot in shots])
+        for shot, clip in zip(shots, clips, strict=True):
+            yield self._delivered(shot, clip)
+
+    def _asked(self, shot: Shot) -> Shot:
         draft = self.draft
-        asked = evolve(
+        return evolve(
             shot,
             steps=draft.steps or shot.steps,
             size=draft.size or shot.size,
             options={**shot.options, **draft.options},
         )
-        clip = self.backend.generate(asked)
+
+    def _delivered(self, shot: Shot, clip: Clip) -> Clip:
         wanted = shot.size or (shot.prefix.size if shot.prefix is not None else clip.size)
         if clip.size == wanted:
             return clip

@@ -10,6 +10,7 @@ from attrs import define, evolve, field
 from phyrefine.errors import BlockedError, RefusedError
 from phyrefine.protocols import LLM, VideoGenerator, identity
 from phyrefine.refine import prompts, replies
+from phyrefine.refine.each_clip import generate_each
 from phyrefine.types import Attempt, Chunk, GeneratorProfile, Prompt, Question, Shot
 from phyrefine.video.clip import Clip
 
@@ -48,11 +49,25 @@ class RewordingGenerator:
         try:
             clip: Clip = self.backend.generate(self._known(shot))
         except (BlockedError, RefusedError) as error:
-            if shot.prompt.text in self.reworded:
-                raise
-            self.reworded[shot.prompt.text] = (self._other_words(shot.prompt, error), str(error))
+            self._reword(shot.prompt, error)
             clip = self.backend.generate(self._known(shot))
         return clip
+
+    def generate_each(self, shots: Sequence[Shot]) -> Iterator[Clip]:
+        """Generate one after another, or in batches; after a refusal the rest in other words.
+
+        Raises:
+            BlockedError: The new words were refused too.
+        """
+        done = 0
+        while done < len(shots):
+            clips = generate_each(self.backend, [self._known(shot) for shot in shots[done:]])
+            try:
+                for clip in clips:
+                    yield clip
+                    done += 1
+            except (BlockedError, RefusedError) as error:
+                self._reword(shots[done].prompt, error)
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
         """The backend's; models in this process refuse nothing."""
@@ -67,6 +82,12 @@ class RewordingGenerator:
     def _known(self, shot: Shot) -> Shot:
         found = self.reworded.get(shot.prompt.text)
         return shot if found is None else evolve(shot, prompt=found[0], chunk_prompts=())
+
+    def _reword(self, prompt: Prompt, error: BlockedError | RefusedError) -> None:
+        """Find other words for a prompt, once."""
+        if prompt.text in self.reworded:
+            raise error
+        self.reworded[prompt.text] = (self._other_words(prompt, error), str(error))
 
     def _other_words(self, prompt: Prompt, error: Exception) -> Prompt:
         question = Question(

@@ -29,6 +29,7 @@ from phyrefine.run.results import folder_name
 from phyrefine.run.runner import Run
 from phyrefine.run.search.drafting import DraftCheck, DraftGenerator, compare_drafts
 from phyrefine.run.search.recording import Search, with_records
+from phyrefine.run.sessions.batches import with_batches
 from phyrefine.run.sessions.disclaimers import disclaimers_of
 from phyrefine.run.sessions.finals import drafts_checked, render_finals
 from phyrefine.run.sessions.log_events import EventLog
@@ -37,6 +38,7 @@ from phyrefine.run.sessions.rewording import RewordingGenerator, as_rendered
 from phyrefine.run.sessions.setup import Setup
 from phyrefine.run.spec import RunSpec
 from phyrefine.run.store.store import MemoryStore
+from phyrefine.run.store.stored import BatchLimit, StoredGenerator
 from phyrefine.run.wrappers import wrap_asker, wrap_generator
 from phyrefine.select.agreement.consensus import Consensus
 from phyrefine.select.combining.controls import with_controls
@@ -65,6 +67,8 @@ class Session:
     in_progress: dict[int, list[Attempt]] = field(factory=dict, init=False)
     closed: bool = field(default=False, init=False)
     searches: list[Search] = field(factory=list, init=False, repr=False)
+    stored: list[StoredGenerator] = field(factory=list, init=False, repr=False)
+    limits: dict[str, BatchLimit] = field(factory=dict, init=False, repr=False)
     _unnamed: MemoryStore = field(factory=MemoryStore, init=False, repr=False)
 
     @property
@@ -147,14 +151,17 @@ class Session:
             search = first.with_parts(inner, self.wrap)
             self.searches.append(search)
             return search
-        return wrap_generator(
+        wrapped = wrap_generator(
             generators,
             store=self._store_of(first),
             meter=self.run.meter,
             listeners=self.listeners,
             timeout=self.setup.clip_timeout,
             journal=self.run.listeners,
+            limit=self.limits.setdefault(identity(first), BatchLimit()),
         )
+        self.stored.append(wrapped)
+        return wrapped
 
     def plan(self, scenarios: Sequence[Scenario]) -> None:
         """Note in the journal what is asked for, so that one can see how much is left."""
@@ -195,7 +202,7 @@ class Session:
             parts.insert(0, self._baseline(whole, scenario))
         for part in parts:
             for attempt in self._metered(part, scenario, place, made):
-                attempt = with_records(self.searches, as_rendered(first.generator, attempt))
+                attempt = self._noted(as_rendered(first.generator, attempt))
                 if attempt.index == 1 and opening.usage.calls + opening.usage.saved_calls:
                     attempt = evolve(attempt, usage=attempt.usage + opening.usage)
                     opening.usage = Usage()
@@ -214,7 +221,11 @@ class Session:
         loop = evolve(self.loops(full=True)[0], candidates=takes, enough=None)
         with self.run.meter.tally() as tally:
             made = loop.generate(prompt, scenario)
-        return with_records(self.searches, Attempt(0, prompt, made, usage=tally.usage))
+        return self._noted(Attempt(0, prompt, made, usage=tally.usage))
+
+    def _noted(self, attempt: Attempt) -> Attempt:
+        """With what wrappers know of how its clips were made."""
+        return with_batches(self.stored, with_records(self.searches, attempt))
 
     def _baseline(self, loop: Loop, scenario: Scenario) -> Iterator[Attempt]:
         prompt = Prompt(scenario.description)
@@ -295,11 +306,9 @@ class Session:
         loops = [self.loops()[0], self.loops(full=True)[0]]
         prompt = loops[0].compose(loops[0].predict(scenario), scenario)
         steps, first = self.setup.candidates.steps[0], self.setup.candidates.seeds[0]
+        seeds = range(first, first + clips)
         drafts, finals = (
-            [
-                loop.render(prompt, scenario, steps=steps, seed=first + number).clip
-                for number in range(clips)
-            ]
+            [one.clip for one in loop.render_each(prompt, scenario, steps=steps, seeds=seeds)]
             for loop in loops
         )
         self.setup.checked.append(compare_drafts(scenario, drafts, finals, Consensus()))

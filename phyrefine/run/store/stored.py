@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeVar
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from attrs import define, evolve, field
 
 from phyrefine._secrets import scrub_json
-from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.identities import refresh
-from phyrefine.protocols import LLM, VLM, Store, identity
+from phyrefine.protocols import LLM, VLM, Store, batch_size_for, identity
 from phyrefine.run.budget.meter import Meter
+from phyrefine.run.error_translation import out_of_memory
+from phyrefine.run.store.kept import UNFIT, KeptClips, Together, made_anew
 from phyrefine.run.store.keys import Turns, request_key
+from phyrefine.run.store.together import Batch
 from phyrefine.serialize import from_json, to_json
-from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot, Usage
+from phyrefine.types import Answer, Chunk, GeneratorProfile, Question, Shot
 from phyrefine.video.clip import Clip
-from phyrefine.video.large.lazy import is_large
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T", Clip, Chunk)
-
-# What reading a value of another schema raises: it was stored by another version.
-_UNFIT = (InvalidInputError, KeyError, TypeError, AttributeError)
-
-
-def _made_anew(key: str, error: Exception) -> None:
-    log.warning("The stored %s is of another schema and is made anew: %s", key, error)
 
 
 @define
@@ -78,14 +72,32 @@ class StoredAsker:
             return None
         try:
             answer = from_json(value, Answer)
-        except _UNFIT as error:
-            _made_anew(key, error)
+        except UNFIT as error:
+            made_anew(key, error)
             return None
         usage = answer.usage
         if usage.usd is None and answer.model:  # its price may be known by now
             usage = self.meter.price(usage, [answer.model], billed=True)
         self.meter.recalled(question.stage, key, usage)
         return answer
+
+
+@define
+class BatchLimit:
+    """How many clips may be made in one call, after memory ran out.
+
+    Attributes:
+        most: Clips of one call.
+        reduced_from: The batch size before memory ran out; ``None`` if it never did.
+    """
+
+    most: int = sys.maxsize
+    reduced_from: int | None = None
+
+    def reduce(self, most: int, before: int) -> None:
+        """From now on ``most``, where there were ``before``."""
+        self.most = min(self.most, max(1, most))
+        self.reduced_from = self.reduced_from or before
 
 
 @define
@@ -99,12 +111,19 @@ class StoredGenerator:
         backend: The one that generates; its identity is part of the key.
         store: Where clips are kept.
         meter: Told what a clip from the store once took.
+        limit: Of clips made in one call.
     """
 
     backend: Any  # a VideoGenerator; profile.streaming says whether it is a StreamingGenerator too
     store: Store
     meter: Meter = field(factory=Meter)
+    limit: BatchLimit = field(factory=BatchLimit)
     _turns: Turns = field(factory=Turns, init=False, repr=False)
+    _kept: KeptClips = field(init=False, repr=False)
+
+    @_kept.default
+    def _keeping(self) -> KeptClips:
+        return KeptClips(self.store, self.meter)
 
     @property
     def identity(self) -> str:
@@ -120,21 +139,24 @@ class StoredGenerator:
     def generate(self, shot: Shot) -> Clip:
         """The stored clip, else the backend's, which is stored."""
         refresh(self.backend)
+        return self._generate(shot)
+
+    def _generate(self, shot: Shot) -> Clip:
         key = request_key("generate", self.backend, "generate", shot)
         with self._turns.take(key):
-            found: Clip | None = self._find(key, Clip)
+            found: Clip | None = self._kept.find(key, Clip)
             if found is not None:
                 return found
             with self.meter.tally() as tally:
                 clip = self._make(shot)
-            self._keep(key, clip, tally.usage)
-            return self._from_store(key, clip)
+            self._kept.keep(key, clip, tally.usage)
+            return self._kept.as_stored(key, clip)
 
     def stream(self, shot: Shot) -> Iterator[Chunk]:
         """The stored chunks, then the backend's, each stored before it is given out."""
         key = request_key("", self.backend, "stream", shot)
         done: list[Chunk] = []
-        while (chunk := self._find(f"chunk{len(done)}{key}", Chunk)) is not None:
+        while (chunk := self._kept.find(f"chunk{len(done)}{key}", Chunk)) is not None:
             done.append(chunk)
             yield chunk
         if self.store.get(f"end{len(done)}{key}") is not None:
@@ -149,7 +171,7 @@ class StoredGenerator:
             if chunk is None:
                 self.store.put(f"end{index}{key}", index)
                 return
-            self._keep(f"chunk{index}{key}", chunk, tally.usage)
+            self._kept.keep(f"chunk{index}{key}", chunk, tally.usage)
             yield chunk
 
     def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
@@ -164,44 +186,74 @@ class StoredGenerator:
         made = [chunk.clip for chunk in self.stream(shot)]
         return self.deliver(shot, [*shot.accepted, *made])
 
-    def _from_store(self, key: str, clip: Clip) -> Clip:
-        """A large clip as the store has it, which may not hold its frames in memory."""
-        if not (is_large(clip.as_made.pixels.shape) and clip.as_made.held_bytes):
-            return clip
-        kept, _ = self._stored(key, Clip)
-        return clip if kept is None else kept
+    # -- batches -------------------------------------------------------------------------------
 
-    def _keep(self, key: str, made: Clip | Chunk, usage: Usage) -> None:
-        value = to_json(made, keep=self.store.put_clip)
-        self.store.put(key, {"made": value, "usage": to_json(usage)})
-        self.meter.paid(key)
+    def generate_each(self, shots: Sequence[Shot]) -> Iterator[Clip]:
+        """Clips of shots that differ only in their seed, in order, each once it is there.
 
-    def _find(self, key: str, kind: type[T]) -> T | None:
-        """What is stored under ``key``, if its frames are there too; the meter is told."""
-        made, usage = self._stored(key, kind)
-        if made is not None:
-            self.meter.recalled("generate", key, usage)
-        return made
+        What is stored costs nothing. The others go to the backend in batches as large as it takes
+        and the budget has room for; a batch that is out of memory is halved, down to single clips.
+        """
+        ready: dict[int, Clip] = {}
+        for index, shot in enumerate(shots):
+            if index not in ready:
+                refresh(self.backend)
+                ready |= self._batch(shots, index)
+            yield ready.pop(index) if index in ready else self._generate(shot)
 
-    def _stored(self, key: str, kind: type[T]) -> tuple[T | None, Usage]:
-        value = self.store.get(key)
-        if value is None:
-            return None, Usage()
-        lost: list[str] = []
+    def made_together(self, clip: Clip) -> Together | None:
+        """How a clip was made that shared its call with others; ``None`` if it was alone."""
+        return self._kept.together.get(clip.as_made.digest)
 
-        def fetch(digest: str) -> Clip | None:
-            clip = self.store.get_clip(digest)
-            if clip is None:
-                lost.append(digest)
-            return clip
+    def _batch(self, shots: Sequence[Shot], first: int) -> dict[int, Clip]:
+        """The first clip and those that are made together with it; none if it is made alone."""
+        size = batch_size_for(self.backend, shots[first]) if len(shots) - first > 1 else 1
+        while (most := min(size, self.limit.most)) > 1:
+            wanted: dict[str, int] = {}
+            for index in range(first, len(shots)):
+                key = request_key("generate", self.backend, "generate", shots[index])
+                if len(wanted) < most and not self._kept.has(key):
+                    wanted.setdefault(key, index)
+            if first not in wanted.values() or len(wanted) < 2:
+                return {}
+            try:
+                made = self._together({key: shots[index] for key, index in wanted.items()}, size)
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                why = str(error)
+            else:
+                return {wanted[key]: clip for key, clip in made.items()}
+            # Outside the handler the traceback, and the tensors it holds, are gone.
+            self._halve(len(wanted), batch_size_for(self.backend, shots[first]), size, why)
+        return {}
 
-        try:
-            made = from_json(value["made"], kind, fetch=fetch)
-            return made, from_json(value["usage"], Usage)
-        except _UNFIT as error:
-            _made_anew(key, error)
-        except StoreError:
-            if not lost:
-                raise
-            log.warning("The frames %s are gone from the store and are made again.", lost[0])
-        return None, Usage()
+    def _together(self, shots: Mapping[str, Shot], size: int) -> dict[str, Clip]:
+        with contextlib.ExitStack() as turns:
+            for key in sorted(shots):  # so that two batches never wait for each other
+                turns.enter_context(self._turns.take(key))
+            lacking = {key: shot for key, shot in shots.items() if not self._kept.has(key)}
+            if len(lacking) < 2:
+                return {}
+            made = Batch(self.backend, self._kept, lacking).make()
+            told = self._how(next(iter(lacking.values())), len(made), size)
+            for key, (clip, usage) in made.items():
+                self._kept.keep(key, clip, usage, told)
+            return {key: self._kept.as_stored(key, clip) for key, (clip, _) in made.items()}
+
+    def _how(self, shot: Shot, count: int, size: int) -> Together | None:
+        """What is noted of a batch of ``count``; the backend may have gone on with fewer."""
+        now, limit = batch_size_for(self.backend, shot), self.limit
+        if now < min(size, limit.most):
+            limit.reduce(now, size)
+        how = Together(min(count, now, limit.most), limit.reduced_from)
+        if count > 1:
+            log.info("%s: %d clips, %s.", self.profile.name, count, how)
+        return how if count > 1 else None
+
+    def _halve(self, failed: int, now: int, size: int, why: str) -> None:
+        self.limit.reduce(min(failed // 2, now), size)
+        log.warning(
+            "%s: %d clips do not fit into memory at once; going on with %d. %s",
+            self.profile.name, failed, self.limit.most, why,
+        )  # fmt: skip

@@ -109,16 +109,16 @@ def to_frames(signal: Tensor) -> UInt8Array:
     return np.ascontiguousarray(np.moveaxis(levels.numpy(), -3, -1))
 
 
-def stream_chunks(
+def stream_rounds(
     network: VideoNetwork,
     context: UInt8Array,
     prompts: Sequence[Tensor],
     null: Tensor,
-    seeds: Sequence[int],
+    seeds: Sequence[Sequence[int]],
     sampling: Sampling,
     accepted: UInt8Array | None = None,
 ) -> Iterator[UInt8Array]:
-    """Yield the chunks of a continuation; each is conditioned on the one before.
+    """Yield continuations of one context, a chunk of each at a time, conditioned on the one before.
 
     Chunks are rounded to uint8 before they condition the next one, so that going on from
     accepted chunks gives what the uninterrupted run gives.
@@ -129,12 +129,12 @@ def stream_chunks(
             fewer than eight are completed by repeating the first.
         prompts: One encoded prompt ``[1, D]`` for each chunk of the whole continuation.
         null: The encoded empty prompt.
-        seeds: One noise seed per chunk.
+        seeds: For each of B continuations one noise seed per chunk.
         sampling: Steps and guidance.
-        accepted: Finished frames ``[8 n, H, W, 3]`` of this very continuation.
+        accepted: Finished frames ``[B, 8 n, H, W, 3]`` of these very continuations.
 
     Yields:
-        uint8 ``[8, H, W, 3]`` for every chunk after the accepted ones.
+        uint8 ``[B, 8, H, W, 3]`` for every chunk after the accepted ones.
 
     Raises:
         InvalidInputError: A size that cannot be folded, or accepted frames that are no whole
@@ -142,22 +142,21 @@ def stream_chunks(
     """
     height, width = context.shape[1:3]
     check_size(height, width)
-    dtype = null.dtype
-    known = context
-    done = 0 if accepted is None else len(accepted)
+    dtype, batch = null.dtype, len(seeds)
+    known = np.repeat(context[None], batch, axis=0)
+    done = 0 if accepted is None else accepted.shape[1]
     if done % FRAMES:
         raise InvalidInputError(f"{done} accepted frames are no whole chunks of {FRAMES}.")
     if accepted is not None and done:
-        known = np.concatenate([context, accepted])
-    if len(known) < FRAMES:
-        known = np.concatenate([np.repeat(known[:1], FRAMES - len(known), axis=0), known])
-    anchor = to_signal(context[-1:], dtype)
+        known = np.concatenate([known, accepted], axis=1)
+    if (lacking := FRAMES - known.shape[1]) > 0:
+        known = np.concatenate([np.repeat(known[:, :1], lacking, axis=1), known], axis=1)
+    anchor = to_signal(context[-1:], dtype).expand(batch, -1, -1, -1)
     for index in range(done // FRAMES, len(prompts)):
-        noise = chunk_noise([seeds[index]], height, width)
-        before = to_signal(known[None, -FRAMES:], dtype)
-        position = torch.tensor([index])
-        clean = sample_chunk(
-            network, noise, before, anchor, prompts[index], null, position, sampling
-        )
-        known = to_frames(clean)[0]
+        noise = chunk_noise([own[index] for own in seeds], height, width)
+        before = to_signal(known[:, -FRAMES:], dtype)
+        position = torch.full((batch,), index)
+        prompt = prompts[index].expand(batch, -1)
+        clean = sample_chunk(network, noise, before, anchor, prompt, null, position, sampling)
+        known = to_frames(clean)
         yield known

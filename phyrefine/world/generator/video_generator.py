@@ -21,7 +21,7 @@ from phyrefine.video.prefix import READING
 from phyrefine.video.prefix import context as prefix_context
 from phyrefine.world.generator.checkpoint import file_digest, load_network, weights_path
 from phyrefine.world.generator.network import FPS, FRAMES, HEIGHT, WIDTH, Tokenizer, VideoNetwork
-from phyrefine.world.generator.sampler import Sampling, chunk_seed, stream_chunks
+from phyrefine.world.generator.sampler import Sampling, chunk_seed, stream_rounds
 from phyrefine.world.own_scenes import disclaimer
 
 UInt8Array = NDArray[np.uint8]
@@ -85,27 +85,66 @@ class WorldModel:
         Raises:
             InvalidInputError: Wrong sizes, or not one prompt or seed per chunk.
         """
+        for (chunk,) in self.stream_many(
+            context,
+            prompts,
+            seconds=seconds,
+            seeds=[seed],
+            chunk_seeds=chunk_seeds,
+            sampling=sampling,
+            accepted=None if accepted is None else accepted[None],
+        ):
+            yield chunk
+
+    def stream_many(
+        self,
+        context: UInt8Array,
+        prompts: str | Sequence[str],
+        *,
+        seconds: float = 5.0,
+        seeds: Sequence[int] = (0,),
+        chunk_seeds: Sequence[int] = (),
+        sampling: Sampling | None = None,
+        accepted: UInt8Array | None = None,
+    ) -> Iterator[UInt8Array]:
+        """As :meth:`stream` for several seeds at once: uint8 ``[B, T, H, W, 3]`` per chunk.
+
+        Args:
+            context: The prefix's last frames.
+            prompts: One prompt, or one for each chunk.
+            seconds: Length of the whole continuation.
+            seeds: Seeds of the clips.
+            chunk_seeds: A seed for each chunk, the same for all clips.
+            sampling: Steps and guidance.
+            accepted: Finished frames uint8 ``[B, n, H, W, 3]``, whole chunks.
+
+        Raises:
+            InvalidInputError: As :meth:`stream`.
+        """
         frames = max(1, round(seconds * FPS))
         chunks = math.ceil(frames / FRAMES)
         texts = [prompts] * chunks if isinstance(prompts, str) else list(prompts)
-        seeds = list(chunk_seeds) or [chunk_seed(seed, index) for index in range(chunks)]
-        if len(texts) != chunks or len(seeds) != chunks:
+        own = [
+            list(chunk_seeds) or [chunk_seed(seed, index) for index in range(chunks)]
+            for seed in seeds
+        ]
+        if len(texts) != chunks or any(len(each) != chunks for each in own):
             raise InvalidInputError(
-                f"{seconds:g} s are {chunks} chunks; got {len(texts)} prompts and {len(seeds)} "
+                f"{seconds:g} s are {chunks} chunks; got {len(texts)} prompts and {len(own[0])} "
                 "seeds. Give one for each chunk."
             )
         encoded = [self.encode([text]) for text in texts]
-        made = 0 if accepted is None else len(accepted)
-        for chunk in stream_chunks(
+        made = 0 if accepted is None else accepted.shape[1]
+        for chunk in stream_rounds(
             self.network,
             context,
             encoded,
             self.encode([""]),
-            seeds,
+            own,
             sampling or Sampling(),
             accepted,
         ):
-            yield chunk[: frames - made]
+            yield chunk[:, : frames - made]
             made += FRAMES
 
 
@@ -137,6 +176,8 @@ class WorldGenerator:
         dtype: Floating-point type to compute in.
         per_chunk: Ask the loop for a prompt for each second instead of one for all. Measured
             here, one prompt is as good or better.
+        batch_size: Most candidates of one prompt that are made together. On a CPU 8 are up to a
+            quarter faster than one after another; a few pixels differ by one level of 255.
     """
 
     variant: str = "truthful"
@@ -144,6 +185,7 @@ class WorldGenerator:
     guidance: float = 1.5
     dtype: torch.dtype = torch.float32
     per_chunk: bool = False
+    batch_size: int = attrs.field(default=1, validator=attrs.validators.ge(1))
 
     @property
     def profile(self) -> GeneratorProfile:
@@ -167,7 +209,8 @@ class WorldGenerator:
         """Weights and settings that change the output."""
         digest = _digest(self.variant)[:16]
         settings = f"steps={self.steps}:guidance={self.guidance:g}:context={READING}"
-        return f"world:{self.variant}:{digest}:{settings}"
+        batch = f":batch={self.batch_size}" if self.batch_size > 1 else ""
+        return f"world:{self.variant}:{digest}:{settings}{batch}"
 
     def disclaimer(self, scenario: Scenario) -> str | None:
         """What a reader of a result must know; ``None`` for a scene of its own kind."""
@@ -188,22 +231,49 @@ class WorldGenerator:
         Raises:
             InvalidInputError: There is no prefix, or an unknown option.
         """
-        accepted = None
-        if shot.accepted:
-            accepted = np.concatenate([clip.frames for clip in shot.accepted])
-            if len(accepted) >= round(shot.seconds * FPS):
+        for (chunk,) in self.stream_many([shot]):
+            yield chunk
+
+    def batch_size_for(self, shot: Shot) -> int:
+        """As many as were asked for: a clip takes little memory."""
+        return self.batch_size
+
+    def generate_many(self, shots: Sequence[Shot]) -> list[Clip]:
+        """Clips of shots that differ only in their seed, made together.
+
+        Raises:
+            InvalidInputError: As :meth:`generate`.
+        """
+        rounds = [[chunk.clip for chunk in chunks] for chunks in self.stream_many(shots)]
+        new = [[clips[at] for clips in rounds] for at in range(len(shots))]
+        return [
+            self.deliver(shot, [*shot.accepted, *clips])
+            for shot, clips in zip(shots, new, strict=True)
+        ]
+
+    def stream_many(self, shots: Sequence[Shot]) -> Iterator[list[Chunk]]:
+        """As :meth:`stream`, a chunk of every shot at a time; as many were accepted of each.
+
+        Raises:
+            InvalidInputError: As :meth:`stream`.
+        """
+        first, accepted = shots[0], None
+        if first.accepted:
+            accepted = np.stack(
+                [np.concatenate([clip.frames for clip in shot.accepted]) for shot in shots]
+            )
+            if accepted.shape[1] >= round(first.seconds * FPS):
                 return
-        texts = [prompt.text for prompt in shot.chunk_prompts] or shot.prompt.text
-        for frames in _shared_model(self.variant, self.dtype).stream(
-            self._context(shot),
-            texts,
-            seconds=shot.seconds,
-            seed=shot.seed,
-            chunk_seeds=shot.chunk_seeds,
-            sampling=self._sampling(shot),
+        for batch in _shared_model(self.variant, self.dtype).stream_many(
+            self._context(first),
+            [prompt.text for prompt in first.chunk_prompts] or first.prompt.text,
+            seconds=first.seconds,
+            seeds=[shot.seed for shot in shots],
+            chunk_seeds=first.chunk_seeds,
+            sampling=self._sampling(first),
             accepted=accepted,
         ):
-            yield Chunk(Clip(frames, FPS, source=self.profile.name))
+            yield [Chunk(Clip(frames, FPS, source=self.profile.name)) for frames in batch]
 
     def deliver(self, shot: Shot, chunks: Sequence[Clip]) -> Clip:
         """The delivered clip made of all native chunks, with ``native`` kept."""

@@ -19,6 +19,7 @@ from phyrefine.backends.continuing.fingerprint import fingerprint
 from phyrefine.backends.diffusers import (
     CogVideoXGenerator,
     DiffusersVideoGenerator,
+    batching,
     passes,
     pipelines,
 )
@@ -211,7 +212,7 @@ def test_seeds_that_differ_share_calls(pipe):
 def test_other_prompts_and_steps_never_share_a_call(cogvideox):
     generator = DiffusersVideoGenerator(cogvideox.pipe, steps=2, batch_size=4)
     shots = [SHOT, evolve(SHOT, seed=1), evolve(SHOT, steps=1), evolve(SHOT, prompt=Prompt("no"))]
-    groups = list(generator._groups(shots))
+    groups = list(batching.groups(shots, generator.batch_size_for))
     assert [len(group) for group in groups] == [2, 1, 1]
 
 

@@ -228,7 +228,7 @@ class Floats:
 
         def spy(runner, calls, seeds):
             made = run(runner, calls, seeds)
-            self.made = made[0] if self.made is None else self.made
+            self.made = made[0].frames if self.made is None else self.made
             return made
 
         monkeypatch.setattr(passes.Runner, "run", spy)

@@ -11,7 +11,7 @@ from phyrefine.world.generator.sampler import (
     chunk_noise,
     chunk_seed,
     sample_chunk,
-    stream_chunks,
+    stream_rounds,
     to_frames,
     to_signal,
 )
@@ -27,17 +27,18 @@ def _context(frames=FRAMES):
 def _stream(network, *, context=None, seeds=(1, 2, 3), texts=None, accepted=None, **sampling):
     tokens = Tokenizer(network.config.vocabulary)
     texts = texts or ["the ball falls"] * len(seeds)
-    return list(
-        stream_chunks(
+    rounds = list(
+        stream_rounds(
             network,
             _context() if context is None else context,
             [network.encode(tokens([text])) for text in texts],
             network.encode(tokens([""])),
-            seeds,
+            [seeds],
             Sampling(**{"steps": 2, **sampling}),
-            accepted,
+            None if accepted is None else accepted[None],
         )
     )
+    return [chunk for (chunk,) in rounds]
 
 
 def test_chunks_are_frames(tiny_network):
