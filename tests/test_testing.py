@@ -11,6 +11,7 @@ from phyrefine.testing import (
     MovingDot,
     NetworkUseError,
     ScriptedAsker,
+    StreamingDot,
     check_generator,
     check_llm,
     check_vlm,
@@ -151,3 +152,32 @@ def test_generators_that_give_the_prefix_back_are_caught(fps, frames):
 def test_frames_counted_from_the_last_one_are_caught_too(fps, frames):
     with pytest.raises(ContractError, match="repeat the prefix"):
         check_generator(GivesThePrefixBack(fps, frames, "last frame"), seconds=5.0)
+
+
+class OutOfOrder(MovingDot):
+    def generate_many(self, shots):
+        return super().generate_many(shots)[::-1]
+
+
+class OneShort(MovingDot):
+    def generate_many(self, shots):
+        return super().generate_many(shots)[1:]
+
+
+class ForgetsWhatWasAccepted(StreamingDot):
+    def stream_many(self, shots):
+        yield from super().stream_many([evolve(shot, state=None) for shot in shots])
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (OutOfOrder, "in the order of the shots"),
+        (OneShort, "gave 1 clips for 2"),
+        (ForgetsWhatWasAccepted, "as if it had not stopped"),
+    ],
+)
+def test_broken_batches_are_caught(kind, told):
+    check_generator(kind(), seconds=2.0)
+    with pytest.raises(ContractError, match=told):
+        check_generator(kind(batch_size=2), seconds=2.0)

@@ -97,7 +97,11 @@ def test_an_object_makes_the_same_as_in_one_process(cluster, alone, tmp_path):
     assert all(one.usage.gpu_seconds > 0 for one in refined)
 
 
-@pytest.mark.parametrize("generator", [StreamingDot(), "world"], ids=["stream", "world"])
+@pytest.mark.parametrize(
+    "generator",
+    [StreamingDot(), "world", MovingDot(batch_size=2), StreamingDot(batch_size=2)],
+    ids=["stream", "world", "batch", "stream of a batch"],
+)
 def test_streams_and_names_make_the_same_too(cluster, tmp_path, monkeypatch, generator):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     settings = {"candidates": Candidates(seeds=(0, 1))}
