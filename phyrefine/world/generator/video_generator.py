@@ -176,8 +176,8 @@ class WorldGenerator:
         dtype: Floating-point type to compute in.
         per_chunk: Ask the loop for a prompt for each second instead of one for all. Measured
             here, one prompt is as good or better.
-        batch_size: Most candidates of one prompt that are made together. On a CPU 8 are up to a
-            quarter faster than one after another; a few pixels differ by one level of 255.
+        batch_size: Most candidates of one prompt that are made together; a few pixels then differ
+            by one level of 255. A gain on several cores, none on one.
     """
 
     variant: str = "truthful"
