@@ -1,7 +1,7 @@
 """Many noise seeds of one scene and prompt in one batch, on the CPU or a GPU.
 
-A clip of a batch is what ``WorldGenerator`` makes of the same seed: noise comes from the same CPU
-generators, and on the CPU the pixels are equal.
+A clip of a batch is what ``WorldGenerator`` makes of the same seed but for rounding: noise comes
+from the same CPU generators, and a few pixels differ by one level of 255 at the most.
 """
 
 from __future__ import annotations

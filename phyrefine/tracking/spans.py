@@ -95,5 +95,6 @@ def _call(details: Mapping[str, Any]) -> dict[str, Any]:
     tokens = {f"gen_ai.usage.{kind}_tokens": count for kind, count in usage.tokens.items()}
     return {
         "stage": details["stage"], "backend": details["backend"], "usd": usage.usd,
-        "clips": usage.clips or None, "gen_ai.request.model": details.get("model"), **tokens,
+        "clips": usage.clips or None, "together": details.get("together"),
+        "gen_ai.request.model": details.get("model"), **tokens,
     }  # fmt: skip

@@ -1,6 +1,9 @@
 """Candidates of one prompt in one call: stored, counted, cut, halved and told clip by clip."""
 
 import logging
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -364,6 +367,45 @@ def test_killed_between_two_clips_of_a_round_nothing_kept_is_made_again(kept):
     dot = StreamingDot(batch_size=4)
     assert list(wrapped(dot, store).generate_each(SHOTS)) == alone(StreamingDot)
     assert len(dot.made) == 12 - kept
+
+
+KILLED = """
+import os, signal, sys
+from phyrefine.run import FolderStore, Meter, wrap_generator
+from phyrefine.testing import StreamingDot
+from phyrefine.types import Prompt, Shot
+
+begun = []
+
+def die(index):
+    begun.append(index)
+    if len(begun) > 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+dot = StreamingDot(fail=die, batch_size=4)
+shots = [Shot(Prompt("a dot"), seconds=3.0, fps=8.0, size=(16, 16), seed=at) for at in range(4)]
+list(wrap_generator(dot, store=FolderStore(sys.argv[1]), meter=Meter()).generate_each(shots))
+"""
+
+
+def test_kill_9_within_a_batch_costs_the_round_in_progress(tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    dot = StreamingDot(batch_size=4)
+    assert list(wrapped(dot, FolderStore(tmp_path)).generate_each(SHOTS)) == alone(StreamingDot)
+    assert dot.made == [1] * 4 + [2] * 4
+    assert dot.calls == [4]
+
+
+def test_stored_clips_are_given_without_asking_for_a_size():
+    class Elsewhere(MovingDot):
+        def batch_size_for(self, shot):
+            raise AssertionError("asked")
+
+    store = MemoryStore()
+    for shot in SHOTS:
+        wrapped(MovingDot(), store).generate(shot)
+    assert list(wrapped(Elsewhere(), store).generate_each(SHOTS)) == alone()
 
 
 def test_a_cancelled_run_begins_no_further_batch():

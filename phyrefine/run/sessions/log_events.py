@@ -21,7 +21,10 @@ class EventLog:
         if event == "call":
             usage = details["usage"]
             failed = f" failed: {details['error']}" if details.get("error") else ""
-            log.debug("%s: %s call took %.2f s%s", of, details["stage"], usage.seconds, failed)
+            shared = f", its share of {details['together']}" if "together" in details else ""
+            log.debug(
+                "%s: %s call took %.2f s%s%s", of, details["stage"], usage.seconds, shared, failed
+            )
         elif event == "started":
             log.info("%s: begins", of)
         elif event == "attempt":

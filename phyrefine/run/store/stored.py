@@ -207,7 +207,10 @@ class StoredGenerator:
 
     def _batch(self, shots: Sequence[Shot], first: int) -> dict[int, Clip]:
         """The first clip and those that are made together with it; none if it is made alone."""
-        size = batch_size_for(self.backend, shots[first]) if len(shots) - first > 1 else 1
+        own_key = request_key("generate", self.backend, "generate", shots[first])
+        if len(shots) - first < 2 or self._kept.has(own_key):
+            return {}  # a generator elsewhere need not be asked
+        size = batch_size_for(self.backend, shots[first])
         while (most := min(size, self.limit.most)) > 1:
             wanted: dict[str, int] = {}
             for index in range(first, len(shots)):
