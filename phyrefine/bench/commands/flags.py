@@ -67,6 +67,10 @@ class ClipFlags:
         seeds: Seeds: 0,1 or 0 1.
         chain: own: every step count has its own loop; rerender: one loop, re-rendered.
         ensemble: Reference-free selector whose scores are stored.
+        watch: Clips of each loop that the critic watches.
+        search: backtracking: make the chunks from the first violation on anew; chunks: choose
+            among several versions of every chunk. Needs a generator that streams.
+        search_option: key=value; repeatable; as in phyrefine run.
         mode: t2v, or i2v or v2v where the download brings pictures or clips; by default the
             benchmark's.
         seconds: Length of the clips.
@@ -85,6 +89,9 @@ class ClipFlags:
     seeds: Seeds = (0,)
     chain: Literal["own", "rerender"] = "own"
     ensemble: str = "consensus"
+    watch: Count = 1
+    search: Annotated[str | None, Parameter()] = None
+    search_option: Options = ()
     mode: Literal["t2v", "i2v", "v2v"] | None = None
     seconds: Annotated[float, Parameter(validator=Number(gt=0))] = 5.0
     fps: int = 24
@@ -94,11 +101,13 @@ class ClipFlags:
         """The plan these flags describe."""
         from phyrefine.options import join_options
         from phyrefine.physics_iq.generation.plan import Plan
+        from phyrefine.run.search.named import join_search
 
         given = asdict(self)
         del given["seconds"]
         for role in ("vlm", "llm", "generator"):
             given[role] = join_options(given[role], given.pop(f"{role}_option"))
+        given["search"] = join_search(given["search"], given.pop("search_option"))
         return Plan(**{**given, "mode": self.mode or suite.mode})
 
 

@@ -50,9 +50,9 @@ class SearchFlags:
     @property
     def spec(self) -> str | None:
         """Search and options in one text; ``None`` without a search."""
-        from phyrefine.options import join_options
+        from phyrefine.run.search.named import join_search
 
-        return None if self.search is None else join_options(self.search, self.search_option)
+        return join_search(self.search, self.search_option) or None
 
     def check(self) -> None:
         """Refuse wrong names and values before anything is loaded.
@@ -62,8 +62,6 @@ class SearchFlags:
         """
         from phyrefine.run.search.named import check_draft, check_search
 
-        if self.search is None and self.search_option:
-            raise InvalidInputError("--search-option belongs to --search: name a search.")
         if self.spec is not None:
             check_search(self.spec)
         if self.check_draft and not self.draft:

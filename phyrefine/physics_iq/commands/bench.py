@@ -57,6 +57,10 @@ class PlanFlags:
         paper: The paper's method, verbatim.
         ensemble: Reference-free selector whose scores are stored: judge (the default), tournament,
             consensus or critics_pick (which scores one seed only).
+        watch: Clips of each loop that the critic watches; 1.
+        search: backtracking: make the chunks from the first violation on anew; chunks: choose
+            among several versions of every chunk. Needs a generator that streams.
+        search_option: key=value; repeatable; as in phyrefine run.
         mode: v2v, the default, conditions on 3 s of video, i2v on one frame.
         fps: Frames per second of the clips; 24.
         size: Height and width of the clips; 720 1280.
@@ -74,6 +78,9 @@ class PlanFlags:
     chain: Literal["own", "rerender"] | None = None
     paper: bool | None = None
     ensemble: str | None = None
+    watch: Annotated[Count | None, Parameter()] = None
+    search: Annotated[str | None, Parameter()] = None
+    search_option: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     mode: Literal["v2v", "i2v"] | None = None
     fps: int | None = None
     size: Annotated[Size | None, Parameter()] = None
@@ -88,11 +95,13 @@ class PlanFlags:
 
         from phyrefine.options import join_options
         from phyrefine.physics_iq.generation.plan import Plan
+        from phyrefine.run.search.named import join_search
 
         flags = {name: value for name, value in asdict(self).items() if value not in (None, ())}
         given: dict[str, Any] = {**_DEFAULTS, **(recipe or {}), **flags}
         for role in ("vlm", "llm", "generator"):
             given[role] = join_options(given[role], given.pop(f"{role}_option", ()))
+        given["search"] = join_search(given.get("search"), given.pop("search_option", ()))
         return Plan(**given)
 
 

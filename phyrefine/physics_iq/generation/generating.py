@@ -85,13 +85,17 @@ def make_refiner(
     from phyrefine.refine.convergence import MaxLoops, paper_policy
     from phyrefine.refine.stages import PAPER, Method
     from phyrefine.refiner import SelfRefiner
+    from phyrefine.run.search.named import searching
 
+    models = models or (plan.vlm, plan.llm, plan.generator)
     return SelfRefiner(
-        *(models or (plan.vlm, plan.llm, plan.generator)),
+        *(searching(plan.search, models) if plan.search else models),
         # A table has a row for every loop, so only the paper's own rule may end one early.
         convergence=paper_policy(plan.loops) if plan.paper else MaxLoops(plan.loops),
         ensemble=plan.ensemble,
-        candidates=Candidates(tuple(step or None for step in plan.steps), plan.seeds, plan.chain),
+        candidates=Candidates(
+            tuple(step or None for step in plan.steps), plan.seeds, plan.chain, watch=plan.watch
+        ),
         method=PAPER if plan.paper else Method(),
         run_dir=run_dir,
         **rest,

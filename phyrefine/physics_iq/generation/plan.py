@@ -13,6 +13,7 @@ from phyrefine import registry
 from phyrefine.errors import InvalidInputError, RunMismatchError
 from phyrefine.physics_iq.data.inputs import Inputs
 from phyrefine.physics_iq.data.layout import GIVEN, PLAIN, RunKey
+from phyrefine.run.search.named import check_search
 from phyrefine.run.store.disk import read_json, write_json
 from phyrefine.types import Mode
 
@@ -37,6 +38,8 @@ class Plan:
         fps: Frames per second of the clips.
         size: (height, width) of the clips, even numbers.
         given: Digest of prompts of others, which get a row of their own; empty without.
+        watch: Clips of each loop that the critic watches.
+        search: Search around the generator, such as ``"backtracking?chunks=10"``; empty without.
 
     Raises:
         InvalidInputError: A value no run can have.
@@ -55,6 +58,8 @@ class Plan:
     fps: int = 24
     size: tuple[int, int] = (720, 1280)
     given: str = ""
+    watch: int = 1
+    search: str = ""
 
     def __attrs_post_init__(self) -> None:
         wanted = {
@@ -65,11 +70,18 @@ class Plan:
             "mode": (self.mode in tuple(Mode), "v2v, i2v or t2v"),
             "fps": (self.fps >= 1, "1 or more"),
             # The clips' chroma has half their size.
+            "watch": (self.watch >= 1, "1 or more"),
+            "paper": (
+                not (self.paper and (self.search or self.watch > 1)),
+                "left out where clips are searched for or several are watched",
+            ),
             "size": (all(side >= 2 and side % 2 == 0 for side in self.size), "two even numbers"),
         }
         for name, (fine, said) in wanted.items():
             if not fine:
                 raise InvalidInputError(f"{name} must be {said}, not {getattr(self, name)!r}.")
+        if self.search:
+            check_search(self.search)
 
 
 def expected_keys(plan: Plan) -> tuple[RunKey, ...]:
@@ -96,7 +108,8 @@ def require_same(plan: Plan, dataset: Inputs[Any], folder: Path) -> None:
         return
     asked = _entry(plan, dataset)
     old, new = ({"edition": item["edition"], **item["plan"]} for item in (there, asked))
-    old.setdefault("given", "")  # folders from before there were any
+    for name in ("given", "watch", "search"):  # folders from before there were any
+        old.setdefault(name, getattr(attrs.fields(Plan), name).default)
     differing = [f"{k}: {old.get(k)!r} there, {v!r} asked" for k, v in new.items()
                  if _binding(k, old.get(k)) != _binding(k, v)]  # fmt: skip
     if differing:

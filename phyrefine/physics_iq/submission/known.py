@@ -36,6 +36,7 @@ def public_info(
     method = (
         f"{program}: {plan.vlm} criticises, {plan.llm} rewrites, "
         f"{plan.loops} loops, chain {plan.chain}{', verbatim' if plan.paper else ''}"
+        f"{f', search {plan.search}' if plan.search else ''}"
     )
     return {
         "organization": None,

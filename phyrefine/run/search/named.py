@@ -6,12 +6,12 @@ Their options are the keyword parameters of the functions here, read as those of
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from phyrefine.adapt import as_generator, as_generators, as_llm, as_vlm
 from phyrefine.errors import InvalidInputError
-from phyrefine.options import Option, options_of, read_options, split_options
+from phyrefine.options import Option, join_options, options_of, read_options, split_options
 from phyrefine.protocols import LLM, VLM
 from phyrefine.run.search.backtracking import Backtracking
 from phyrefine.run.search.chunk_search import ChunkSearch
@@ -140,6 +140,19 @@ def search_options(name: str) -> dict[str, Option]:
 def draft_options() -> dict[str, Option]:
     """What ``draft`` takes."""
     return options_of([_draft], skip=0)
+
+
+def join_search(name: str | None, options: Sequence[str]) -> str:
+    """Search and options in one text, as flags of a command give them; empty without a search.
+
+    Raises:
+        InvalidInputError: Options stand without a search.
+    """
+    if name is None:
+        if options:
+            raise InvalidInputError("--search-option belongs to --search: name a search.")
+        return ""
+    return join_options(name, options)
 
 
 def check_search(spec: str) -> None:

@@ -142,6 +142,20 @@ def test_without_limits_there_is_no_allowance(tiny: Path, asked: list[Any]) -> N
     assert (folder, rest["allowance"]) == (Path("runs/physics-iq"), None)
 
 
+def test_a_search_reaches_the_plan(
+    tiny: Path, asked: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "--data", str(tiny), "--fps", "8", "--watch", "2", "--search-option"]
+    assert main([*words, "chunks=10", "--search", "backtracking"]) == STOPPED_EARLY
+    assert (asked[0][0].watch, asked[0][0].search) == (2, "backtracking?chunks=10")
+    assert main([*words, "chunks=10"]) == 1
+    assert main([*words, "chunk=10", "--search", "backtracking"]) == 1
+    said = capsys.readouterr().err
+    assert "--search-option belongs to --search" in said
+    assert "chunk" in said
+    assert len(asked) == 1
+
+
 def test_scoring_only_never_generates(
     tiny: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -211,6 +211,25 @@ def test_plans_become_refiners(tmp_path: Path) -> None:
     assert not paper.method.tell_description
 
 
+@pytest.mark.slow  # imports torch and renders
+def test_a_plan_may_search(tiny: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    plan = Plan(
+        "world", "world", "world", loops=1, steps=(2,), ensemble="last", fps=FPS,
+        size=(48, 64), watch=2, seeds=(0, 1), search="chunks?width=2",
+    )  # fmt: skip
+    refiner: Any = make_refiner(plan, tmp_path / "run")
+    assert refiner.candidates.watch == 2
+    assert generate(plan, some(tiny, (1,)), tmp_path) == []
+    for row in ("plain-steps2-seed0", "loop1-steps2-seed0", "loop1-steps2-seed1"):
+        assert len(list((tmp_path / "videos" / row).iterdir())) == 1
+    plain = generate(evolve(plan, search=""), some(tiny, (1,)), tmp_path / "without")
+    assert plain == []
+    clips = [min((at / "videos/loop1-steps2-seed0").iterdir()).read_bytes()
+             for at in (tmp_path, tmp_path / "without")]  # fmt: skip
+    assert clips[0] != clips[1]
+
+
 @pytest.mark.parametrize(
     "damage", ["clip lost", "clip cut", "record cut", "record of another kind"]
 )

@@ -28,6 +28,10 @@ from phyrefine.physics_iq.generation.plan import Plan, claim, note_origin, read_
         ({"size": (0, 0)}, "size must be"),
         ({"mode": "v2i"}, "mode must be v2v, i2v or t2v"),
         ({"chain": "both"}, "chain must be own or rerender"),
+        ({"watch": 0}, "watch must be 1 or more"),
+        ({"search": "chunk"}, "No search 'chunk'. Did you mean 'chunks'"),
+        ({"search": "chunks?width=wide"}, "width"),
+        ({"search": "chunks", "paper": True}, "paper must be left out"),
     ],
 )
 def test_values_no_run_can_have(change: dict[str, Any], said: str) -> None:
@@ -48,6 +52,20 @@ def test_other_prompts_or_samples_are_another_run(tiny: Path, tmp_path: Path) ->
     # A category is never shown to the loop, so it may be put right.
     require_same(PLAN, evolve(data, samples=(evolve(first, category="Optics"), *rest)), tmp_path)
     assert read_plan(tmp_path, data) == PLAN
+
+
+def test_a_search_makes_another_run_and_older_folders_had_none(tiny: Path, tmp_path: Path) -> None:
+    data = PhysicsIQ.open(tiny)
+    claim(PLAN, data, tmp_path)
+    path = tmp_path / "bench.json"
+    entry = json.loads(path.read_text())
+    for name in ("watch", "search", "given"):
+        del entry["plan"][name]
+    path.write_text(json.dumps(entry))
+    require_same(PLAN, data, tmp_path)
+    assert read_plan(tmp_path, data) == PLAN
+    with pytest.raises(RunMismatchError, match="search: '' there, 'chunks' asked"):
+        require_same(evolve(PLAN, search="chunks"), data, tmp_path)
 
 
 def test_a_wrong_name_leaves_the_folder_free(tiny: Path, tmp_path: Path) -> None:
