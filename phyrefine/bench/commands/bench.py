@@ -13,6 +13,7 @@ from phyrefine.bench.commands.scoring import Scoring, say_some
 from phyrefine.physics_iq.commands.bench import BudgetFlags, tell_cost
 from phyrefine.physics_iq.commands.scores import say
 from phyrefine.protocols import Listener
+from phyrefine.run.cluster.flags import HERE, RayFlags
 from phyrefine.run.estimating.flags import NOT_DRY, DryRunFlags
 from phyrefine.tracking.flags import Track, tracked
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from phyrefine.physics_iq.generation.allowance import Allowance
     from phyrefine.physics_iq.generation.generating import Refiner
     from phyrefine.physics_iq.generation.plan import Plan
+    from phyrefine.run.cluster.ray_cluster import RayCluster
 
 CLIPS, JUDGING, LIMITS = ClipFlags(), JudgingFlags(), BudgetFlags()
 
@@ -39,12 +41,14 @@ def bench(
     score_only: Annotated[bool, Parameter(help="Never generate; score what is there.")] = False,
     track: Track = None,
     what_if: DryRunFlags = NOT_DRY,
+    where: RayFlags = HERE,
 ) -> int:
     """Run a benchmark: a clip of every prompt, plain and refined, a judge, and the table.
 
     OUT keeps everything; run the same command again to resume. With --shard
     only this machine's prompts are generated (with --score-only: judged); run once more without it
-    for the table when all shards are done. Another judge on the same clips: --score-only, --data,
+    for the table when all shards are done. With --ray one command makes the clips of all prompts on
+    a cluster. Another judge on the same clips: --score-only, --data,
     --out, and another --judge; what was generated is known from OUT.
 
     Parameters
@@ -70,13 +74,13 @@ def bench(
     for note in found.notes:
         say(note)
     if what_if.dry_run:
-        return tell_cost(plan, dataset, out, shard, what_if)
+        return tell_cost(plan, dataset, out, shard, what_if, where.workers())
     allowance = limits.allowance()
     scoring = Scoring(suite, found, plan, row, judging, out, allowance)
     if score_only:
         return scoring.table() if shard is None else scoring.share(shard)
-    with tracked(track) as listeners:
-        code = _generate(plan, dataset, out, shard, allowance, listeners)
+    with where.cluster() as cluster, tracked(track) as listeners:
+        code = _generate(plan, dataset, out, shard, allowance, listeners, cluster)
     return scoring.table() if code is None else code
 
 
@@ -104,16 +108,23 @@ def _generate(
     shard: str | None,
     allowance: Allowance | None,
     listeners: Sequence[Listener],
+    cluster: RayCluster | None,
 ) -> int | None:
     """Make the clips; an exit code if the table has to wait."""
     from phyrefine.physics_iq.generation.generating import generate, make_refiner
 
     def refiner(run_dir: Path) -> Refiner:
-        return _able(make_refiner(plan, run_dir, listeners=listeners), plan)
+        models = None
+        if cluster is not None:
+            models = (plan.vlm, plan.llm, cluster.generator(plan.generator))
+        # One bar at a time: without a cluster the samples' own is shown.
+        how = {"listeners": listeners, "progress": cluster is not None}
+        return _able(make_refiner(plan, run_dir, models=models, **how), plan)
 
     failures = generate(
-        plan, dataset, out, shard=shard, allowance=allowance, refiner=refiner, progress=True
-    )
+        plan, dataset, out, shard=shard, allowance=allowance, refiner=refiner, on=cluster,
+        progress=True,
+    )  # fmt: skip
     say_some(failures)
     if failures:
         say(f"{len(failures)} prompts are not finished: run the same command again.")

@@ -124,12 +124,13 @@ def generate(
         dataset: For whom.
         folder: Everything is kept here: ``videos/<row>/``, ``samples/``, ``run/``.
         shard: ``"i/n"``: this machine's share of the samples.
-        refiner: Makes the refiner from its run folder; by default the plan's.
+        refiner: Makes the refiner from its run folder; by default the plan's. With ``on``, a
+            :class:`phyrefine.refiner.SelfRefiner` with a generator of the cluster.
         allowance: Budget of this call's samples together. A sample that fails before its first
             clip is not counted. When it is spent the samples that are left are not begun; finished
             ones are kept.
         given: Prompts of others by sample, for a plan that has them.
-        on: Cluster that makes the clips of several samples at once, for a plan's own refiner.
+        on: Cluster that makes the clips of several samples at once.
         listeners: Hear what happens, for a plan's own refiner.
         progress: Show a bar.
 
@@ -144,12 +145,14 @@ def generate(
     _, waiting = samples_of(plan, dataset, folder, shard)
     _require_inputs(plan, dataset, waiting)
     run_dir = folder / ("run" if shard is None else f"run-{shard.replace('/', '-of-')}")
-    made: Any
-    if on is None:
-        made = (refiner or (lambda path: make_refiner(plan, path, listeners=listeners)))(run_dir)
-    else:
+
+    def own(path: Path) -> SelfRefiner:
+        if on is None:
+            return make_refiner(plan, path, listeners=listeners)
         models = (plan.vlm, plan.llm, on.generator(plan.generator))
-        made = make_refiner(plan, run_dir, models=models, listeners=listeners, progress=progress)
+        return make_refiner(plan, path, models=models, listeners=listeners, progress=progress)
+
+    made: Any = (refiner or own)(run_dir)
     # Only now: a wrong name or a missing input leaves the folder to whoever comes next.
     claim(plan, dataset, folder)
 

@@ -9,7 +9,9 @@ from attrs import asdict, frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from phyrefine._command_values import Positive
 from phyrefine.errors import InvalidInputError
+from phyrefine.run.cluster.fleet import PATIENCE_SECONDS
 from phyrefine.run.cluster.ray_cluster import RayCluster, where_of
 from phyrefine.run.estimating.estimate import Workers
 
@@ -30,6 +32,7 @@ class RayFlags:
         ray_cpus: With --ray: CPUs of each worker; 1 by default.
         ray_in_flight: With --ray: scenarios in progress at once; by default twice the workers and
             two more.
+        ray_patience: With --ray: seconds that workers may wait for room; 900 by default.
 
     Raises:
         InvalidInputError: One of the others is given without --ray.
@@ -42,6 +45,7 @@ class RayFlags:
     ray_gpus: _Share = None
     ray_cpus: _Share = None
     ray_in_flight: _Whole = None
+    ray_patience: Positive | None = None
 
     def __attrs_post_init__(self) -> None:
         given = asdict(self)
@@ -81,6 +85,7 @@ class RayFlags:
             gpus_per_generator=self.ray_gpus,
             cpus_per_generator=1.0 if self.ray_cpus is None else self.ray_cpus,
             in_flight=self.ray_in_flight,
+            patience=PATIENCE_SECONDS if self.ray_patience is None else self.ray_patience,
         )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from attrs import define, field, frozen
 
-from phyrefine.errors import GeneratorLostError, PhyrefineError
+from phyrefine.errors import GenerationError, GeneratorLostError, PhyrefineError
 from phyrefine.run.cluster.connecting import ray_module
 from phyrefine.run.cluster.recipe import Described, Recipe
 from phyrefine.run.cluster.worker import THREAD_VARIABLES, Busy, Failed, Worker
@@ -22,9 +22,11 @@ log = logging.getLogger(__name__)
 
 # A waiting thread wakes this often, so that a signal that comes just before it waits is noticed.
 WAKE_SECONDS = 0.2
-# So long nothing may start before the log says what is asked for and what the cluster has.
-PATIENT_SECONDS = 60.0
-State = Literal["starting", "ready", "lost", "given up", "ended"]
+# So long no worker may find room before the log says what is asked for and what the cluster has.
+TOLD_SECONDS = 60.0
+# So long by default before that is an error; a cluster may start machines meanwhile.
+PATIENCE_SECONDS = 900.0
+State = Literal["starting", "loading", "ready", "lost", "given up", "ended"]
 Tell = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -81,6 +83,7 @@ class Fleet:
         needs: What each takes.
         ahead: Orders that wait at each worker.
         tries: Starts of a worker, and losses of one order, after which it is given up.
+        patience: Seconds in which a worker must find room on a machine; loading does not count.
         make_room: Called before workers start.
         tell: Hears when workers come and go.
     """
@@ -90,6 +93,7 @@ class Fleet:
     needs: Needs
     ahead: int = 1
     tries: int = 3
+    patience: float = PATIENCE_SECONDS
     make_room: Callable[[Fleet], None] = field(default=lambda _: None, repr=False)
     tell: Tell | None = field(default=None, init=False)
     _places: list[Hired] = field(factory=list, init=False, repr=False)
@@ -232,7 +236,8 @@ class Fleet:
         return min(room, key=lambda it: (len(it.orders), it.since), default=None)
 
     def _await(self, found: Callable[[], Hired | None]) -> Hired:
-        patient_until = time.monotonic() + PATIENT_SECONDS
+        begun = time.monotonic()
+        told_at = begun + min(TOLD_SECONDS, self.patience)
         while True:
             if self._closed:
                 raise GeneratorLostError("The cluster was closed.", provider="ray")
@@ -242,25 +247,37 @@ class Fleet:
                 return hired
             if all(it.state in ("given up", "ended") for it in self._places):
                 raise self._failure or GeneratorLostError("No worker is left.", provider="ray")
-            if time.monotonic() > patient_until and not self.everyone_started():
-                patient_until = time.monotonic() + 10 * PATIENT_SECONDS
-                log.warning("%s", self._shortage())
+            now = time.monotonic()
+            if any(it.state in ("loading", "ready") for it in self._places):
+                begun, told_at = now, now + min(TOLD_SECONDS, self.patience)
+            elif now >= begun + self.patience:
+                self._end_without_room()
+            elif now >= told_at:
+                told_at = now + 10 * TOLD_SECONDS
+                log.warning("%s Waiting for %g s in all.", self._shortage(), self.patience)
+                self.make_room(self)  # another generator may have had work when it was asked
             self._changed.wait(WAKE_SECONDS)
 
-    def everyone_started(self) -> bool:
-        """Whether any worker is ready."""
-        return any(it.state == "ready" for it in self._places)
+    def _end_without_room(self) -> None:
+        """Nobody may wait for ever: this order and all others end with what is lacking."""
+        error = GenerationError(
+            f"{self._shortage()} That was so for {self.patience:g} s. End what holds the rest, "
+            "ask for less (gpus_per_generator, cpus_per_generator, resources), or wait longer "
+            "with patience=SECONDS or --ray-patience SECONDS.",
+            provider="ray",
+        )
+        for hired in self._places:
+            if hired.state in ("starting", "lost"):
+                self._give_up(hired, error)
 
     def _shortage(self) -> str:
-        there = {
-            name: amount
-            for name, amount in ray_module().cluster_resources().items()
-            if not name.startswith(("node:", "object_store"))
-        }
+        ray = ray_module()
+        asked = {"GPU": self.needs.gpus, "CPU": self.needs.cpus, **self.needs.resources}
+        there, free = ray.cluster_resources(), ray.available_resources()
         return (
-            f"No worker has started yet. Each of {self.count} asks for {self.needs.gpus:g} GPUs "
-            f"and {self.needs.cpus:g} CPUs {dict(self.needs.resources) or ''}; the cluster has "
-            f"{there}. Waiting."
+            f"No worker has found room. Each of {self.count} asks for {asked}. The cluster has "
+            f"{ {name: there.get(name, 0.0) for name in asked} }, of which "
+            f"{ {name: free.get(name, 0.0) for name in asked} } is free."
         )
 
     # -- places --------------------------------------------------------------------------------
@@ -309,8 +326,12 @@ class Fleet:
             )
             .remote(hired.recipe, threads)
         )
-        if hired.state == "ended":  # while it was asked for
+        if hired.state in ("ended", "given up"):  # while it was asked for
             ray.kill(hired.actor)
+        ray.get(hired.actor.arrived.remote())
+        with self._changed:
+            if hired.state == "starting":
+                hired.state = "loading"
         said = ray.get(hired.actor.describe.remote())
         if isinstance(said, Failed):
             following = hired.recipe.smaller() if said.memory else None
@@ -322,7 +343,7 @@ class Fleet:
             return f"{said.error}; starting anew with {following.options}"
         with self._changed:
             hired.described = said
-            if hired.state == "starting":
+            if hired.state == "loading":
                 hired.state = "ready"
             hired.since = time.monotonic()
             self._changed.notify_all()

@@ -13,7 +13,7 @@ from attrs import define, field, validators
 
 from phyrefine.errors import InvalidInputError
 from phyrefine.run.cluster.connecting import connect, ray_module
-from phyrefine.run.cluster.fleet import Fleet, Needs, Tell
+from phyrefine.run.cluster.fleet import PATIENCE_SECONDS, Fleet, Needs, Tell
 from phyrefine.run.cluster.guard import guarded
 from phyrefine.run.cluster.pacers import host_on_cluster
 from phyrefine.run.cluster.recipe import Recipe
@@ -46,6 +46,9 @@ class RayCluster:
         ahead: Clips that wait at every worker, so that no device waits for the driver.
         tries: How often one clip is tried when workers are lost under it, before its scenario is
             set aside.
+        patience: Seconds that a generator's workers may wait for room on a machine, one of them
+            at least; then what was asked and what the cluster has is an error. Loading the model
+            does not count.
         runtime_env: Ray's description of what workers need besides the driver's environment.
 
     Raises:
@@ -67,6 +70,7 @@ class RayCluster:
     )
     ahead: int = field(default=1, kw_only=True, validator=validators.ge(0))
     tries: int = field(default=3, kw_only=True, validator=validators.ge(1))
+    patience: float = field(default=PATIENCE_SECONDS, kw_only=True, validator=validators.gt(0))
     runtime_env: Mapping[str, Any] = field(factory=dict, kw_only=True, repr=False)
     _made: dict[str, RemoteGenerator] = field(factory=dict, init=False, repr=False)
     _connected: bool | None = field(default=None, init=False, repr=False)
@@ -181,6 +185,7 @@ class RayCluster:
             needs,
             ahead=self.ahead,
             tries=self.tries,
+            patience=self.patience,
             make_room=self._make_room,
         )
 

@@ -92,22 +92,27 @@ class Worker:
             os.environ.pop(name, None)
         os.environ.update(threads)
         host_on_cluster()
+        self._recipe = recipe
         self._own: Any = None
         self._timed: dict[float, TimedGenerator] = {}
-        self._failed: Failed | None = None
+        self._described: Described | Failed | None = None
         self._stopped: set[int] = set()
         self._clips, self._busy = 0, 0.0
         self._first, self._last = 0.0, 0.0
         self._closing = threading.Event()
-        try:
-            self._own = recipe.make()
-            self._described = Described.of(self._own)
-        except Exception as error:  # noqa: BLE001 - the driver is told, whatever it is
-            self._failed = _failed(error)
+
+    def arrived(self) -> None:
+        """Answer at once: the worker has found room on a machine, and may begin to load."""
 
     def describe(self) -> Described | Failed:
-        """What was loaded, or why it was not."""
-        return self._failed or self._described
+        """Load the generator, the first time; what was loaded, or why it was not."""
+        if self._described is None:
+            try:
+                self._own = self._recipe.make()
+                self._described = Described.of(self._own)
+            except Exception as error:  # noqa: BLE001 - the driver is told, whatever it is
+                self._described = _failed(error)
+        return self._described
 
     def wait(self) -> None:
         """Return when the worker is told to end; until then its loss is noticed here."""

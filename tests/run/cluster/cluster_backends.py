@@ -1,5 +1,6 @@
 """Generators that workers load by name, and that fail when they are told to."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Literal
 
 from phyrefine.errors import GenerationError, GeneratorMemoryError
 from phyrefine.testing import MovingDot, StreamingDot
+from phyrefine.types import Answer
 
 
 def log(folder, word):
@@ -79,5 +81,36 @@ class Refusing:
         raise KeyError("a bug")
 
 
+class SlowToLoad(MovingDot):
+    """Loads until a file is there."""
+
+    def __init__(self, folder: str):
+        super().__init__()
+        (Path(folder) / "begun").touch()
+        while not (Path(folder) / "go").exists():
+            time.sleep(0.05)
+
+
 def unloadable():
     raise FileNotFoundError("there are no weights at nowhere")
+
+
+class Talker:
+    """A VLM, LLM and judge in one, whose answers depend on the question alone."""
+
+    identity = "talker"
+
+    def ask(self, question):
+        number = sum(question.text.encode()) % 5
+        told = {
+            "predict": {"scene": "", "domains": [], "events": [], "prediction": f"Falls, {number}."},
+            "critique": {"observed": "a dot", "moving": True, "violations": [],
+                         "corrected": f"It falls faster, {number}."},
+            "compose": {"prompt": f"The ball falls faster, {number}.", "negative": ""},
+        }  # fmt: skip
+        found = told.get(question.stage)
+        if found is None:
+            wanted = json.dumps(question.schema or {})
+            keys = [key for key in ("sa", "SA", "pc", "PC", "score") if f'"{key}"' in wanted]
+            return Answer(json.dumps(dict.fromkeys(keys, 1 + number)) if keys else str(1 + number))
+        return Answer(json.dumps(found))

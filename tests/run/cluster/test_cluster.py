@@ -1,8 +1,11 @@
 """A real cluster of several raylets on this machine: equal results, losses, limits."""
 
+import contextlib
+import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -207,11 +210,53 @@ def test_a_budget_holds_on_a_cluster(cluster):
 
 
 def test_workers_without_work_make_room_for_others(machines, cluster, monkeypatch):
-    monkeypatch.setattr(fleets, "PATIENT_SECONDS", 5.0)
+    monkeypatch.setattr(fleets, "TOLD_SECONDS", 5.0)
     with RayCluster(machines.address, generators=2, resources={"room": 1.0}) as narrow:
         for way in ("one", "two", "three"):  # 2 workers each, and room for 4
             there = narrow.generator(MovingDot(identity=way))
             assert refiner(there).refine(SCENES[0]).stopped_by == "loop_limit"
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "never"])
+def test_a_fleet_that_finds_no_room_ends_with_what_was_asked_and_what_there_is(
+    machines, cluster, monkeypatch, held
+):
+    monkeypatch.setattr(fleets, "TOLD_SECONDS", 0.5)
+    asked = {"room": 1.0 if held else 50.0}
+    with contextlib.ExitStack() as stack:
+        if held:  # by another object of this process, which knows nothing of this one
+            other = stack.enter_context(
+                RayCluster(machines.address, generators=4, resources={"room": 1.0})
+            )
+            there = other.generator(MovingDot(identity="holder")).fleet
+            there.described()
+            wait_for(lambda: len(there.everyone()) == 4)
+        poor = stack.enter_context(
+            RayCluster(machines.address, generators=1, resources=asked, patience=2.0)
+        )
+        with pytest.raises(GenerationError, match="No worker has found room") as caught:
+            poor.generator("cluster_backends:MovingDot").generate(None)
+    said = str(caught.value)
+    assert f"'room': {asked['room']}" in said
+    assert "The cluster has" in said
+    assert "'room': 4.0" in said
+    assert "patience" in said
+
+
+def test_loading_takes_as_long_as_it_takes(machines, cluster, tmp_path):
+    slow = f"cluster_backends:SlowToLoad?folder={tmp_path}"
+    with RayCluster(machines.address, generators=1) as made:
+        there = made.generator(slow)
+        said = []
+        asking = threading.Thread(target=lambda: said.append(there.identity), daemon=True)
+        asking.start()
+        wait_for((tmp_path / "begun").exists)
+        there.fleet.patience = 0.1
+        asking.join(10 * fleets.WAKE_SECONDS)
+        assert asking.is_alive()
+        (tmp_path / "go").touch()
+        asking.join(60.0)
+        assert said == ["moving-dot"]
 
 
 def test_the_benchmark_on_a_cluster_equals_the_benchmark(machines, tmp_path, monkeypatch):
@@ -223,6 +268,37 @@ def test_the_benchmark_on_a_cluster_equals_the_benchmark(machines, tmp_path, mon
     assert main([*words, "--out", str(tmp_path / "many"), *more]) == 0
     one, many = (made(tmp_path / name) for name in ("one", "many"))
     assert len(one) > 6
+    assert one == many
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("videophy-2", {"videophy2_test.csv": "caption,action,category,is_hard\n"
+                        "A red ball drops to the floor.,act,activity,1\n"
+                        "A cup full of tea tips over.,act,object_interactions,0\n"}),
+        ("phygenbench", {"PhyGenBench/prompts.json": json.dumps([
+            {"caption": "A torch shines on a box.", "physical_laws": "A shadow appears",
+             "sub_category": "Direct Radiation", "main_category": "Light"},
+            {"caption": "A ball rolls off a table.", "physical_laws": "Due to gravity it falls",
+             "sub_category": "Gravity", "main_category": "Force"},
+        ])}),
+    ],
+)  # fmt: skip
+def test_a_judged_benchmark_on_a_cluster_equals_it_without(machines, tmp_path, name, rows):
+    for path, text in rows.items():
+        (tmp_path / "data" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / path).write_text(text)
+    own = "cluster_backends:"
+    words = ["bench", name, "--data", str(tmp_path / "data"), "--generator", f"{own}MovingDot",
+             "--vlm", f"{own}Talker", "--llm", f"{own}Talker", "--seconds", "1", "--fps", "8",
+             "--size", "32", "32", "--seeds", "0,1", "--judge", "general",
+             "--judge-vlm", f"{own}Talker"]  # fmt: skip
+    assert main([*words, "--out", str(tmp_path / "one")]) == 0
+    more = ["--ray", machines.address, "--ray-generators", "2"]
+    assert main([*words, "--out", str(tmp_path / "many"), *more]) == 0
+    one, many = (made(tmp_path / kind) for kind in ("one", "many"))
+    assert sum(path.endswith(".mp4") for path in one) == 8
     assert one == many
 
 
@@ -238,9 +314,9 @@ def test_killed_again_and_again_the_result_is_that_of_one_process(tmp_path):
 
 
 def made(folder):
-    """Bytes of everything but the run folder, which holds times."""
+    """Bytes of everything but the run folder, which holds times; paths are told from the folder."""
     return {
-        str(path.relative_to(folder)): path.read_bytes()
+        str(path.relative_to(folder)): path.read_bytes().replace(bytes(folder), b"OUT")
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.relative_to(folder).parts[0] != "run"
     }
