@@ -16,6 +16,7 @@ from phyrefine.run import results
 from phyrefine.run.budget.meter import Meter
 from phyrefine.run.journal import Journal, notify
 from phyrefine.run.spec import Environment, Manifest, RunSpec
+from phyrefine.run.store.bucket_lock import BucketLock
 from phyrefine.run.store.disk import read_json, write_json, writing
 from phyrefine.run.store.lock import RunLock
 from phyrefine.run.store.mirrored import Bucket, MirroredStore
@@ -52,6 +53,7 @@ class Run:
     journal: Journal | None = None
     _lock: RunLock | None = field(default=None, repr=False)
     _segments: Segments | None = field(default=None, repr=False)
+    _bucket_lock: BucketLock | None = field(default=None, repr=False)
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
@@ -90,6 +92,8 @@ class Run:
         notify(self.listeners, "closed", {"usage": self.meter.usage, "earlier": self.meter.earlier})
         if self.journal is not None:
             self.journal.close()
+        if self._bucket_lock is not None:
+            self._bucket_lock.release()
         if self._lock is not None:
             self._lock.release()
 
@@ -120,7 +124,7 @@ def open_run(
             share has its own lock and journal, the store is common.
 
     Raises:
-        RunLockedError: Another process is using it.
+        RunLockedError: Another process is using it, or its copy in the object store.
         RunMismatchError: It belongs to another experiment, or is no run folder.
         StoreError: It cannot be read or written.
     """
@@ -137,7 +141,9 @@ def open_run(
     bucket = Bucket.at(store) if isinstance(store, str) else None
     ending = "" if part is None else f"-{part}"
     lock = RunLock(folder / f"run{ending}.lock").acquire()
+    there = None
     try:
+        there = None if bucket is None else BucketLock(bucket, part).acquire()
         _settle(folder, spec, bucket)
         alone = part is None and not any(folder.glob("run-*.lock"))
         _sweep(folder, 0.0 if alone else LEFTOVER_SECONDS)
@@ -148,8 +154,10 @@ def open_run(
             assert not isinstance(store, str)
             return Run(folder, store or own, meter, journal, lock)
         segments = Segments(journal.path, bucket)
-        return Run(folder, MirroredStore(own, bucket), meter, journal, lock, segments)
+        return Run(folder, MirroredStore(own, bucket), meter, journal, lock, segments, there)
     except BaseException:
+        if there is not None:
+            there.release()
         lock.release()
         raise
 

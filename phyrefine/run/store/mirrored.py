@@ -70,6 +70,7 @@ class Bucket:
             StoreError: The store does not answer.
         """
         try:
+            self.filesystem.invalidate_cache()  # others write there too
             found = self.filesystem.find(self.root)
         except FileNotFoundError:
             return
@@ -105,11 +106,45 @@ class Bucket:
         except Exception as error:
             raise self._failed("write", name, error) from error
 
+    def create(self, name: str, data: bytes) -> bool | None:
+        """Keep a file if there is none of that name, in one step.
+
+        Returns:
+            Whether it was kept; ``None`` where fsspec's filesystem has no such step.
+
+        Raises:
+            StoreError: The store does not take it.
+        """
+        path = f"{self.root}/{name}"
+        try:
+            self.filesystem.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self.filesystem.pipe_file(path, data, mode="create")
+        except (TypeError, NotImplementedError):
+            return None
+        except FileExistsError:
+            return False
+        except Exception as error:
+            if _there_already(error):
+                return False
+            raise self._failed("write", name, error) from error
+        return True
+
     def _failed(self, what: str, name: str, error: Exception) -> StoreError:
         return StoreError(
             f"Cannot {what} {name} at {self.address}: {type(error).__name__}: {error}. What is "
             "finished is kept on this disk: see to the store and run the same command again."
         )
+
+
+def _there_already(error: BaseException) -> bool:
+    """Whether a store says that an object of that name exists (HTTP 409 or 412)."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        status = getattr(error, "code", None) or getattr(error, "status", None)
+    causes = (error.__cause__, error.__context__)
+    return status in (409, 412) or any(_there_already(one) for one in causes if one is not None)
 
 
 @define

@@ -1,6 +1,7 @@
 """A run kept in an object store as well: another machine goes on, nothing is paid for twice."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,9 +13,17 @@ import pytest
 from run_helpers import Clock, noise
 
 from phyrefine import Scenario, SelfRefiner
-from phyrefine.errors import InvalidInputError, MissingDependencyError, RunMismatchError, StoreError
+from phyrefine.errors import (
+    InvalidInputError,
+    MissingDependencyError,
+    RunLockedError,
+    RunMismatchError,
+    StoreError,
+)
 from phyrefine.refine.convergence import MaxLoops
 from phyrefine.run.journal import Journal
+from phyrefine.run.store import bucket_lock
+from phyrefine.run.store.bucket_lock import BucketLock
 from phyrefine.run.store.mirrored import Bucket, MirroredStore
 from phyrefine.run.store.segments import OLD_SECONDS, Segments
 from phyrefine.run.store.store import FolderStore
@@ -132,10 +141,86 @@ def test_addresses_that_cannot_work_are_told(tmp_path):
             Bucket.at("s3://bucket/run")
 
 
+def locks(address, count=2):
+    clock = Clock()
+    # No beat is sent by itself: the tests send them.
+    more = {"beat": 1e6, "still": 45.0, "clock": clock, "sleep": clock.passes}
+    return [BucketLock(Bucket.at(address), **more) for _ in range(count)]
+
+
+def one_driver_at_a_time(address):
+    first, second = locks(address)
+    first.acquire()
+    looks = iter(range(99))
+
+    def sleep(seconds):  # the first is alive: its beat comes while the second looks
+        second.clock.passes(seconds)
+        if next(looks) == 3:
+            first._card["beat"] += 1
+            first.bucket.write(first._name(1), first._data())
+
+    second.sleep = sleep
+    with pytest.raises(RunLockedError, match=rf"in use by process {os.getpid()} on "):
+        second.acquire()
+    first.release()
+    before = second.clock()
+    second.acquire()
+    assert second.clock() == before  # the first said that it ended
+    assert second._number == 2
+    second.release()
+
+
+def test_two_drivers_of_one_object_store_are_refused(address):
+    one_driver_at_a_time(address)
+
+
+def test_a_driver_that_was_killed_is_followed_by_one_only(address, caplog):
+    killed, second, third = locks(address, 3)
+    killed.acquire()
+    begun = second.clock()
+    second.acquire()
+    assert second.clock() - begun >= 45.0
+    assert "ended without a word" in caplog.text
+    # Who looked at the same time, and comes too late with its number, looks again.
+    assert third.bucket.create(third._name(2), b"{}") is False
+    killed._ended.wait = lambda _: False
+    killed._beat()
+    assert "Another driver took over" in caplog.text
+
+
+def test_a_run_is_refused_while_another_machine_works_on_it(tmp_path, address, monkeypatch):
+    monkeypatch.setattr(bucket_lock, "LOOK_SECONDS", 0.01)
+    other = BucketLock(Bucket.at(address), beat=0.01).acquire()
+    with pytest.raises(RunLockedError, match=r"memory://.* is in use by process"):
+        refine(tmp_path / "here", address, MovingDot())
+    other.release()
+    refine(tmp_path / "here", address, MovingDot())
+
+
+def test_shares_of_one_run_have_drivers_of_their_own(address):
+    first, second = (
+        BucketLock(Bucket.at(address), "1-of-2"),
+        BucketLock(Bucket.at(address), "2-of-2"),
+    )
+    first.acquire(), second.acquire()
+    assert (first._number, second._number) == (1, 1)
+    first.release(), second.release()
+
+
+def test_a_store_that_takes_a_name_twice_is_told(tmp_path, address, monkeypatch, caplog):
+    memory = type(fsspec.filesystem("memory"))
+    plain = memory.pipe_file
+    monkeypatch.setattr(memory, "pipe_file",
+                        lambda self, path, data, mode="overwrite": plain(self, path, data))  # fmt: skip
+    refine(tmp_path / "here", address, MovingDot())
+    assert "cannot refuse a second driver" in caplog.text
+
+
 @pytest.fixture
 def s3(monkeypatch):
     """A real server that speaks S3, in a process of its own."""
-    pytest.importorskip("s3fs")
+    # One that is cached would go on asking the last test's server.
+    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
     pytest.importorskip("moto")
     server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", "0"],
                               stderr=subprocess.PIPE, text=True)  # fmt: skip
@@ -162,6 +247,12 @@ def s3(monkeypatch):
     server.terminate()
     server.wait()
     server.stderr.close()
+
+
+@pytest.mark.slow
+def test_two_drivers_are_refused_by_a_server_that_speaks_s3(s3, caplog):
+    one_driver_at_a_time(s3)
+    assert "cannot refuse" not in caplog.text
 
 
 @pytest.mark.slow
