@@ -7,7 +7,6 @@ annotations, their explanations from the docstrings: there is no second list to 
 from __future__ import annotations
 
 import collections.abc
-import difflib
 import inspect
 import json
 import re
@@ -21,6 +20,7 @@ from urllib.parse import quote, unquote
 
 from attrs import NOTHING, frozen
 
+from phyrefine._closest import did_you_mean
 from phyrefine._secrets import is_secret_name, scrub
 from phyrefine.errors import InvalidInputError
 
@@ -217,8 +217,7 @@ def check_names(
     for name in given:
         if name in options or any_name:
             continue
-        close = difflib.get_close_matches(name, options, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, options)
         known = ", ".join(options) or "none"
         raise InvalidInputError(
             f"{owner} does not take that option: {name!r}.{hint} It takes: {known}."
@@ -360,8 +359,7 @@ def refuse_unknown_names(given: Iterable[str], known: Collection[str], where: st
     """
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(name, known)
             raise InvalidInputError(
                 f"{where} has an unknown name {name!r}.{hint} Known: {', '.join(known)}."
             )

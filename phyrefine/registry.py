@@ -8,7 +8,6 @@ or class needs no entry point: ``"package.module:factory"``. Options follow the 
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import sys
@@ -19,6 +18,7 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from phyrefine._closest import did_you_mean
 from phyrefine._secrets import scrub
 from phyrefine.errors import InvalidInputError, UnknownBackendError
 from phyrefine.options import (
@@ -98,8 +98,7 @@ def find(name: str) -> Backend:
                     f"but a {type(backend).__name__}."
                 )
             return backend
-    close = difflib.get_close_matches(name, names(), n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, names())
     raise UnknownBackendError(
         f"No backend called {name!r}.{hint} Installed: {', '.join(names()) or 'none'}."
     )

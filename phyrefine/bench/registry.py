@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Sequence
 
+from phyrefine._closest import did_you_mean
 from phyrefine.bench.benchmark import Benchmark
 from phyrefine.errors import InvalidInputError
 
@@ -35,8 +35,7 @@ def find(name: str) -> Benchmark:
         InvalidInputError: There is none.
     """
     if name not in SUITES:
-        close = difflib.get_close_matches(name.lower(), SUITES, n=1, cutoff=0.5)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name.lower(), SUITES, cutoff=0.5)
         raise InvalidInputError(
             f"No benchmark called {name!r}.{hint} There are: {', '.join(SUITES)}."
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import difflib
 import functools
 import hashlib
 import json
@@ -21,6 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 import jinja2
 from attrs import frozen
 
+from phyrefine._closest import did_you_mean
 from phyrefine.errors import InvalidInputError
 
 DOMAINS = (
@@ -114,8 +114,7 @@ def check_folder(folder: str | Path | None) -> Path | None:
     for item in sorted(path.rglob("*")):
         name = item.relative_to(path).as_posix()
         if item.is_file() and not item.name.startswith(".") and name not in names():
-            close = difflib.get_close_matches(name, names(), n=1)
-            hint = f" Did you mean {close[0]}?" if close else ""
+            hint = did_you_mean(name, names())
             raise InvalidInputError(f"{item} replaces no prompt of phyrefine.{hint}")
     return path
 

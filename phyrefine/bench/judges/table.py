@@ -10,9 +10,9 @@ models with random weights.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
+from phyrefine._closest import did_you_mean
 from phyrefine.bench.judges.row import JudgeRow, RowQuestion
 from phyrefine.errors import InvalidInputError
 
@@ -269,6 +269,5 @@ def find(name: str) -> JudgeRow:
     """
     if name in JUDGES:
         return JUDGES[name]
-    close = difflib.get_close_matches(name, JUDGES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, JUDGES)
     raise InvalidInputError(f"No judge called {name!r}.{hint} There are: {', '.join(JUDGES)}.")

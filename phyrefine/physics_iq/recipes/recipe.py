@@ -5,7 +5,6 @@ One TOML file; those that are shipped go by a short name. ``docs/physics-iq/reci
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from phyrefine._closest import did_you_mean
 from phyrefine.errors import InvalidInputError
 from phyrefine.options import refuse_unknown_names
 from phyrefine.physics_iq.data.layout import Edition
@@ -114,8 +114,7 @@ def find_recipe(spec: str) -> Recipe:
         return _parse(spec, (_FOLDER / f"{spec}.toml").read_text("utf-8"), spec, None)
     path = Path(spec)
     if path.suffix != ".toml":
-        close = difflib.get_close_matches(spec, shipped(), n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(spec, shipped())
         raise InvalidInputError(
             f"No recipe called {spec!r}.{hint} There are: {', '.join(shipped())}; a file of your "
             "own ends in .toml."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import tomllib
 from importlib.resources import files
@@ -12,6 +11,7 @@ from typing import Literal
 
 from attrs import evolve, field, frozen, validators
 
+from phyrefine._closest import did_you_mean
 from phyrefine.errors import InvalidInputError
 from phyrefine.serialize import from_json
 from phyrefine.types import GeneratorProfile
@@ -100,8 +100,7 @@ def find(name: str | Path) -> Dialect:
             raise InvalidInputError(f"No dialect file {path}: give the path of a .toml file.")
         return _read(path)
     if str(name) not in names():
-        near = difflib.get_close_matches(str(name), names(), 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(str(name), names())
         raise InvalidInputError(
             f"No dialect {str(name)!r}: use one of {', '.join(names())}, or the path of a .toml "
             f"file of your own.{hint}"

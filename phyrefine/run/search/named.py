@@ -5,10 +5,10 @@ Their options are the keyword parameters of the functions here, read as those of
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from phyrefine._closest import did_you_mean
 from phyrefine.adapt import as_generator, as_generators, as_llm, as_vlm
 from phyrefine.errors import InvalidInputError
 from phyrefine.options import Option, join_options, options_of, read_options, split_options
@@ -131,8 +131,7 @@ def search_options(name: str) -> dict[str, Option]:
         InvalidInputError: No such search.
     """
     if name not in SEARCHES:
-        close = difflib.get_close_matches(name, SEARCHES, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(name, SEARCHES)
         raise InvalidInputError(f"No search {name!r}.{hint} There are: {', '.join(SEARCHES)}.")
     return options_of([SEARCHES[name]], skip=_ROLES)
 
