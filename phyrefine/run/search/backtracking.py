@@ -11,8 +11,8 @@ from attrs import define, evolve, field, frozen, validators
 from phyrefine.errors import BackendError, BudgetExceededError
 from phyrefine.protocols import LLM, VLM, Selector, identity
 from phyrefine.run.search.planted import BAD_RATE, VerifierRates, rates_on_prefix
-from phyrefine.run.search.recording import Records, questions
 from phyrefine.run.search.revising import revised
+from phyrefine.run.search.searching import ClipSearch
 from phyrefine.run.search.verifying import (
     Look,
     Verifier,
@@ -26,8 +26,6 @@ from phyrefine.run.search.versions import (
     deliver,
     fresh_seed,
     going_on,
-    own_shot,
-    require_streaming,
 )
 from phyrefine.select.models import with_models
 from phyrefine.types import (
@@ -73,7 +71,7 @@ class Watched:
 
 
 @define
-class Backtracking:
+class Backtracking(ClipSearch):
     """A video generator that repairs its clips: the answer is never worse than the plain clip.
 
     It makes the plain clip and asks the verifier what is wrong. The chunks before the first
@@ -100,7 +98,6 @@ class Backtracking:
         records: What was done, by the digest of the clip.
     """
 
-    generator: Any
     critic: Verifier = field(converter=as_verifier)
     chunks: int = field(default=20, validator=validators.ge(1), kw_only=True)
     tries: int = field(default=2, validator=validators.ge(1), kw_only=True)
@@ -109,10 +106,6 @@ class Backtracking:
     each_chunk: bool = field(default=False, kw_only=True)
     keep: Selector | None = field(default=None, kw_only=True)
     measure: bool = field(default=True, kw_only=True)
-    records: Records = field(factory=Records, init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        require_streaming(self.generator, "Backtracking")
 
     @property
     def identity(self) -> str:
@@ -124,17 +117,6 @@ class Backtracking:
             f"{identity(self.keep) if self.keep is not None else None})"
         )
 
-    @property
-    def profile(self) -> GeneratorProfile:
-        """The generator's; clips come whole."""
-        profile: GeneratorProfile = evolve(self.generator.profile, streaming=False)
-        return profile
-
-    @property
-    def count_tokens(self) -> Any:
-        """The generator's tokenizer, or ``None``."""
-        return getattr(self.generator, "count_tokens", None)
-
     def with_parts(self, generator: Any, wrap: Callable[[VLM], VLM]) -> Backtracking:
         """The same search around another generator, its models wrapped."""
         return evolve(
@@ -145,20 +127,10 @@ class Backtracking:
             keep=with_models(self.keep, wrap),
         )
 
-    def generate(self, shot: Shot) -> Clip:
-        """The repaired clip.
-
-        Raises:
-            GenerationError: The plain clip could not be made.
-        """
-        own_shot(shot, "Backtracking")
-        with questions() as used:
-            run = _Run(self, shot)
-            clip = run.result()
-            took = used()
-        record = evolve(run.record, calls=took.calls, tokens=dict(took.tokens))
-        self.records.keep(clip, record)
-        return clip
+    def search(self, shot: Shot) -> tuple[Clip, SearchRecord]:
+        """The repaired clip, and how it was repaired."""
+        run = _Run(self, shot)
+        return run.result(), run.record
 
 
 @define

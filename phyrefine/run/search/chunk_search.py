@@ -10,15 +10,13 @@ from attrs import define, evolve, field, frozen, validators
 
 from phyrefine.errors import BudgetExceededError
 from phyrefine.protocols import VLM, PoolScorer, identity
-from phyrefine.run.search.recording import Records, questions
+from phyrefine.run.search.searching import ClipSearch
 from phyrefine.run.search.verifying import Look
 from phyrefine.run.search.versions import (
     Version,
     deliver,
     fresh_seed,
     going_on,
-    own_shot,
-    require_streaming,
 )
 from phyrefine.select.agreement.consensus import Consensus
 from phyrefine.select.models import with_models
@@ -27,7 +25,7 @@ from phyrefine.video.clip import Clip
 
 
 @define
-class ChunkSearch:
+class ChunkSearch(ClipSearch):
     """A video generator that makes several versions of every chunk and goes on from the best.
 
     Versions are compared by what they hold so far, with ``look_ahead`` further chunks that are
@@ -45,16 +43,11 @@ class ChunkSearch:
         records: What was done, by the digest of the clip.
     """
 
-    generator: Any
     width: int = field(default=4, validator=validators.ge(1))
     scorer: PoolScorer = field(factory=Consensus)
     beam: int = field(default=1, validator=validators.ge(1), kw_only=True)
     look_ahead: int = field(default=0, validator=validators.ge(0), kw_only=True)
     chunks: int | None = field(default=None, kw_only=True)
-    records: Records = field(factory=Records, init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        require_streaming(self.generator, "ChunkSearch")
 
     @property
     def identity(self) -> str:
@@ -64,35 +57,14 @@ class ChunkSearch:
             f"{self.beam}, {self.look_ahead}, {self.chunks})"
         )
 
-    @property
-    def profile(self) -> GeneratorProfile:
-        """The generator's; clips come whole."""
-        profile: GeneratorProfile = evolve(self.generator.profile, streaming=False)
-        return profile
-
-    @property
-    def count_tokens(self) -> Any:
-        """The generator's tokenizer, or ``None``."""
-        return getattr(self.generator, "count_tokens", None)
-
     def with_parts(self, generator: Any, wrap: Callable[[VLM], VLM]) -> ChunkSearch:
         """The same search around another generator, its models wrapped."""
         return evolve(self, generator=generator, scorer=with_models(self.scorer, wrap))
 
-    def generate(self, shot: Shot) -> Clip:
-        """The clip that was found.
-
-        Raises:
-            GenerationError: No clip could be finished.
-        """
-        own_shot(shot, "ChunkSearch")
-        with questions() as used:
-            run = _Run(self, shot)
-            clip = run.result()
-            took = used()
-        record = evolve(run.record(), calls=took.calls, tokens=dict(took.tokens))
-        self.records.keep(clip, record)
-        return clip
+    def search(self, shot: Shot) -> tuple[Clip, SearchRecord]:
+        """The clip of the best chunks, and how they were chosen."""
+        run = _Run(self, shot)
+        return run.result(), run.record()
 
 
 @frozen
