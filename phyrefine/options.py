@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
-import json
 import re
 import sys
 import types
@@ -21,6 +20,7 @@ from urllib.parse import quote, unquote
 from attrs import NOTHING, frozen
 
 from phyrefine._closest import did_you_mean
+from phyrefine._json import parse_json
 from phyrefine._secrets import is_secret_name, scrub
 from phyrefine.errors import InvalidInputError
 
@@ -308,7 +308,7 @@ def _number(kind: type[Any], text: str) -> Any:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return _NO
 

@@ -3,6 +3,7 @@ import json
 import pytest
 from attrs import evolve
 
+from phyrefine._json import parse_json
 from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.serialize import canonical, from_json, to_json
 from phyrefine.testing import moving_clip
@@ -119,6 +120,13 @@ def test_a_lost_clip_is_a_store_error():
     value = to_json(Candidate(CLIP))
     with pytest.raises(StoreError, match=CLIP.digest):
         from_json(value, Candidate)
+
+
+def test_json_that_python_cannot_hold_is_no_json():
+    for text in ("[" * 100_000, b"[" * 100_000, '{"a":' * 100_000):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            parse_json(text)
+    assert parse_json('["a"]') == ["a"]
 
 
 def test_canonical_json_is_one_text_for_one_value():

@@ -162,7 +162,7 @@ def _lines(path: Path, dice: random.Random) -> None:
         at = dice.randrange(len(lines))
         changed = dice.choice(
             [[], [lines[at]] * 2, [lines[at][: len(lines[at]) // 2]], [b"\n"], [b"{}\n"],
-             [b"\xff\xfe\n"], [b"[1]\n"], [b"null\n"], [b"1e999\n"], [b"[" * 5000 + b"\n"]]
+             [b"\xff\xfe\n"], [b"[1]\n"], [b"null\n"], [b"1e999\n"], [b"[" * 5000 + b"]" * 5000 + b"\n"], [b"[" * 900 + b"]" * 900 + b"\n"]]
         )  # fmt: skip
         lines[at : at + 1] = changed
     path.write_bytes(b"".join(lines))

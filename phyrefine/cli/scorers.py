@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 from cyclopts import Parameter
 
+from phyrefine._json import parse_json
 from phyrefine.cli.asking.judges import stored_vlms
 from phyrefine.errors import InvalidInputError
 from phyrefine.types import Refinement
@@ -111,7 +112,7 @@ def _true_scores(folder: Path, truth: Path | None) -> Mapping[str, Mapping[str, 
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = parse_json(path.read_text("utf-8"))
         return {
             str(name): {str(key): float(score) for key, score in scores.items()}
             for name, scores in found.items()

@@ -15,6 +15,7 @@ from typing import Literal, Self, get_args
 
 from attrs import define, field, frozen, validators
 
+from phyrefine._json import parse_json
 from phyrefine.errors import InvalidInputError, StoreError
 from phyrefine.rating.order import Trial
 from phyrefine.rating.study import Study
@@ -159,7 +160,7 @@ class RatingLog:
 
     def _take(self, place: int, line: bytes) -> None:
         try:
-            told = json.loads(line)
+            told = parse_json(line)
             if place == 1:
                 if told["study"] != self.study.id:
                     raise StoreError(f"{self.path} belongs to another study, {told['study']}.")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import json
 import secrets
 import threading
 
 from attrs import define, evolve, field
 
+from phyrefine._json import parse_json
 from phyrefine.backends.loopback.serving import LocalServer
 from phyrefine.backends.loopback.wire import Request, Response
 from phyrefine.errors import InvalidInputError, StoreError
@@ -100,7 +100,7 @@ class RatingServer(LocalServer):
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             return _plain(415, "An answer is JSON.")
         try:
-            told = json.loads(request.body)
+            told = parse_json(request.body)
             rating = from_json({**told, "at": now()}, Rating)
             self.log.add(rating)
         except StoreError as error:

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
+from phyrefine._json import parse_json
 from phyrefine._thoughts import without_thoughts
 from phyrefine.errors import BadOutputError
 
@@ -55,7 +56,7 @@ def read_object(text: str, *needs: str) -> dict[str, Any]:
 def _loads(text: str) -> Any:
     text = _TRAILING_COMMA.sub(r"\1", text.strip())
     try:
-        return json.loads(text, strict=False)
+        return parse_json(text, strict=False)
     except json.JSONDecodeError:
         pass
     try:  # single quotes, as small models write

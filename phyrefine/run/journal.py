@@ -17,6 +17,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from phyrefine._event_loop import finish
+from phyrefine._json import parse_json
 from phyrefine._secrets import hide, scrub, scrub_json
 from phyrefine.errors import InvalidInputError
 from phyrefine.protocols import Listener
@@ -98,7 +99,7 @@ def read_journal(path: Path) -> Iterator[JSON]:
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             try:
-                yield json.loads(line)
+                yield parse_json(line)
             except ValueError:
                 continue
 

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from phyrefine import Scenario, SelfRefiner
+from phyrefine.cli import main
 from phyrefine.errors import RunError
 from phyrefine.refine.convergence import MaxLoops
 from phyrefine.testing import MovingDot, moving_clip
@@ -15,6 +16,7 @@ DAMAGE = {
     "emptied": lambda path: path.write_bytes(b""),
     "halved": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
     "null": lambda path: path.write_text("null"),
+    "nested": lambda path: path.write_text("[" * 5000 + "]" * 5000),
     "lost": lambda path: path.unlink(),
 }
 
@@ -49,3 +51,18 @@ def test_the_same_run_again_comes_to_the_same_result(name, whole, tmp_path):
             same = copy / wanted.relative_to(whole)
             assert same.read_bytes() == wanted.read_bytes(), inside
         shutil.rmtree(copy)
+
+
+@pytest.mark.parametrize("depth", [900, 5000])
+@pytest.mark.parametrize(
+    "name", ["events.jsonl", "scenarios/*/refinement.json", "store/replies/*/critique-*.json"]
+)
+def test_commands_tell_of_brackets_nested_too_deeply(name, depth, tmp_path, capsys):
+    """Python cannot hold them, and says so with an error that is not a ValueError."""
+    refine(tmp_path)
+    for path in tmp_path.glob(name):
+        path.write_text("[" * depth + "]" * depth + "\n")
+    for command in ("show", "gc", "report", "watch"):
+        assert main([command, str(tmp_path)]) in (0, 1, 3)
+        told = capsys.readouterr()
+        assert "Unexpected" not in told.out + told.err

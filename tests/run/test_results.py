@@ -140,7 +140,7 @@ class TestDamage:
     @pytest.mark.parametrize("usage", ["{}", "[]", '{"total": {}, "attempts": []}'])
     def test_usage_that_does_not_fit(self, folder, usage):
         (folder / "usage.json").write_text(usage)
-        with pytest.raises(StoreError, match=r"damaged or from another version"):
+        with pytest.raises(StoreError, match=r"is damaged"):
             results.read_refinement(folder)
 
     def test_lost_clip(self, folder, refinement):

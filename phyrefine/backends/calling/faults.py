@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from phyrefine._json import parse_json
 from phyrefine.backends.calling.hints import error_details, output_limit, wait_hint
 from phyrefine.backends.calling.models import alternatives
 from phyrefine.backends.calling.policy import Fault
@@ -134,7 +135,7 @@ def _behind(metadata: Any) -> str:
         return ""
     raw = metadata.get("raw") or ", ".join(map(str, metadata.get("reasons") or ()))
     try:
-        body = json.loads(raw) if isinstance(raw, str) else raw
+        body = parse_json(raw) if isinstance(raw, str) else raw
     except ValueError:
         return str(raw)
     return Reply(0, body).message if isinstance(body, Mapping) else str(raw)

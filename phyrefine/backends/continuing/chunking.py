@@ -14,6 +14,7 @@ import numpy as np
 from attrs import asdict, frozen
 from numpy.typing import NDArray
 
+from phyrefine._json import parse_json
 from phyrefine.errors import InvalidInputError
 from phyrefine.types import Prompt, Shot
 
@@ -69,7 +70,7 @@ def check_resumable(shot: Shot, family: str, size: tuple[int, int]) -> None:
             )
     if shot.state is None:
         return
-    state: dict[str, Any] = json.loads(shot.state)
+    state: dict[str, Any] = parse_json(shot.state)
     if state.get("family") != family or state.get("chunk") != len(shot.accepted) - 1:
         raise InvalidInputError(
             f"The state belongs to chunk {state.get('chunk')} of {state.get('family')}, but "

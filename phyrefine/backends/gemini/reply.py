@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve
 
+from phyrefine._json import parse_json
 from phyrefine.backends.calling.asking import plain_text, truncated
 from phyrefine.backends.calling.exceptions import from_exception
 from phyrefine.backends.calling.faults import (
@@ -47,7 +47,7 @@ def read(service: Service, raw: str | None, limit: int) -> Answer:
         FaultSignalError: Blocked, cut off, empty, or an error under 200.
         json.JSONDecodeError: No JSON.
     """
-    body = json.loads(raw) if raw else {}
+    body = parse_json(raw) if raw else {}
     body = body if isinstance(body, dict) else {}
     if body.get("error"):
         raise FaultSignalError(error_inside(service, body["error"]))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from phyrefine._json import parse_json
 from phyrefine._thoughts import without_thoughts
 from phyrefine.backends.calling.asking import plain_text, truncated
 from phyrefine.backends.calling.exceptions import from_exception
@@ -178,7 +178,7 @@ def reply_of(raised: BaseException) -> Reply | None:
         return None
     headers = {str(name).lower(): str(value) for name, value in dict(response.headers).items()}
     try:
-        body = json.loads(response.text)
+        body = parse_json(response.text)
     except ValueError:
         body = response.text
     return Reply(status, body, headers)

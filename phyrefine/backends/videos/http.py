@@ -10,6 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from attrs import define, field, frozen
 
+from phyrefine._json import parse_json
 from phyrefine._optional import require
 from phyrefine.backends.calling.service import Service
 from phyrefine.backends.videos.api import Call
@@ -50,7 +51,7 @@ class Answer:
     def json(self) -> Any:
         """The body as JSON; ``None`` when it is none."""
         try:
-            return json.loads(self.data)
+            return parse_json(self.data)
         except ValueError:
             return None
 

@@ -14,6 +14,7 @@ from attrs import asdict, define, field, frozen
 from filelock import FileLock
 
 from phyrefine._atomic import written_aside
+from phyrefine._json import parse_json
 from phyrefine._optional import require
 from phyrefine.types import JSON
 
@@ -68,7 +69,7 @@ class JobJournal:
         """The entry of a key; ``None`` when there is none, or it is too old to be known."""
         path = self._path(key)
         try:
-            entry = Entry(**json.loads(path.read_text(encoding="utf-8")))
+            entry = Entry(**parse_json(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
         if self.clock() - entry.written > KEPT_SECONDS:

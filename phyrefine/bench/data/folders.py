@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from phyrefine._json import parse_json
 from phyrefine.bench.benchmark import Benchmark, Item, Prompts, Wanted, slug
 from phyrefine.bench.data.records import read_records, text_in
 from phyrefine.errors import InvalidInputError
@@ -90,7 +90,7 @@ def _from_info(path: Path, suite: Benchmark, wanted: Wanted) -> str:
     if not file.is_file():
         return ""
     try:
-        info: Any = json.loads(file.read_text("utf-8"))
+        info: Any = parse_json(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"{file} cannot be read: {error}.") from error
     if not isinstance(info, Mapping):

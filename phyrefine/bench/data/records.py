@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from phyrefine._json import parse_json
 from phyrefine.errors import InvalidInputError
 
 READABLE = (".csv", ".tsv", ".json", ".jsonl")
@@ -67,8 +67,8 @@ def _rows(text: str, kind: str) -> list[dict[str, Any]]:
         reader = csv.DictReader(io.StringIO(text), delimiter="\t" if kind == ".tsv" else ",")
         return [dict(row) for row in reader]
     if kind == ".jsonl":
-        return [_object(json.loads(line)) for line in text.splitlines() if line.strip()]
-    return _json_rows(json.loads(text))
+        return [_object(parse_json(line)) for line in text.splitlines() if line.strip()]
+    return _json_rows(parse_json(text))
 
 
 def _json_rows(found: Any) -> list[dict[str, Any]]:

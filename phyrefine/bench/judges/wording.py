@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
+from phyrefine._json import parse_json
 from phyrefine._optional import require
 from phyrefine.bench.judges.row import JudgeRow
 from phyrefine.errors import InvalidInputError
@@ -86,7 +87,7 @@ class Wording:
 @functools.cache
 def _laws() -> dict[str, Any]:
     text = files("phyrefine.bench.judges").joinpath("wordings/laws.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = parse_json(text)
     return found
 
 
@@ -161,7 +162,7 @@ def _read(path: Path) -> Any:
         if path.suffix in (".yaml", ".yml"):
             yaml = require("yaml", extra="physics-iq", feature=f"Reading {path.name}")
             return yaml.safe_load(text)
-        return json.loads(text) if path.suffix == ".json" else text
+        return parse_json(text) if path.suffix == ".json" else text
     except (OSError, UnicodeDecodeError, ValueError, SyntaxError) as error:
         raise InvalidInputError(f"The template {path} cannot be read: {error}.") from error
 

@@ -51,6 +51,8 @@ def in_words(error: BaseException) -> str:
         line = f"Cannot read or write{place}: {error.strerror or error}.{_remedy(error)}"
     elif isinstance(error, MemoryError):
         line = "Out of memory. Pass smaller --size, --fps, --seconds or --prefix-seconds."
+    elif isinstance(error, RecursionError):
+        line = "Something that was read is nested too deeply: its brackets have no end."
     else:
         line = (
             f"Unexpected {name}: {text}. This is a fault of phyrefine: please report it, with what "

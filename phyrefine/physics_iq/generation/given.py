@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from phyrefine._json import parse_json
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
 from phyrefine.types import Prompt
@@ -46,7 +47,7 @@ def read_given(path: Path, dataset: PhysicsIQ) -> GivenPrompts:
     """
     try:
         text = path.read_text("utf-8-sig")
-        found = _from_csv(text) if path.suffix.lower() == ".csv" else json.loads(text)
+        found = _from_csv(text) if path.suffix.lower() == ".csv" else parse_json(text)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InvalidInputError(f"The prompts {path} cannot be read: {error}.") from error
     if not isinstance(found, dict):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from phyrefine import registry
-from phyrefine.errors import InvalidInputError, RunMismatchError
+from phyrefine.errors import InvalidInputError, RunMismatchError, StoreError
 from phyrefine.physics_iq.data.inputs import Inputs
 from phyrefine.physics_iq.data.layout import GIVEN, PLAIN, RunKey
 from phyrefine.run.search.named import check_search
@@ -135,14 +135,20 @@ def origin(folder: Path) -> dict[str, str]:
     """``date``, ``version`` of phyrefine and ``generator``'s identity, as far as they are known.
 
     By the manifest of a run folder, or as noted when there was one.
+
+    Raises:
+        StoreError: The manifest is damaged.
     """
     for path in sorted(folder.glob("run*/manifest.json")):
-        manifest = json.loads(path.read_bytes())
-        said = {
-            "date": str(manifest.get("created", ""))[:10],
-            "version": manifest.get("environment", {}).get("versions", {}).get("phyrefine", ""),
-            "generator": manifest.get("spec", {}).get("backends", {}).get("generator", ""),
-        }
+        try:
+            manifest = read_json(path) or {}
+            said = {
+                "date": str(manifest.get("created", ""))[:10],
+                "version": manifest.get("environment", {}).get("versions", {}).get("phyrefine", ""),
+                "generator": manifest.get("spec", {}).get("backends", {}).get("generator", ""),
+            }
+        except (ValueError, AttributeError) as error:
+            raise StoreError(f"{path} is damaged: {error}. Put it back from a copy.") from error
         return {name: str(value) for name, value in said.items() if value}
     noted: dict[str, str] = (_read(folder) or {}).get("made", {})
     return noted

@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from phyrefine._atomic import write_bytes
+from phyrefine._json import parse_json
 from phyrefine.adapt import as_generator, as_llm, as_vlm
 from phyrefine.errors import InvalidInputError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
@@ -172,7 +173,7 @@ class RecipeRun:
         if not folder.exists():
             write_bytes(mark, json.dumps({"made_from": made_from}).encode())
             return Packed(folder, shown, gathered.write(folder), note)
-        there = json.loads(mark.read_bytes())["made_from"] if mark.exists() else None
+        there = parse_json(mark.read_bytes())["made_from"] if mark.exists() else None
         if there != made_from:
             raise InvalidInputError(
                 f"The pack {folder} was made from other clips or other fields of the card. Move it "

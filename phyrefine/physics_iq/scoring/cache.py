@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phyrefine._atomic import write_bytes
+from phyrefine._json import parse_json
 from phyrefine.errors import StoreError
 from phyrefine.physics_iq.data.decoding import UInt8
 from phyrefine.video.masks import MaskTrack
@@ -298,7 +299,7 @@ def _sealed(key: str, content: Any) -> bytes:
 def _unsealed(path: Path, key: str, owner: Path) -> Any:
     """What was sealed; ``owner`` is the entry or value that is damaged if it was not."""
     try:
-        stored = json.loads(path.read_bytes())
+        stored = parse_json(path.read_bytes())
         seal, content = stored["seal"], stored["content"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DamagedError(owner) from error

@@ -40,7 +40,10 @@ def made_world_dataset(folder: Path, *, scenes: int, fps: int, edition: Edition)
     rates = sorted({BASE_FPS, fps})
     wanted = {"scenes": scenes, "rates": rates, "edition": edition.value}
     mark = folder / _MARK
-    there = read_json(mark)
+    try:
+        there = read_json(mark)
+    except ValueError as error:
+        raise InvalidInputError(f"{mark} is damaged: {error}. Name a new folder.") from error
     if there is None:
         _require_room(folder)
         write_json(mark, wanted)

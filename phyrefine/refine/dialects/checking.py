@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
+from phyrefine._json import parse_json
 from phyrefine.refine.dialects.chunks import STAMP, unstamped
 from phyrefine.refine.dialects.dialect import Dialect
 from phyrefine.refine.dialects.lexicon import Lexicon, lexicon, numbers
@@ -109,7 +110,7 @@ def _form(text: str, dialect: Dialect, *, stamps: bool) -> Iterator[Problem]:
 
 def _json_form(text: str, dialect: Dialect) -> Iterator[Problem]:
     try:
-        parsed: Any = json.loads(text)
+        parsed: Any = parse_json(text)
     except json.JSONDecodeError as error:
         yield Problem("form", f"It is not valid JSON: {error}.")
         return
@@ -138,7 +139,7 @@ def _as_prose(text: str, dialect: Dialect) -> str:
     """The values of a JSON prompt as sentences; other prompts as they are."""
     if dialect.kind != "json":
         return text
-    return " ".join(_strings(json.loads(text)))
+    return " ".join(_strings(parse_json(text)))
 
 
 def _strings(value: Any, key: str = "") -> Iterator[str]:

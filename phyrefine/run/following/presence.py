@@ -65,7 +65,7 @@ def _exists(pid: int) -> bool:
         log.debug("/proc tells nothing of process %d", pid)
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no process has such a number
         return False
     except PermissionError:  # somebody else's
         return True

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import define, field
 
+from phyrefine._json import parse_json
 from phyrefine.types import JSON
 
 
@@ -36,7 +36,7 @@ class JournalTail:
         self._offset += whole
         for line in data[:whole].splitlines():
             try:
-                event = json.loads(line)
+                event = parse_json(line)
             except ValueError:
                 continue
             if isinstance(event, dict):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from phyrefine._atomic import FORBIDDEN, FULL, write_bytes
+from phyrefine._json import parse_json
 from phyrefine.errors import StoreError
 from phyrefine.serialize import pretty
 from phyrefine.types import JSON
@@ -60,19 +61,19 @@ def write_json(path: Path, value: JSON) -> None:
         write_bytes(path, data)
 
 
-def read_json(path: Path) -> JSON | None:
-    """The JSON of a file, or ``None`` when there is no such file.
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file, or ``None`` when there is no such file.
 
     Raises:
         StoreError: It is there and cannot be read.
-        ValueError: It is no JSON.
+        ValueError: It is no JSON, or no object.
     """
     data = read_bytes(path)
     if data is None:
         return None
-    value = json.loads(data)
-    if value is None:
-        raise ValueError("it holds nothing but null")
+    value = parse_json(data)
+    if not isinstance(value, dict):
+        raise ValueError(f"it holds {type(value).__name__} where a JSON object is needed")  # noqa: TRY004 - a damaged file, no wrong argument
     return value
 
 

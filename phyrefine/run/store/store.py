@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import collections
 import hashlib
-import json
 import logging
 import threading
 from pathlib import Path
@@ -24,6 +23,7 @@ from pathlib import Path
 from attrs import define, evolve, field
 
 from phyrefine._atomic import write_bytes
+from phyrefine._json import parse_json
 from phyrefine.errors import InvalidInputError, VideoError
 from phyrefine.run.store.disk import read_bytes, read_json, write_json, writing
 from phyrefine.serialize import canonical
@@ -216,7 +216,7 @@ class MemoryStore:
     def get(self, key: str) -> JSON | None:
         """The JSON value under ``key``, or ``None``."""
         data = self._get(f"reply {key}")
-        return None if data is None else json.loads(data)  # type: ignore[arg-type]
+        return None if data is None else parse_json(data)  # type: ignore[arg-type]
 
     def put(self, key: str, value: JSON) -> None:
         """Keep a JSON value."""

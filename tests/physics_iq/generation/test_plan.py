@@ -10,10 +10,17 @@ import pytest
 from attrs import evolve
 from piq_helpers import FPS, PLAN, refiner_of
 
-from phyrefine.errors import InvalidInputError, RunMismatchError, UnknownBackendError
+from phyrefine.errors import InvalidInputError, RunMismatchError, StoreError, UnknownBackendError
 from phyrefine.physics_iq.data.dataset import PhysicsIQ
 from phyrefine.physics_iq.generation.generating import generate
-from phyrefine.physics_iq.generation.plan import Plan, claim, note_origin, read_plan, require_same
+from phyrefine.physics_iq.generation.plan import (
+    Plan,
+    claim,
+    note_origin,
+    origin,
+    read_plan,
+    require_same,
+)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +114,13 @@ def test_patience_may_change_and_what_the_critic_sees_may_not(tiny: Path, tmp_pa
     require_same(evolve(PLAN, vlm="gemini:m?timeout=9&fps=4"), data, tmp_path)
     with pytest.raises(RunMismatchError, match="fps=8"):
         require_same(evolve(PLAN, vlm="gemini:m?fps=8"), data, tmp_path)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"environment": 1}', "[" * 5000])
+def test_a_damaged_manifest_is_told_where_its_origin_is_asked_for(
+    content: str, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text(content)
+    with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
+        origin(tmp_path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections.abc import Iterator, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
+from phyrefine._json import parse_json
 from phyrefine.errors import InvalidInputError
 
 INDEXES = ("model_index.json", "modular_model_index.json")
@@ -55,7 +55,7 @@ def parts_of(folder: Path) -> tuple[Part, ...]:
     index = index_of(folder)
     if index is None:
         raise InvalidInputError(f"{folder} holds no {' or '.join(INDEXES)}.")
-    named = json.loads(index.read_text(encoding="utf-8"))
+    named = parse_json(index.read_text(encoding="utf-8"))
     return tuple(_parts(folder, named))
 
 
@@ -139,5 +139,5 @@ def _shapes_in(file: Path) -> list[list[int]]:
     """Shapes of the tensors in a safetensors file, from its header."""
     with file.open("rb") as handle:
         (size,) = struct.unpack("<Q", handle.read(8))
-        header: dict[str, Any] = json.loads(handle.read(size))
+        header: dict[str, Any] = parse_json(handle.read(size))
     return [entry["shape"] for name, entry in header.items() if name != "__metadata__"]

@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import evolve
 
+from phyrefine._json import parse_json
 from phyrefine.backends.videos.api import Call, Job, Order, State, VideoApi
 from phyrefine.types import FrameGrid
 
@@ -135,7 +136,7 @@ def _dynamo(order: Order) -> Call:
     if order.prefix is not None:
         data = base64.b64encode(order.prefix).decode()
         body["video_reference"] = {"video_url": f"data:video/mp4;base64,{data}"}
-        body["extra_params"] = json.loads(
+        body["extra_params"] = parse_json(
             json.dumps(
                 {
                     "condition_frame_indexes_vision": latents(order.context),
