@@ -153,8 +153,9 @@ def main() -> int:
         folder = Path(place) / "above" / "work"  # so that ../.. is ours too
         folder.mkdir(parents=True)
         os.chdir(folder)
-        video = moving_clip(24, (48, 64), 8.0).write(folder / "dot.mkv")
-        commands, runs = CommandLines(folder, video), DamagedRuns(folder, video)
+        kept = Path(place) / "kept"  # no command is told of it, so none overwrites what it compares
+        video = moving_clip(24, (48, 64), 8.0).write(kept / "dot.mkv")
+        commands, runs = CommandLines(folder, video), DamagedRuns(kept, video)
         commands.add_paths(runs.copy, runs.study)
         kinds = {"files": 3, "commands": 1, "runs": 1}
         wanted = {kind: kinds[kind] for kind in asked.only.split(",")}

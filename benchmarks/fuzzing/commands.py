@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import random
+import shutil
 import typing
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -83,23 +84,13 @@ class CommandLines:
 
     Args:
         folder: The working folder, where everything that is named lies.
-        video: A small clip in it.
+        video: A small clip; commands get a copy, which they may overwrite.
     """
 
     def __init__(self, folder: Path, video: Path) -> None:
-        (folder / "a-file").write_text("text\n")
-        (folder / "broken.json").write_text('{"a": [1, ')
-        (folder / "list.csv").write_text("caption,video\nA dot moves.,dot.mkv\n")
-        self._paths = [
-            str(video),
-            "a-file",
-            "broken.json",
-            "list.csv",
-            ".",
-            "nowhere",
-            "new",
-            "new/er",
-        ]
+        self._folder, self._video = folder, video.read_bytes()
+        self._paths = ["dot.mkv", "a-file", "broken.json", "nested.json", "list.csv", "ragged.csv"]
+        self._paths += [".", "nowhere", "new", "new/er"]
         commands = [[name] for name in COMMANDS if name != "bench"]
         commands += [["bench", "physics-iq"], *(["bench", name] for name in SUITES)]
         # The name of a benchmark has its place already.
@@ -109,8 +100,23 @@ class CommandLines:
         """Further files and folders to be named."""
         self._paths += map(str, paths)
 
+    def _files(self) -> None:
+        """What is named: written anew, as commands may have written there."""
+        for name, data in {
+            "a-file": b"text\n",
+            "broken.json": b'{"a": [1, ',
+            "list.csv": b"caption,video\nA dot moves.,dot.mkv\n",
+            "ragged.csv": b"caption,video\nA dot moves.,dot.mkv,1,2\nA cup.\n",
+            "nested.json": b"[" * 5000 + b"]" * 5000,
+            "dot.mkv": self._video,
+        }.items():
+            if (self._folder / name).is_dir():
+                shutil.rmtree(self._folder / name)
+            (self._folder / name).write_bytes(data)
+
     def one(self, dice: random.Random) -> str:
         """Make a command line and run it; gives its outcome."""
+        self._files()
         command, known = dice.choice(self._grammar)
         words = list(command)
         optional = [option for option in known if not option.required]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzzing.commands import run
+from phyrefine._json import parse_json
 
 NAME = "a run's [ünïcode] folder"
 ODD = [None, True, -1, 0, 1e308, "", "x", "\ud800", [], {}, [[]], {"a": {}}, "9" * 400, 2**70]
@@ -19,7 +20,7 @@ class DamagedRuns:
     """Copies of a small finished run, each damaged and then read by a command.
 
     Args:
-        folder: The working folder.
+        folder: Where the whole run, its copies and a study of it are kept.
         video: The clip that the run continues.
     """
 
@@ -174,7 +175,7 @@ def _json(path: Path, dice: random.Random) -> str:
     lines = text.splitlines() if path.suffix == ".jsonl" else [text]
     at = dice.randrange(len(lines) or 1)
     try:
-        value = json.loads(lines[at])
+        value = parse_json(lines[at])
     except (ValueError, IndexError):
         return "is no JSON"
     value, detail = _changed(value, dice)

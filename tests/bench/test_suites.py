@@ -151,7 +151,9 @@ def test_prompts_alone_condition_nothing(tmp_path: Path) -> None:
     ("name", "text", "said"),
     [
         ("x.csv", "", "holds no rows"),
+        ("x.csv", "caption\nA dot.\nA cup.,1,2\n", "row 2 has more cells than there are columns"),
         ("x.json", "{", "cannot be read"),
+        ("x.json", "[" * 5000, "cannot be read: Brackets are nested too deeply"),
         ("x.json", '"words"', "should hold a list of objects, not str"),
         ("x.json", "[1]", "each row should be an object, not 1"),
         ("x.parquet", "PAR1", "is Parquet. Write it as CSV first"),

@@ -65,7 +65,11 @@ def _rows(text: str, kind: str) -> list[dict[str, Any]]:
     if kind in (".csv", ".tsv"):
         csv.field_size_limit(_CELL_LIMIT)
         reader = csv.DictReader(io.StringIO(text), delimiter="\t" if kind == ".tsv" else ",")
-        return [dict(row) for row in reader]
+        rows = [dict(row) for row in reader]
+        for number, row in enumerate(rows, 1):
+            if None in row:  # where csv puts what has no column
+                raise ValueError(f"row {number} has more cells than there are columns")
+        return rows
     if kind == ".jsonl":
         return [_object(parse_json(line)) for line in text.splitlines() if line.strip()]
     return _json_rows(parse_json(text))

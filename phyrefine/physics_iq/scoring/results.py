@@ -122,6 +122,8 @@ class ResultTable:
         if "scenario" not in names:
             raise InvalidInputError(f"No column 'scenario' among {list(names)[:4]}.")
         rows = list(reader)
+        if any(row["scenario"] is None for row in rows):
+            raise InvalidInputError("A row is cut short: it names no scenario.")
         scenes = tuple(row["scenario"].removesuffix(".mp4") for row in rows)
         columns = {
             name: tuple(_parse_cell(name, row[name]) for row in rows)
