@@ -125,6 +125,10 @@ class Worker:
     def run(self, order: Order, prefix: Clip | None) -> Iterator[Begun | Made | Failed]:
         """Do an order: ``Begun``, then what is made, or what went wrong as the last item."""
         yield Begun()
+        described = self.describe()
+        if isinstance(described, Failed):
+            yield described
+            return
         begun = time.monotonic()
         self._first = self._first or begun
         try:
