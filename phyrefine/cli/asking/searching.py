@@ -94,11 +94,9 @@ class SearchFlags:
     @property
     def uncounted(self) -> list[str]:
         """Lines about what the expected cost leaves out."""
-        lines = []
-        if self.spec is not None:
-            lines.append(
-                f"Not counted: {self.spec} makes more chunks than a plain clip has, and asks more."
-            )
+        from phyrefine.run.search.named import not_counted
+
+        lines = [] if self.spec is None else [not_counted(self.spec)]
         if self.draft:
             both = " and eight clips made both ways" if self.check_draft else ""
             lines.append(f"Not counted: drafts are cheaper than clips; finals{both} come on top.")

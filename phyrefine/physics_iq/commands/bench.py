@@ -221,6 +221,7 @@ def tell_cost(
 ) -> int:
     """Print what generating would take; scoring needs neither GPU nor money."""
     from phyrefine.physics_iq.generation.generating import cost_of_a_sample, samples_of
+    from phyrefine.run.search.named import not_counted
 
     samples, left = samples_of(plan, dataset, out, shard)
     estimate = what_if.estimate(
@@ -230,7 +231,9 @@ def tell_cost(
         finished=len(samples) - len(left),
         workers=workers,
     )
-    for line in ("Dry run: nothing is made and nothing is paid for.", *estimate.lines()):
+    left_out = (not_counted(plan.search),) if plan.search else ()
+    told = ("Dry run: nothing is made and nothing is paid for.", *estimate.lines(), *left_out)
+    for line in told:
         say(line)
     return 0
 

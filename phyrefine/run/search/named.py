@@ -154,6 +154,11 @@ def join_search(name: str | None, options: Sequence[str]) -> str:
     return join_options(name, options)
 
 
+def not_counted(spec: str) -> str:
+    """A line about what an expected cost leaves out of a search."""
+    return f"Not counted: {spec} makes more chunks than a plain clip has, and asks more."
+
+
 def check_search(spec: str) -> None:
     """See that a search has this name and takes these options, before anything is loaded.
 

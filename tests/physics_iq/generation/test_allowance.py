@@ -156,6 +156,16 @@ def test_a_search_reaches_the_plan(
     assert len(asked) == 1
 
 
+def test_a_dry_run_says_that_a_search_is_not_counted(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["bench", "--data", str(tiny), "--fps", "8", "--dry-run"]
+    assert main(words) == 0
+    assert "Not counted" not in capsys.readouterr().out
+    assert main([*words, "--search", "chunks"]) == 0
+    assert "Not counted: chunks makes more chunks" in capsys.readouterr().out
+
+
 def test_scoring_only_never_generates(
     tiny: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
