@@ -214,8 +214,8 @@ def samples_of(
 
 
 def cost_of_a_sample(plan: Plan) -> ExpectedCost | None:
-    """What one sample takes at the most, without loading any model."""
-    cost = make_refiner(plan, None, models=STAND_INS).cost()
+    """What one sample takes at the most without a search, and without loading any model."""
+    cost = make_refiner(attrs.evolve(plan, search=""), None, models=STAND_INS).cost()
     if cost is None or not plan.given:
         return cost
     more = len(plan.steps) * len(plan.seeds)
