@@ -44,7 +44,11 @@ DECIDED = {
     "height": "pass size= to the generator",
     "width": "pass size= to the generator",
 }
-BATCHED = ("prompt", "negative_prompt", "image")
+# Lists in a call for several seeds. Where all share the context, it is given once.
+BATCHED = {
+    "context": ("prompt", "negative_prompt", "image"),
+    "noise": ("prompt", "negative_prompt"),
+}
 
 
 class _CancelledError(Exception):
@@ -133,7 +137,9 @@ class Runner:
                     f"{', '.join(sorted(known))}."
                 )
 
-    def run(self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int]) -> list[Passed]:
+    def run(
+        self, calls: Sequence[Mapping[str, Any]], seeds: Sequence[int], *, together: bool = True
+    ) -> list[Passed]:
         """Run one pass for each seed, together in as few calls of the pipeline as memory allows.
 
         When memory runs out, calls are halved first. With one seed in a call, the next memory mode
@@ -142,6 +148,7 @@ class Runner:
         Args:
             calls: Arguments for each seed; they differ only in what can be given as a list.
             seeds: Seeds of the noise, drawn on the CPU.
+            together: Several seeds may share a call; else each has its own.
 
         Raises:
             GeneratorMemoryError: Out of memory; says which mode needs less.
@@ -149,7 +156,8 @@ class Runner:
         """
         made: list[Passed] = []
         while len(made) < len(seeds):
-            now = slice(len(made), len(made) + (self.at_once or len(seeds)))
+            most = (self.at_once or len(seeds)) if together else 1
+            now = slice(len(made), len(made) + most)
             count = len(seeds[now])
             try:
                 videos = self._run_once(calls[now], seeds[now])
@@ -203,8 +211,9 @@ class Runner:
 
         generators = [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
         arguments = dict(calls[0])
-        if len(calls) > 1:
-            arguments |= {name: [c[name] for c in calls] for name in BATCHED if name in calls[0]}
+        if len(calls) > 1 and self.spec.batches is not None:
+            names = [name for name in BATCHED[self.spec.batches] if name in calls[0]]
+            arguments |= {name: [call[name] for call in calls] for name in names}
         arguments["generator"] = generators if len(calls) > 1 else generators[0]
         arguments["output_type"] = "np"
         if self.modular:

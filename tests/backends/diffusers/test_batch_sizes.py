@@ -10,6 +10,7 @@ import torch
 from attrs import evolve
 
 from phyrefine.backends.diffusers import DiffusersVideoGenerator, batching
+from phyrefine.backends.diffusers.families import table
 from phyrefine.backends.diffusers.tiny import tiny_cogvideox
 from phyrefine.errors import GeneratorMemoryError, InvalidInputError
 from phyrefine.testing import check_generator, moving_clip
@@ -43,6 +44,52 @@ def test_batches_keep_the_contract():
     made = generator(batch_size=2)
     assert made.batch_size_for(SHOT) == 2
     check_generator(made, seconds=1.25)
+
+
+BATCHING = [name for name in cases.CASES if table.named(name).batches]
+FEW = {"wan-2.1-i2v", "hunyuanvideo-i2v"}
+
+
+@pytest.mark.filterwarnings(
+    "ignore:In CPU autocast, but the target dtype is not supported",
+    "ignore:flex_attention called without torch.compile",
+)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FEW else pytest.param(name, marks=pytest.mark.slow) for name in BATCHING],
+)
+def test_every_family_that_batches_makes_the_clips_it_makes_alone(name):
+    made = cases.generator(name, steps=2, batch_size=3)
+    rate = made.spec.fps
+    shots = [
+        Shot(Prompt("it rolls"), moving_clip(int(3 * rate), (32, 32), rate), seconds=8 / rate, fps=rate,
+             seed=seed)
+        for seed in range(3)
+    ]  # fmt: skip
+    (chunks,) = made.stream_many(shots)
+    assert [json.loads(chunk.state)["together"] for chunk in chunks] == [3] * 3
+    for chunk, shot in zip(chunks, shots, strict=True):
+        (alone,) = made.stream(shot)
+        assert np.abs(chunk.clip.frames.astype(int) - alone.clip.frames).max() <= 1
+    assert np.abs(chunks[0].clip.frames.astype(int) - chunks[1].clip.frames).max() > 1
+    # A memory estimate is what batch_size="auto" goes by.
+    auto = evolve(made, batch_size="auto")
+    assert 1 < auto.batch_size_for(shots[0]) <= batching.MOST
+
+
+@pytest.mark.parametrize(("name", "later"), [("wan-2.1-i2v", 1), ("cogvideox-i2v", 2)])
+def test_later_passes_go_together_where_seeds_may_differ_in_their_context(name, later):
+    made = cases.generator(name, steps=1, batch_size=2)
+    rate = made.spec.fps
+    prefix = moving_clip(int(3 * rate), (32, 32), rate)
+    pass_seconds = made.spec.new(made.spec.grid.most, 1) / rate
+    shots = [Shot(Prompt("it rolls"), prefix, seconds=1.5 * pass_seconds, fps=rate, seed=seed)
+             for seed in range(2)]  # fmt: skip
+    rounds = list(made.stream_many(shots))
+    assert [json.loads(one.state)["together"] for one, _ in rounds] == [2, later]
+    for index, shot in enumerate(shots):
+        for chunks, alone in zip(rounds, made.stream(shot), strict=True):
+            assert np.abs(chunks[index].clip.frames.astype(int) - alone.clip.frames).max() <= 1
 
 
 def test_a_full_device_halves_calls_and_keeps_the_finished_part(monkeypatch, caplog):
@@ -148,7 +195,7 @@ def test_sizes_that_are_none_are_refused(size):
 
 def test_families_that_take_one_seed_say_so(caplog):
     with caplog.at_level(logging.WARNING, "phyrefine"):
-        made = cases.generator("wan-2.2-i2v", batch_size=4)
+        made = cases.generator("wan-vace", batch_size=4)
     assert "batch_size=4 does nothing: wan" in caplog.text
     assert made.batch_size_for(SHOT) == 1
 

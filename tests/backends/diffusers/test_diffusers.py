@@ -124,9 +124,9 @@ def test_a_longer_clip_is_chained_on_its_own_last_frame(cogvideox, monkeypatch):
     seen = []
     run = passes.Runner.run
 
-    def spy(runner, calls, seeds):
+    def spy(runner, calls, seeds, **more):
         seen.append((np.asarray(calls[0]["image"]), seeds[0], calls[0]["prompt"]))
-        return run(runner, calls, seeds)
+        return run(runner, calls, seeds, **more)
 
     monkeypatch.setattr(passes.Runner, "run", spy)
     prompts = (Prompt("it rolls"), Prompt("it stops"))

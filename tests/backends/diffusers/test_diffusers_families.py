@@ -226,8 +226,8 @@ class Floats:
         self.made = None
         run = passes.Runner.run
 
-        def spy(runner, calls, seeds):
-            made = run(runner, calls, seeds)
+        def spy(runner, calls, seeds, **more):
+            made = run(runner, calls, seeds, **more)
             self.made = made[0].frames if self.made is None else self.made
             return made
 

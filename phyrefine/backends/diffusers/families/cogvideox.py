@@ -56,7 +56,7 @@ _COGVIDEOX: dict[str, Any] = {
     "dialect": "prose",
     "prompt_tokens": 226,
     "prompt_words": 160,
-    "batches": True,
+    "batches": "context",
     "dispatches_attention": False,
     "scheduler": ("CogVideoXDPMScheduler", {"timestep_spacing": "trailing"}),
     "verified": TINY,

@@ -38,6 +38,7 @@ _FIRST: dict[str, Any] = {
     "negative_prompt": False,
     "prompt_tokens": 256,
     "prompt_words": 180,
+    "batches": "context",
     "license": "Tencent Hunyuan Community License",
     "verified": TINY,
 }

@@ -120,6 +120,7 @@ LTX_2 = FamilySpec(
         "audio_modality_scale": 1.0,
     },
     prompt_tokens=1024,
+    batches="noise",
     accepts=("LTX2Pipeline", "LTX2ImageToVideoPipeline"),
     checkpoints=(Checkpoint("Lightricks/LTX-2"),),
     license="LTX-2 Community License",

@@ -20,7 +20,13 @@ from phyrefine.backends.diffusers.families.wan import I2V, T2V
 from phyrefine.types import FrameGrid
 
 # Guidance is the guider's, and no block calls back.
-_MODULAR: dict[str, Any] = {"guidance": None, "callbacks": False, "accepts": (), "checkpoints": ()}
+_MODULAR: dict[str, Any] = {
+    "guidance": None,
+    "callbacks": False,
+    "batches": None,
+    "accepts": (),
+    "checkpoints": (),
+}
 # Wan's own is 5; a guider is part of a modular checkpoint and may say otherwise.
 _NOTE = "A modular pipeline: guidance is its guider's, cancelling waits for the end of a pass, and "
 _NOTE += "memory='fast' or a ComponentsManager of your own."

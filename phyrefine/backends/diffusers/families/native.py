@@ -90,6 +90,7 @@ SKYREELS_I2V = evolve(
     contexts=(1,),
     returned=lambda length, _: length,
     repeated=lambda context: context,
+    batches="noise",
     fp32=("vae", "image_encoder"),
     accepts=(),
     checkpoints=(Checkpoint("Skywork/SkyReels-V2-I2V-1.3B-540P-Diffusers"),),
@@ -103,6 +104,7 @@ SKYREELS_T2V = evolve(
     contexts=(0,),
     repeated=lambda _: 0,
     guidance=6.0,
+    batches="context",
     fp32=("vae",),
     checkpoints=(Checkpoint("Skywork/SkyReels-V2-T2V-14B-540P-Diffusers"),),
     notes="Text only: it does not see a prefix. 121 frames hold 5 s.",
@@ -188,6 +190,7 @@ ANYFLOW = FamilySpec(
     size_multiple=32,
     steps=4,
     guidance=1.0,
+    batches="noise",
     checkpoints=(
         Checkpoint(
             "nvidia/AnyFlow-FAR-Wan2.1-1.3B-Diffusers",
@@ -211,6 +214,7 @@ ANYFLOW_TEXT = FamilySpec(
     grid=FrameGrid(4, 1, most=81, least=81),
     steps=4,
     guidance=1.0,
+    batches="context",
     checkpoints=(Checkpoint("nvidia/AnyFlow-Wan2.1-T2V-14B-Diffusers"),),
     license="other: see the model card",
     verified=TINY,
@@ -241,6 +245,7 @@ def framepack(window: int = 9) -> FamilySpec:
         negative_prompt=False,
         prompt_tokens=256,
         prompt_words=120,
+        batches="context",
         fp32=(),
         checkpoints=(
             Checkpoint("lllyasviel/FramePackI2V_HY"),

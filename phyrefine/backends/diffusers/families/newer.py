@@ -31,6 +31,7 @@ KANDINSKY_5_TEXT = evolve(
     pipeline="Kandinsky5T2VPipeline",
     condition=conditioning.text_only,
     contexts=(0,),
+    batches="context",
     checkpoints=(
         Checkpoint("kandinskylab/Kandinsky-5.0-T2V-Lite-sft-5s-Diffusers"),
         Checkpoint("kandinskylab/Kandinsky-5.0-T2V-Pro-sft-5s-Diffusers"),
@@ -57,6 +58,7 @@ KANDINSKY_6 = evolve(
     # The sound would be dropped, so none is made.
     options=lambda _: {"sample_audio": False},
     prompt_tokens=1024,
+    batches="context",
     checkpoints=(),
     notes="Sees one frame, and makes video from text alone too. It can make sound: that is off.",
 )
@@ -86,6 +88,7 @@ MOTIF_TEXT = evolve(
     pipeline="MotifVideoPipeline",
     condition=conditioning.text_only,
     contexts=(0,),
+    batches="context",
     accepts=("MotifVideoImage2VideoPipeline",),
     notes="Text only. Loading the checkpoint by name gives the image-to-video row; for text to "
     "video pass family='motif-t2v'.",
@@ -147,6 +150,7 @@ EASYANIMATE_TEXT = evolve(
     text=None,
     check=_nothing_more,
     contexts=(0,),
+    batches="context",
     checkpoints=(
         Checkpoint("alibaba-pai/EasyAnimateV5.1-12b-zh-diffusers"),
         Checkpoint("alibaba-pai/EasyAnimateV5.1-7b-zh-diffusers"),

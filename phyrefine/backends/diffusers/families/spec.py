@@ -133,7 +133,10 @@ class FamilySpec:
         prompt_tokens: Longest prompt in tokens.
         prompt_words: Longest prompt in words, as told to the rewriter.
         callbacks: It calls back after each denoising step.
-        batches: Several seeds fit in one call (lists of prompts, images and generators).
+        batches: What several seeds in one call may differ in besides their noise: ``"context"``
+            where the pipeline takes a list of images, or sees no context; ``"noise"`` where all
+            share the context, as the first passes after one prefix do; ``None`` where a call takes
+            one seed.
         dispatches_attention: ``set_attention_backend`` has an effect on it.
         scheduler: Scheduler class and settings its authors advise, applied on loading.
         accepts: Classes of sibling pipelines whose checkpoints this class can load.
@@ -175,7 +178,7 @@ class FamilySpec:
     prompt_tokens: int | None = field(default=512, kw_only=True)
     prompt_words: int | None = field(default=200, kw_only=True)
     callbacks: bool = field(default=True, kw_only=True)
-    batches: bool = field(default=False, kw_only=True)
+    batches: Literal["context", "noise"] | None = field(default=None, kw_only=True)
     dispatches_attention: bool = field(default=True, kw_only=True)
     scheduler: tuple[str, Mapping[str, Any]] | None = field(default=None, kw_only=True)
     accepts: tuple[str, ...] = field(default=(), kw_only=True)

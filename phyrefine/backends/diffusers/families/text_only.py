@@ -43,6 +43,7 @@ MOCHI = FamilySpec(
     denoised_at_once=2,
     prompt_tokens=256,
     prompt_words=180,
+    batches="context",
     checkpoints=(Checkpoint("genmo/mochi-1-preview", {"transformer": 10.0, "text_encoder": 4.76}),),
     license="Apache-2.0",
     verified=TINY,
@@ -84,6 +85,7 @@ SANA = FamilySpec(
     denoised_at_once=2,
     prompt_tokens=300,
     prompt_words=200,
+    batches="context",
     fp32=("vae",),
     options=lambda _: {"use_resolution_binning": False},
     checkpoints=(Checkpoint("Efficient-Large-Model/SANA-Video_2B_480p_diffusers"),),
@@ -98,6 +100,7 @@ SANA_I2V = evolve(
     pipeline="SanaImageToVideoPipeline",
     condition=_sana_image,
     contexts=(1,),
+    batches="noise",
     notes="Sees one frame. 81 frames hold exactly 5 s.",
 )
 

@@ -64,6 +64,7 @@ I2V = FamilySpec(
     fits=_has_one_network,
     grid=FrameGrid(4, 1, most=81, least=33),
     dtypes=("bfloat16", "float16"),
+    batches="noise",
     fp32=("vae", "image_encoder"),
     checkpoints=(
         Checkpoint(
@@ -86,6 +87,7 @@ T2V = evolve(
     pipeline="WanPipeline",
     condition=conditioning.text_only,
     contexts=(0,),
+    batches="context",
     fp32=("vae",),
     checkpoints=(
         Checkpoint("Wan-AI/Wan2.1-T2V-1.3B-Diffusers", {**_TEXT, "transformer": 1.42}),
@@ -136,6 +138,7 @@ WAN = (
         text=_vace,
         fits=lambda _: True,
         contexts=(17, 13, 9, 5, 1),
+        batches=None,
         fp32=("vae",),
         checkpoints=(
             Checkpoint("Wan-AI/Wan2.1-VACE-1.3B-diffusers", {**_TEXT, "transformer": 2.15}),
