@@ -16,6 +16,7 @@ from phyrefine.errors import (
     BlockedError,
     BudgetExceededError,
     GenerationError,
+    GeneratorLostError,
     GeneratorMemoryError,
     InvalidInputError,
 )
@@ -476,3 +477,22 @@ def test_a_worker_says_that_a_batch_does_not_fit():
     *_, last = worker.run(Order("generate", tuple(SHOTS), 1), None)
     assert isinstance(last, Failed)
     assert last.memory
+
+
+@pytest.mark.parametrize("kind", [MovingDot, StreamingDot])
+def test_after_a_batch_that_lost_its_worker_clips_are_made_one_by_one(kind, caplog):
+    class Lost(kind):
+        def generate_many(self, shots):
+            raise GeneratorLostError(f"lost with {len(shots)}")
+
+        def stream_many(self, shots):
+            raise GeneratorLostError(f"lost with {len(shots)}")
+            yield
+
+    def fail(number):
+        raise GeneratorLostError("lost alone")
+
+    assert list(wrapped(Lost(batch_size=4)).generate_each(SHOTS)) == alone(kind)
+    assert "A batch is lost; its clips are made one by one. lost with 4" in caplog.text
+    with pytest.raises(GeneratorLostError, match="lost alone"):
+        next(wrapped(Lost(batch_size=4, fail=fail)).generate_each(SHOTS))

@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, evolve, field
 
 from phyrefine._secrets import scrub_json
+from phyrefine.errors import GeneratorLostError
 from phyrefine.identities import refresh
 from phyrefine.protocols import LLM, VLM, Store, batch_size_for, identity
 from phyrefine.run.budget.meter import Meter
@@ -193,12 +194,19 @@ class StoredGenerator:
 
         What is stored costs nothing. The others go to the backend in batches as large as it takes
         and the budget has room for; a batch that is out of memory is halved, down to single clips.
+        After a batch whose worker was lost the rest is made one by one, so that a clip which ends
+        its worker takes no other with it.
         """
         ready: dict[int, Clip] = {}
+        apart = False
         for index, shot in enumerate(shots):
-            if index not in ready:
+            if index not in ready and not apart:
                 refresh(self.backend)
-                ready |= self._batch(shots, index)
+                try:
+                    ready |= self._batch(shots, index)
+                except GeneratorLostError as error:
+                    apart = True
+                    log.warning("A batch is lost; its clips are made one by one. %s", error)
             yield ready.pop(index) if index in ready else self._generate(shot)
 
     def made_together(self, clip: Clip) -> Together | None:
