@@ -10,6 +10,7 @@ import uuid
 
 import fsspec
 import pytest
+import s3fs
 from run_helpers import Clock, noise
 
 from phyrefine import Scenario, SelfRefiner
@@ -220,8 +221,7 @@ def test_a_store_that_takes_a_name_twice_is_told(tmp_path, address, monkeypatch,
 def s3(monkeypatch):
     """A real server that speaks S3, in a process of its own."""
     # One that is cached would go on asking the last test's server.
-    pytest.importorskip("s3fs").S3FileSystem.clear_instance_cache()
-    pytest.importorskip("moto")
+    s3fs.S3FileSystem.clear_instance_cache()
     server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", "0"],
                               stderr=subprocess.PIPE, text=True)  # fmt: skip
     port = None
@@ -249,13 +249,11 @@ def s3(monkeypatch):
     server.stderr.close()
 
 
-@pytest.mark.slow
 def test_two_drivers_are_refused_by_a_server_that_speaks_s3(s3, caplog):
     one_driver_at_a_time(s3)
     assert "cannot refuse" not in caplog.text
 
 
-@pytest.mark.slow
 def test_on_a_server_that_speaks_s3(tmp_path, s3):
     goes_on_elsewhere(tmp_path, s3)
     names = list(Bucket.at(s3).names())
