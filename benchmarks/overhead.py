@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import tempfile
 import time
@@ -58,7 +59,7 @@ class Prepared:
 
 
 class Talker:
-    """A VLM and an LLM that say something new each time, at once."""
+    """A VLM that says something new each time, and an LLM that repeats the plan; both at once."""
 
     def __init__(self) -> None:
         self.calls, self.identity = 0, "talker"
@@ -73,8 +74,15 @@ class Talker:
             said = {"observed": "", "moving": True, "corrected": f"It glides on, {self.calls}.",
                     "violations": [found]}  # fmt: skip
         else:
-            said = {"prompt": f"A disc glides to the right, take {self.calls}.", "negative": ""}
+            said = {"prompt": " ".join(map(_within, ("description", "plan"), 2 * [question.text])),
+                    "negative": ""}  # fmt: skip
         return Answer(json.dumps(said), "talker", Usage(1))
+
+
+def _within(tag: str, text: str) -> str:
+    """The lines of a part of a question, as one paragraph."""
+    inside = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+    return " ".join(re.sub(r"^- (\(\w+\) )?", "", line) for line in inside.strip().splitlines())
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
