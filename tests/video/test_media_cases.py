@@ -123,22 +123,45 @@ def test_what_would_fill_the_memory_is_refused_before_it_does():
 
 
 @pytest.mark.parametrize("share", [0.4, 0.7, 0.9])
-@pytest.mark.parametrize("kind", ["mkv", "webm", "gif", "fragmented"])
+@pytest.mark.parametrize("kind", ["mkv", "webm", "gif", "fragmented", "avi", "asf"])
 def test_a_cut_file_is_told_from_a_trimmed_one(kind, share):
     clip = Clip.read(MEDIA / "latin1-title.mp4")
-    data = fragmented(clip) if kind == "fragmented" else clip.to_bytes(kind)
+    own = kind in ("mkv", "webm", "gif")
+    data = clip.to_bytes(kind) if own else written_as(clip, kind)
     assert len(Clip.from_bytes(data)) == len(clip)
     with pytest.raises(VideoError, match=r"cut off|damaged"):
         Clip.from_bytes(data[: int(len(data) * share)])
 
 
-def fragmented(clip):
+@pytest.mark.parametrize("kind", ["mpeg", "vob", "mpegts"])
+def test_a_stream_that_ends_in_a_packet_is_told(kind, caplog):
+    data = written_as(Clip.read(MEDIA / "latin1-title.mp4"), kind)
+    Clip.from_bytes(data)
+    assert "last packet" not in caplog.text
+    for share in (0.5, 0.7, 0.9):
+        caplog.clear()
+        Clip.from_bytes(data[: int(len(data) * share) + 1])
+        assert "its last packet is incomplete: the file may be cut off" in caplog.text
+
+
+# An MP4 in fragments has no table of all its frames; the others have their own ways to say where they end.
+CONTAINERS = {
+    "fragmented": ("mp4", "libx264", {"movflags": "frag_keyframe+empty_moov+default_base_moof"}),
+    "avi": ("avi", "mpeg4", {}),
+    "asf": ("asf", "mpeg4", {}),
+    "mpeg": ("mpeg", "mpeg1video", {}),
+    "vob": ("vob", "mpeg2video", {}),
+    "mpegts": ("mpegts", "mpeg2video", {}),
+}
+
+
+def written_as(clip, kind):
     import av
 
     buffer = io.BytesIO()
-    flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
-    with av.open(buffer, "w", format="mp4", container_options=flags) as container:
-        stream = container.add_stream("libx264", rate=25, options={"g": "5"})
+    form, codec, flags = CONTAINERS[kind]
+    with av.open(buffer, "w", format=form, container_options=flags) as container:
+        stream = container.add_stream(codec, rate=25, options={"g": "5"})
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for frame in clip.frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))

@@ -21,6 +21,12 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 # Boxes whose loss costs pictures.
 _NEEDED_BOXES = frozenset({b"moof", b"mdat", b"moov", b"meta"})
 _TRANSPORT = 188
+_ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_BROADCAST = 1
+_PACK, _PROGRAM_END = b"\0\0\1\xba", b"\0\0\1\xb9"
+# A pack of a program stream is 2048 bytes on a disc and rarely more than some tens of KB in a file.
+_LAST_PACK = 1 << 20
 
 
 def refuse_cut_bytes(file: IO[bytes], source: str, *, fragmented: bool) -> None:
@@ -44,6 +50,10 @@ def refuse_cut_bytes(file: IO[bytes], source: str, *, fragmented: bool) -> None:
         missing = _boxes_end(file, end) - end
     elif head[:4] == b"GIF8":
         missing = 0 if _gif_is_whole(file) else 1
+    elif head[:4] == b"RIFF":
+        missing = _riff_end(file, end) - end
+    elif head == _ASF_HEADER:
+        missing = _asf_end(file) - end
     if missing > 0:
         raise VideoError(
             f"{source} is cut off: its last part is missing. Copy it again, or re-encode what is "
@@ -52,11 +62,63 @@ def refuse_cut_bytes(file: IO[bytes], source: str, *, fragmented: bool) -> None:
 
 
 def cut_packet(file: IO[bytes]) -> bool:
-    """Whether a transport stream ends inside of a packet."""
+    """Whether a transport stream or a program stream ends inside of a packet."""
     file.seek(0)
     head = file.read(2 * _TRANSPORT + 1)
+    end = file.seek(0, os.SEEK_END)
+    if head.startswith(_PACK):
+        file.seek(max(0, end - _LAST_PACK))
+        return _ends_in_a_packet(file.read())
     is_transport = head[:1] == head[_TRANSPORT : _TRANSPORT + 1] == head[-1:] == b"\x47"
-    return is_transport and file.seek(0, os.SEEK_END) % _TRANSPORT != 0
+    return is_transport and end % _TRANSPORT != 0
+
+
+def _ends_in_a_packet(tail: bytes) -> bool:
+    """Of the end of a program stream (ISO/IEC 13818-1, 2.5): whether its last packet goes on."""
+    at = tail.rfind(_PACK)
+    while 0 <= at < len(tail):
+        head = tail[at : at + 14]
+        if head[:4] == _PROGRAM_END:
+            return False
+        if len(head) < 6:
+            return True
+        if head[:4] != _PACK:
+            size = 6 + int.from_bytes(head[4:6], "big")
+        elif head[4] >> 6 == 1:  # MPEG-2, with stuffing; the other is MPEG-1
+            size = 14 + (head[13] & 7 if len(head) == 14 else 0)
+        else:
+            size = 12
+        if head[:3] != b"\0\0\1":
+            return False  # padding, or damage, which decoding tells
+        at += size
+    return at > len(tail)
+
+
+def _riff_end(file: IO[bytes], end: int) -> int:
+    """Where the last RIFF chunk of an AVI ends by its own word; large files have several."""
+    at = 0
+    while at + 12 <= end:
+        file.seek(at)
+        head = file.read(12)
+        size = int.from_bytes(head[4:8], "little")
+        if head[:4] != b"RIFF" or head[8:11] != b"AVI":
+            return 0
+        if size in (0, 0xFFFFFFFF):  # written without knowing it, as into a pipe
+            return 0
+        at += 8 + size + size % 2
+    return at - 1 if at == end + 1 else at  # the padding byte of the last one may be left out
+
+
+def _asf_end(file: IO[bytes]) -> int:
+    """The size that an ASF (WMV) file says it has; 0 if it does not say."""
+    file.seek(16)
+    header = file.read(min(int.from_bytes(file.read(8), "little"), 1 << 20))
+    at = header.find(_ASF_PROPERTIES)
+    if at < 0 or len(header) < at + 92:
+        return 0
+    if int.from_bytes(header[at + 88 : at + 92], "little") & _ASF_BROADCAST:
+        return 0
+    return int.from_bytes(header[at + 40 : at + 48], "little")
 
 
 def _number(data: bytes) -> tuple[int, int | None]:
