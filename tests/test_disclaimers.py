@@ -34,6 +34,7 @@ def filmed(size=(60, 80), seconds=3.0, fps=8.0):
     return Clip(frames, fps)
 
 
+@pytest.mark.slow
 def test_own_scenes_are_known_and_other_films_are_not():
     assert all(is_own(make_sample(kind, 1_000_000).scenario.prefix) for kind in KINDS)
     assert not is_own(filmed())
@@ -42,6 +43,7 @@ def test_own_scenes_are_known_and_other_films_are_not():
     assert not is_own(smooth.resize(64, 36, mode="stretch"))  # another shape
 
 
+@pytest.mark.slow
 def test_a_run_with_toys_says_so_everywhere(tmp_path, capsys):
     video = filmed().write(tmp_path / "real.mkv")
     words = ["run", str(video), "-d", "A box moves.", "--seconds", "1", "--loops", "1", "--out",
@@ -57,6 +59,7 @@ def test_a_run_with_toys_says_so_everywhere(tmp_path, capsys):
     assert "cannot judge" in json.loads(kept.read_text())["disclaimers"][0]
 
 
+@pytest.mark.slow
 def test_numbers_are_explained_and_true_scores_shown():
     sample = make_sample("drop", 1_000_000)
     refined = SelfRefiner("world", "world", "world", convergence=MaxLoops(1)).refine(
@@ -69,6 +72,7 @@ def test_numbers_are_explained_and_true_scores_shown():
     assert "true score 81" not in report.render(refined)
 
 
+@pytest.mark.slow
 def test_in_their_own_scenes_nothing_is_said():
     sample = make_sample("drop", 1_000_000)
     refined = SelfRefiner("world", "world", "world", convergence=MaxLoops(1)).refine(

@@ -74,6 +74,7 @@ class TestLimits:
 
         return MovingDot(fail=wait, identity=name)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", ["object", "function", "bound method"])
     def test_one_generator_makes_one_clip_at_a_time_across_scenarios(self, kind):
         crowd = Crowd()
@@ -84,6 +85,7 @@ class TestLimits:
         assert crowd.most == 1
         assert len(dot.shots) >= 2 * len(SCENES)
 
+    @pytest.mark.slow
     def test_across_threads_and_refiners(self):
         crowd = Crowd()
         dot = self.generator(crowd)
@@ -104,6 +106,7 @@ class TestLimits:
         with pytest.raises(InvalidInputError, match="none"):
             SelfRefiner(Watcher(), Writer(), [])
 
+    @pytest.mark.slow
     def test_one_limit_of_calls_holds_for_each_model(self):
         crowd = Crowd(expected=3)
 
@@ -135,6 +138,7 @@ class TestLimits:
 
 
 class TestThreads:
+    @pytest.mark.slow
     def test_one_refiner_with_a_run_folder_serves_several_threads(self, tmp_path):
         refiner = build(run_dir=tmp_path)
         suspended = refiner.iterate(SCENE)
@@ -174,6 +178,7 @@ class TestThreads:
             pass
         assert closed == [made]
 
+    @pytest.mark.slow
     def test_nothing_keeps_a_refiner_alive(self):
         refiner = build()
         refiner.refine(SCENE)

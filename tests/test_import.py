@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import phyrefine
 
 HEAVY = ("torch", "diffusers", "transformers", "openai", "google.genai", "cv2", "pymunk", "av",
@@ -13,6 +15,7 @@ def test_importing_phyrefine_imports_nothing_heavy():
     assert told.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_building_a_refiner_on_functions_needs_no_torch():
     code = (
         "import sys; from phyrefine import SelfRefiner; SelfRefiner(print, print, print); "

@@ -55,6 +55,7 @@ def test_a_package_that_is_broken_inside_is_not_called_missing(tmp_path, monkeyp
     assert not isinstance(caught.value, MissingDependencyError)
 
 
+@pytest.mark.slow
 def test_a_third_partys_backend_through_its_entry_point(tmp_path):
     """A separate package, as pip would lay it out, found by another process."""
     (tmp_path / "acme_video.py").write_text(

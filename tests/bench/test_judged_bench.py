@@ -58,6 +58,7 @@ def test_from_nothing_to_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert all(Path(row["videopath"]).is_file() for row in rows)
 
 
+@pytest.mark.slow
 def test_the_same_command_again_asks_and_makes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_the_same_command_again_asks_and_makes_nothing(
     assert len(RATER.asked) == asked + 6
 
 
+@pytest.mark.slow
 def test_what_was_generated_is_known_from_the_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +112,7 @@ def test_a_clip_that_changed_is_judged_again(tmp_path: Path) -> None:
     assert len(RATER.asked) == 4 + 1
 
 
+@pytest.mark.slow
 def test_shares_come_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = videophy2(tmp_path / "data"), tmp_path / "out"
     assert bench("videophy-2", data, out, "--shard", "1/2") == 0

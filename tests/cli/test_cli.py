@@ -150,6 +150,7 @@ def test_demo_speaks_before_it_imports_what_takes_seconds(tmp_path):
     assert told.stderr.endswith("False")
 
 
+@pytest.mark.slow
 def test_demo_scores_every_clip_against_the_truth(tmp_path, capsys):
     pytest.importorskip("torch")
     pytest.importorskip("pymunk")
@@ -164,6 +165,7 @@ def test_demo_scores_every_clip_against_the_truth(tmp_path, capsys):
     assert (tmp_path / "demo" / "demo" / "index.html").exists()
 
 
+@pytest.mark.slow
 def test_a_gallery_links_to_a_report_of_each_scenario(finished, tmp_path, capsys):
     folder = tmp_path / "two"
     shutil.copytree(finished[0] / "run", folder)

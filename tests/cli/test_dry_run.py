@@ -37,6 +37,7 @@ def test_other_ways_of_running_are_counted_too(how, tmp_path, capsys, monkeypatc
     assert clips in told(capsys)
 
 
+@pytest.mark.slow
 def test_a_sweep_says_it_per_combination_and_in_all(folder, capsys, monkeypatch):
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.chdir(folder)

@@ -132,6 +132,7 @@ prompts = ["default", "mine"]
     return tmp_path
 
 
+@pytest.mark.slow
 def test_every_combination_in_one_table(folder, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(folder))
     assert main(["sweep", str(folder / "experiment.toml")]) == 0
@@ -150,6 +151,7 @@ def test_every_combination_in_one_table(folder, monkeypatch, capsys):
     assert main(["sweep", str(folder / "experiment.toml")]) == 0
 
 
+@pytest.mark.slow
 def test_one_that_fails_does_not_stop_the_others(folder, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(folder))
     path = folder / "experiment.toml"
@@ -159,6 +161,7 @@ def test_one_that_fails_does_not_stop_the_others(folder, monkeypatch, capsys):
     assert len(list(csv.DictReader((folder / "out" / "table.csv").read_text().splitlines()))) == 4
 
 
+@pytest.mark.slow
 def test_searches_drafts_and_watching_vary_too(folder, monkeypatch, capsys):
     monkeypatch.syspath_prepend(str(folder))
     path = folder / "experiment.toml"

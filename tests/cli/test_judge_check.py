@@ -44,6 +44,7 @@ def doctor(server: Loopback, clip: Path, *more: str) -> int:
                  f"base_url={server.openai_url}", "--clip", str(clip), *more])  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_judge_that_sees_the_difference_may_choose(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_judge_that_sees_the_difference_may_choose(
     assert shown.count("it may choose") == 2
 
 
+@pytest.mark.slow
 def test_a_judge_that_likes_everything_writes_text_only(
     clip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

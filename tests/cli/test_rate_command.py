@@ -32,6 +32,7 @@ def run(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_it_serves_stores_and_counts(run, tmp_path, capsys):
     out = tmp_path / "study"
     words = [sys.executable, "-m", "phyrefine", "rate", str(run), "--out", str(out)]

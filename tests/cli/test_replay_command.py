@@ -62,6 +62,7 @@ def finished(made, tmp_path, monkeypatch):
     return shutil.copytree(made, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_critic_rule_and_selector_decide_anew_without_generating(
     finished, tmp_path, capsys, monkeypatch
 ):

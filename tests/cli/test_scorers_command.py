@@ -25,6 +25,7 @@ def finished(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_rules_are_compared_with_truth_and_without(finished, tmp_path, capsys, monkeypatch):
     out = tmp_path / "table.json"
     words = ["scorers", str(finished), "--rule", "consensus", "--rule", "judge", "--out", str(out)]
@@ -49,6 +50,7 @@ def test_rules_are_compared_with_truth_and_without(finished, tmp_path, capsys, m
     assert rows["random"]["gain"] == 0.0
 
 
+@pytest.mark.slow
 def test_truth_may_be_videos_named_as_the_scenarios(finished, tmp_path, capsys):
     moving_clip(8).write(tmp_path / "dot.mkv")
     assert main(["scorers", str(finished), "--rule", "consensus", "--truth", str(tmp_path)]) == 0
@@ -75,6 +77,7 @@ def test_true_scores_must_hold_every_clip(finished, tmp_path, capsys):
         assert match in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_best_of_on_the_command_line(tmp_path, capsys):
     moving_clip(8).write(tmp_path / "v.mkv")
     shared = ["run", str(tmp_path / "v.mkv"), "-d", "A bright dot moves.", "--prefix-seconds", "1",

@@ -19,6 +19,7 @@ def act(name, budget=2):
     return ARMS[name].act(case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_every_arm_answers_within_its_budget(name):
     made = act(name)
@@ -31,6 +32,7 @@ def test_costs_do_not_depend_on_what_ran_before():
     assert act("loop: last clip").cost == act("loop: last clip").cost
 
 
+@pytest.mark.slow
 def test_the_blind_critic_watches_another_video(monkeypatch):
     from phyrefine.world.eye import WorldVLM
 

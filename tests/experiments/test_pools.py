@@ -44,6 +44,7 @@ def test_a_prompt_for_each_chunk_changes_that_chunk_and_those_after():
         RENDERER.render(SCENE.scenario, Said((text, text)), [0])
 
 
+@pytest.mark.slow
 def test_more_seeds_keep_the_stored_clips(tmp_path, monkeypatch):
     file = PoolFile.of(tmp_path, SCENE, "plain", RENDERER)
     first = file.clips([0, 1])

@@ -18,6 +18,7 @@ def run(monkeypatch, folder):
     return records.load(folder / "results.jsonl")
 
 
+@pytest.mark.slow
 def test_killed_and_resumed(tmp_path, monkeypatch, capsys):
     whole = run(monkeypatch, tmp_path)
     markdown = (tmp_path / "results.md").read_text()
@@ -32,6 +33,7 @@ def test_killed_and_resumed(tmp_path, monkeypatch, capsys):
     assert "| most motion |" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_second_run_computes_nothing(tmp_path, monkeypatch):
     first = run(monkeypatch, tmp_path)
     monkeypatch.setattr(command, "evaluate", lambda *_: pytest.fail("asked again"))

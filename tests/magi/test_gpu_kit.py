@@ -57,6 +57,7 @@ def test_kernels_need_torch_and_numpy_alone(tmp_path):
     assert "matmul bfloat16" in found["kernels"]
 
 
+@pytest.mark.slow
 def test_a_failure_is_a_result_and_the_same_command_goes_on(steps, tmp_path):
     results = steps.Results(tmp_path / "results.json")
     made = []
@@ -91,6 +92,7 @@ def test_no_measurement_begins_after_the_limit_and_a_broken_step_is_told(steps, 
     assert results.failures() == ["other/setup: ImportError: no diffusers"]
 
 
+@pytest.mark.slow
 def test_measurements_can_be_picked_by_name(steps, tmp_path):
     results = steps.Results(tmp_path / "results.json")
     results.run("step", iter([("fp8, 480", dict), ("fp8, 720", dict)]), limit=60, match="fp8.*720")

@@ -134,6 +134,7 @@ def test_prompts_and_seeds_by_chunk(generator):
     assert generator.generate(attrs.evolve(SHOT, prompt=prompts[1])) != plain
 
 
+@pytest.mark.slow
 def test_prompts_of_the_loop_reach_their_chunks(generator):
     """Each chunk's prompt changes its own chunk and those after it, and none before."""
     events = [{"what": f"The dot {does}.", "start": 3.0 + at, "end": 4.0 + at}
@@ -160,6 +161,7 @@ def test_prompts_of_the_loop_reach_their_chunks(generator):
         assert same == [n < index for n in range(3)]
 
 
+@pytest.mark.slow
 def test_identity_names_weights_and_settings(original, tmp_path):
     from . import tiny_checkpoint
 

@@ -120,6 +120,7 @@ def test_the_page_says_what_happened(elements):
     assert "Oracle" not in text
 
 
+@pytest.mark.slow
 def test_an_oracle_is_stamped(refinement, make):
     oracle = evolve(refinement, choice=evolve(refinement.choice, oracle=True, selector="oracle"))
     for page in (report.render(oracle), report.render_gallery([oracle])):

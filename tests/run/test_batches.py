@@ -421,6 +421,7 @@ def test_a_cancelled_run_begins_no_further_batch():
 # -- other wrappers ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_batch_may_take_as_long_as_its_clips_one_by_one():
     class Slow(MovingDot):
         def generate_many(self, shots):

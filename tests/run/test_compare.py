@@ -117,6 +117,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 51 <= inside <= 60
 
 
+@pytest.mark.slow
 def test_run_folders_measures_of_ones_own_and_what_is_left_out(tmp_path):
     for name in ("a", "b"):
         SelfRefiner(

@@ -59,7 +59,8 @@ def uninterrupted(tmp_path_factory):
     return outcomes(folder)
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 3])
 def test_killed_again_and_again(tmp_path, uninterrupted, workers):
     lines = drive(tmp_path, workers=workers, seed=workers, kills=8)
     assert check(lines, workers) >= 6

@@ -242,6 +242,7 @@ def test_the_rule_has_a_name_and_keeps_the_first_clip_when_the_judge_fails() -> 
     assert "may write text but not choose" in choice.reason
 
 
+@pytest.mark.slow
 def test_the_embedded_vlm_is_told_where_it_sees_and_where_it_does_not() -> None:
     pytest.importorskip("pymunk")
     from phyrefine.adapt import as_vlm

@@ -152,6 +152,7 @@ class TestInAFolder:
         if kind is FolderStore:
             assert not made.as_made.held_bytes
 
+    @pytest.mark.slow
     def test_a_run_comes_to_the_same_result(self, tmp_path, monkeypatch):
         from phyrefine import SelfRefiner
 

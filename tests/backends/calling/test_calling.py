@@ -134,6 +134,7 @@ class TestRateLimit:
         other.call(Line("ok"))
         assert clock.waits[1:] == pytest.approx([17 * 1.05])
 
+    @pytest.mark.slow
     def test_real_threads_wait_too_and_do_not_come_back_together(self):
         pacer, sent, lock = LocalPacer(), [], threading.Lock()
         first = threading.Event()

@@ -31,6 +31,7 @@ def limited(seconds=None):
     return errors.RateLimitedError("slow.", provider="p", model="m", retry_after=seconds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("api", "limit", "workers", "requests", "seconds"),
     [("gemini", retry_info, 12, 5, 2), ("openai", retry_after, 12, 5, 2),
@@ -84,6 +85,7 @@ def test_limits_that_come_at_random_slow_nobody_down_for_long():
     assert clock.now() - 1000 < 2.5 * 60
 
 
+@pytest.mark.slow
 def test_a_hint_uses_up_time_and_no_retries(gemini, server, clock):
     server.interfere = Script([retry_info(5) for _ in range(9)])
     assert gemini(max_retries=1).ask(WORDS).text
@@ -91,6 +93,7 @@ def test_a_hint_uses_up_time_and_no_retries(gemini, server, clock):
     assert sum(clock.waits) < 300
 
 
+@pytest.mark.slow
 def test_a_limit_that_never_ends_ends_with_the_budget(gemini, server, clock):
     server.interfere = Script([retry_info(1)], forever=True)
     with pytest.raises(errors.RateLimitedError, match="budget 300 s"):

@@ -92,6 +92,7 @@ def test_later_passes_go_together_where_seeds_may_differ_in_their_context(name, 
             assert np.abs(chunks[index].clip.frames.astype(int) - alone.clip.frames).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_full_device_halves_calls_and_keeps_the_finished_part(monkeypatch, caplog):
     made = generator(batch_size=4)
     alone = [generator().generate(shot) for shot in SHOTS]
@@ -108,6 +109,7 @@ def test_a_full_device_halves_calls_and_keeps_the_finished_part(monkeypatch, cap
     assert calls[3:] == [2, 2]
 
 
+@pytest.mark.slow
 def test_the_memory_mode_changes_only_when_a_single_seed_does_not_fit(monkeypatch):
     made = cases.generator("cogvideox-i2v", steps=1, batch_size=4, step_down=True)
     calls = full_above(made, monkeypatch, 1)
@@ -116,6 +118,7 @@ def test_the_memory_mode_changes_only_when_a_single_seed_does_not_fit(monkeypatc
     assert made.runner.mode == "fast"
 
 
+@pytest.mark.slow
 def test_when_single_seeds_do_not_fit_either_the_mode_steps_down(monkeypatch):
     made = cases.generator("cogvideox-i2v", steps=1, batch_size=2, step_down=True)
     calls = full_above(made, monkeypatch, 0)
@@ -144,6 +147,7 @@ def test_more_memory_holds_more_clips():
     assert fitting(1e6).clips == batching.MOST
 
 
+@pytest.mark.slow
 def test_a_decoder_that_takes_one_clip_at_a_time_leaves_room_for_more():
     made = generator()
     size = {"size": (96, 96), "frames": 9}

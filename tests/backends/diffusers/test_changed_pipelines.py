@@ -137,6 +137,7 @@ def test_a_family_that_is_unguided_by_default_asks_for_no_negative_prompt() -> N
     assert not named("anyflow-far").guided
 
 
+@pytest.mark.slow
 def test_ltx_2_is_really_unguided_at_one() -> None:
     generator = cases.generator("ltx-2", guidance_scale=1.0)
     batches = []

@@ -328,6 +328,7 @@ def test_a_prompt_that_will_be_cut_is_told(cogvideox, caplog):
 # -- identity ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_identity_follows_weights_and_settings(pipe):
     plain = DiffusersVideoGenerator(pipe, steps=2)
     assert plain.identity == DiffusersVideoGenerator(tiny.cogvideox(), steps=2).identity

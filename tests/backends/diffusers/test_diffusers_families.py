@@ -115,6 +115,7 @@ def test_an_unknown_family_is_named():
         families.named("sora")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ltx-condition", "helios"])
 def test_one_of_each_kind_keeps_the_contract(name):
     """CogVideoX, the kind with one frame of context, has a file of its own."""
@@ -133,6 +134,7 @@ def quick(names):
     return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick([*cases.EITHER, *TEXT_ONLY]))
 def test_text_to_video(name):
     """No prefix: the same shot gives the same clip, another seed or prompt another one."""
@@ -144,6 +146,7 @@ def test_text_to_video(name):
     assert generator.generate(evolve(TEXT_SHOT, seed=4)) != clip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NEW_CONDITIONED)
 def test_a_new_row_continues_its_prefix(name):
     generator = cases.generator(name)

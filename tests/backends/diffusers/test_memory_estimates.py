@@ -148,6 +148,7 @@ def test_a_component_of_an_unknown_class_is_counted_from_its_file(tmp_path: Any)
         estimate_memory(str(folder))
 
 
+@pytest.mark.slow
 def test_a_decoder_that_shapes_cannot_follow_is_estimated_by_rule_and_that_is_told() -> None:
     estimate = estimate_memory(str(cases.folder("allegro")), size=(64, 64))
     assert RULE in estimate.basis

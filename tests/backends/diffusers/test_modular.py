@@ -44,6 +44,7 @@ CONDITIONED = [name for name, case in cases.MODULAR.items() if case.context]
 EITHER = [name for name in CONDITIONED if not named(name).needs_prefix]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", cases.MODULAR)
 def test_every_row_makes_exact_frames(name: str) -> None:
     """And a prefix counts where it is seen; reruns and seeds are the contract's, below."""
@@ -114,6 +115,7 @@ def test_two_processes_make_the_same_frames() -> None:
     assert {words[0]: int(words[1]) for words in lines if words and words[0] in mine} == mine
 
 
+@pytest.mark.slow
 def test_a_call_leaves_the_users_progress_bars_alone(capsys: Any) -> None:
     pipe = modular.wan_modular()
     generator = DiffusersVideoGenerator(pipe, size=(16, 16), num_frames=33, steps=1, options=SHORT)
@@ -131,6 +133,7 @@ def test_a_call_leaves_the_users_progress_bars_alone(capsys: Any) -> None:
     assert "it/s" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_text_to_video(wan: Any) -> None:
     generator = DiffusersVideoGenerator(wan, size=(16, 16), num_frames=33, steps=2, options=SHORT)
     assert generator.spec.name == "wan-2.1-t2v-modular"
@@ -165,6 +168,7 @@ def test_memory_modes_that_it_does_not_know_are_refused(wan: Any) -> None:
         apply_mode(wan, "tight", choose_device("cpu"), size=(16, 16))
 
 
+@pytest.mark.slow
 def test_it_loads_from_a_folder(wan: Any, tmp_path: Any) -> None:
     folder = tmp_path / "wan"
     for name, part in wan.components.items():

@@ -227,6 +227,7 @@ def test_making_a_clip_changes_no_identity(name):
     assert generator.identity == before
 
 
+@pytest.mark.slow
 def test_a_run_never_takes_a_clip_of_other_weights(tmp_path):
     pipe = tiny.cogvideox()
     generator = DiffusersVideoGenerator(pipe, steps=1)

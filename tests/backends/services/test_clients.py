@@ -65,6 +65,7 @@ class TestOpenAI:
         with pytest.raises(errors.AuthError, match="AZURE_OPENAI_API_KEY"):
             vlm.ask(WORDS)
 
+    @pytest.mark.slow
     def test_a_client_is_never_closed_by_us(self, sdk):
         client = sdk()
         with OpenAIVLM("m", client=client) as vlm:
@@ -76,6 +77,7 @@ class TestOpenAI:
         other.close()
         assert not client.is_closed()
 
+    @pytest.mark.slow
     def test_our_own_client_is_closed_with_the_last_reference(self, server):
         vlm = OpenAIVLM("m", base_url=server.openai_url)
         vlm.ask(WORDS)
@@ -185,6 +187,7 @@ class TestRates:
 
 
 class TestGemini:
+    @pytest.mark.slow
     def test_one_client_for_two_and_for_the_user(self, server, clock):
         from google import genai
 

@@ -57,6 +57,7 @@ def test_with_keys_it_asks_the_services(example, server, tmp_path, monkeypatch):
     assert asks(server)[0].json["generationConfig"]["thinkingConfig"] == {"thinking_level": "LOW"}
 
 
+@pytest.mark.slow
 def test_without_keys_it_says_so(tmp_path):
     bare = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
     done = subprocess.run(

@@ -125,6 +125,7 @@ def test_still_frames_carry_their_times(gemini, server):
     assert {kind for kind, _ in seen[0].media} == {"image/jpeg"}
 
 
+@pytest.mark.slow
 def test_one_upload_serves_several_questions_and_ends_with_the_client(gemini, server):
     server.processing_polls = 2
     vlm = gemini(route="files")
@@ -137,6 +138,7 @@ def test_one_upload_serves_several_questions_and_ends_with_the_client(gemini, se
     assert server.alive == []
 
 
+@pytest.mark.slow
 def test_uploads_end_with_the_last_reference(server, genai_client, clock):
     client = Kept(genai_client)
     vlm = GeminiVLM(
@@ -170,6 +172,7 @@ def test_a_failed_question_leaves_no_file(gemini, server):
     assert server.alive == []
 
 
+@pytest.mark.slow
 def test_only_the_last_few_files_are_kept(gemini, server):
     vlm = gemini(route="files")
     vlm._uploads.recent.most = 2
@@ -178,6 +181,7 @@ def test_only_the_last_few_files_are_kept(gemini, server):
     assert len(server.alive) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("play", "on"),
     [
@@ -218,6 +222,7 @@ def test_34_a_lost_last_answer_leaves_no_file(gemini, server):
     assert server.alive == []
 
 
+@pytest.mark.slow
 def test_34_uploads_that_never_work(gemini, server):
     def never(request):
         return google_error(503, "UNAVAILABLE", "busy")
@@ -250,6 +255,7 @@ def test_35_a_file_that_stays_in_processing(gemini, server, clock):
     assert (asks(server), server.alive) == ([], [])
 
 
+@pytest.mark.slow
 def test_36_a_failed_file_is_encoded_anew_then_sent_otherwise(gemini, server):
     server.failed = "unsupported codec"
     with pytest.raises(errors.UploadError, match="unsupported codec"):
@@ -260,6 +266,7 @@ def test_36_a_failed_file_is_encoded_anew_then_sent_otherwise(gemini, server):
     assert asks(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 404])
 def test_37_a_file_that_is_gone_is_uploaded_again(gemini, server, status):
     vlm = gemini(route="files")

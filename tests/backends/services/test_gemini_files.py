@@ -46,6 +46,7 @@ def test_an_outage_of_uploads_leaves_the_model_alone(gemini, server, clock, faul
     assert _current_pacer(vlm._caller.pacer.key)._circuit.streak == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [BUSY, google_error(404, "NOT_FOUND", "no such method")])
 def test_a_poll_that_fails_is_an_upload_that_fails(gemini, server, clock, fault):
     server.processing_polls = 3
@@ -59,6 +60,7 @@ def test_a_poll_that_fails_is_an_upload_that_fails(gemini, server, clock, fault)
     assert server.alive == []
 
 
+@pytest.mark.slow
 def test_a_stuck_file_is_waited_for_once(gemini, server, clock):
     server.processing_polls = 10_000
     vlm = gemini(inline_bytes=100, processing_seconds=60)
@@ -69,6 +71,7 @@ def test_a_stuck_file_is_waited_for_once(gemini, server, clock):
     assert server.alive == []
 
 
+@pytest.mark.slow
 def test_with_files_only_a_stuck_file_is_uploaded_again_and_then_remembered(gemini, server, clock):
     server.processing_polls = 10_000
     vlm = gemini(route="files", processing_seconds=60)
@@ -81,6 +84,7 @@ def test_with_files_only_a_stuck_file_is_uploaded_again_and_then_remembered(gemi
     assert (sum(clock.waits), len(uploads(server))) == (waited, 2)
 
 
+@pytest.mark.slow
 def test_after_some_minutes_uploads_are_tried_again(gemini, server, clock):
     server.interfere = Script([BUSY] * 5, UPLOAD)
     vlm = gemini(inline_bytes=100)
@@ -91,6 +95,7 @@ def test_after_some_minutes_uploads_are_tried_again(gemini, server, clock):
     assert kinds(server) == {"fileData", "video/mp4"}
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_used_is_remembered_for_its_clip_only(gemini, server):
     server.failed = "unsupported codec"
     vlm = gemini(inline_bytes=100)
@@ -103,6 +108,7 @@ def test_a_file_that_cannot_be_used_is_remembered_for_its_clip_only(gemini, serv
     assert kinds(server) == {"fileData", "video/mp4"}
 
 
+@pytest.mark.slow
 def test_workers_stop_waiting_when_one_finds_out(gemini, server):
     """Real threads and a short real deadline: all give up together, each question is answered."""
     from phyrefine.backends.calling.policy import SystemClock

@@ -66,6 +66,7 @@ def flux(server: Imitation, request: Request) -> Response:
     return Response(server.state["video"], kind="video/mp4")
 
 
+@pytest.mark.slow
 def test_flux_3_continues_a_clip(tmp_path: Path) -> None:
     with Imitation(flux) as server:
         made = generator(bfl.FLUX_3, server, tmp_path)
@@ -113,6 +114,7 @@ def test_flux_3_cannot_be_told_steps(tmp_path: Path) -> None:
         generator(bfl.FLUX_3, server, tmp_path, steps=16)
 
 
+@pytest.mark.slow
 def test_a_draft_and_its_full_version(tmp_path: Path) -> None:
     def drafting(server: Imitation, request: Request) -> Response:
         if request.method == "POST":
@@ -147,6 +149,7 @@ def drafts_server(server: Imitation, request: Request) -> Response:
     return Response(video(moving(72, 120)), kind="video/mp4")
 
 
+@pytest.mark.slow
 def test_what_a_draft_said_reaches_its_full_version(tmp_path: Path) -> None:
     with Imitation(drafts_server) as server:
         drafts = generator(bfl.FLUX_3_DRAFT, server, tmp_path)
@@ -180,6 +183,7 @@ def test_a_full_version_without_its_draft_says_what_to_do(tmp_path: Path) -> Non
         assert "sent" not in server.state  # nothing was paid for
 
 
+@pytest.mark.slow
 def test_a_whole_run_on_drafts_enhances_the_chosen_one(tmp_path: Path) -> None:
     with Imitation(drafts_server) as server:
         drafts = generator(bfl.FLUX_3_DRAFT, server, tmp_path)
@@ -226,6 +230,7 @@ def fal_server(server: Imitation, request: Request) -> Response:
     return Response(server.state["video"], kind="video/mp4")
 
 
+@pytest.mark.slow
 def test_fal_extends_a_clip(tmp_path: Path) -> None:
     with Imitation(fal_server) as server:
         made = generator(fal.fal("blackforestlabs/flux-3/extend-video"), server, tmp_path)
@@ -256,6 +261,7 @@ def test_fal_may_say_completed_of_a_failed_run(tmp_path: Path, fault: Any, error
 # -- Replicate ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_replicate_predictions(tmp_path: Path) -> None:
     def predictions(server: Imitation, request: Request) -> Response:
         if request.method == "POST":

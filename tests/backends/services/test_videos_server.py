@@ -100,11 +100,13 @@ def test_the_last_frames_of_the_prefix_condition_the_model(tmp_path: Path) -> No
     np.testing.assert_allclose(sent.frames[-1], PREFIX.frames[-1], atol=14)
 
 
+@pytest.mark.slow
 def test_the_contract(tmp_path: Path) -> None:
     with VideosLoopback(Mover()) as server:
         check_generator(generator(server, tmp_path))
 
 
+@pytest.mark.slow
 def test_the_same_shot_is_paid_once(tmp_path: Path) -> None:
     with VideosLoopback(Mover()) as server:
         one = generator(server, tmp_path).generate(SHOT)
@@ -119,6 +121,7 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing of ours may catch it."""
 
 
+@pytest.mark.slow
 def test_a_run_killed_between_submit_and_poll_pays_once(tmp_path: Path) -> None:
     """A whole refine() with a server around a generator: one job and one bill for each clip."""
     scenario = Scenario("A square moves.", PREFIX, seconds=1.0, size=SIZE, name="square")
@@ -249,6 +252,7 @@ def test_polls_are_repeated(tmp_path: Path) -> None:
         assert server.submitted == 1
 
 
+@pytest.mark.slow
 def test_a_deadline_stops_the_job_and_says_what_to_raise(tmp_path: Path) -> None:
     running = first("GET /v1/videos/", Response({"id": "video_0_1", "status": "in_progress"}), 999)
     with VideosLoopback(Mover(), interfere=running) as server:
@@ -278,6 +282,7 @@ def test_cancel_stops_the_job(tmp_path: Path) -> None:
 # -- money, limits, secrets --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_price_counts_against_a_budget_and_waiting_is_no_gpu_time(tmp_path: Path) -> None:
     scenario = Scenario("A square moves.", PREFIX, seconds=1.0, size=SIZE, name="square")
     with VideosLoopback(Mover()) as server:
@@ -372,6 +377,7 @@ def test_a_server_that_takes_an_image_only_is_conditioned_by_the_last_frame(tmp_
     assert files["input_reference"].startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_several_servers_are_a_pool(tmp_path: Path) -> None:
     with VideosLoopback(Mover()) as one, VideosLoopback(Mover()) as two:
         from phyrefine.backends.videos.apis.openai_videos import VLLM_OMNI

@@ -107,6 +107,7 @@ def test_a_storm_of_passing_faults_changes_nothing(calm, pair, server, clock, ro
     assert server.alive == []
 
 
+@pytest.mark.slow
 def test_what_it_took_adds_up(pair, server):
     result = refiner(*pair()).refine(SCENARIO)
     tokens = {"gemini-test": Usage(), "gpt-test": Usage()}
@@ -178,6 +179,7 @@ def test_tokens_are_a_limit_that_needs_no_prices(pair, server):
     assert sum(result.usage.tokens.values()) >= 16_000
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("always")
 def test_the_model_that_answered_is_on_record(pair, server, tmp_path):
     def rerouted(request):
@@ -289,6 +291,7 @@ def test_a_critique_that_fails_ends_the_step_and_not_the_run(pair, server, body)
 # -- words that are nearly JSON ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "dress",
     [
@@ -310,6 +313,7 @@ def test_24_json_in_disguise_is_read_without_asking_again(calm, questions, pair,
     assert [len(asks(server)) - before] == questions
 
 
+@pytest.mark.slow
 def test_25_a_wrong_shape_is_sent_back_with_what_is_wrong(calm, pair, server):
     first = []
 
@@ -328,6 +332,7 @@ def test_25_a_wrong_shape_is_sent_back_with_what_is_wrong(calm, pair, server):
     assert sum("none at all" in text for text in again) == 1
 
 
+@pytest.mark.slow
 def test_27_chatter_around_a_prompt_is_trimmed(calm, pair, server):
     def reply(asked):
         # Without braces it also looks like a server that ignores the schema.
@@ -346,6 +351,7 @@ def test_27_chatter_around_a_prompt_is_trimmed(calm, pair, server):
 # -- keys --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_keys_are_nowhere(gemini, openai, server, tmp_path, caplog, monkeypatch):
     """Servers that echo the key in every fault; then every byte that was written is searched."""
     monkeypatch.setenv("DEEPSEEK_API_KEY", other := "sk-other-0123456789-abcdef")
@@ -389,6 +395,7 @@ def test_keys_are_nowhere(gemini, openai, server, tmp_path, caplog, monkeypatch)
 # -- before the first clip -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "fault", "kind"),
     [

@@ -21,6 +21,7 @@ def run(name, perturb):
     return latents, len(calls)
 
 
+@pytest.mark.slow
 def test_early_steps_alone_cost_more_calls_and_change_the_clip():
     plain, calls = run("a_t2v_w4", None)
     perturbed, more = run("a_t2v_w4", Perturb(until=0.2))

@@ -128,6 +128,7 @@ def test_a_tokenizer_without_its_vocabulary_is_refused(tmp_path):
         TextEncoder.from_pretrained(folder)
 
 
+@pytest.mark.slow
 def test_a_released_model_comes_back_for_a_new_prompt_alone():
     encoder = TextEncoder.from_pretrained(FOLDER)
     identity = encoder.identity

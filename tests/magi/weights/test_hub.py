@@ -44,6 +44,7 @@ def server(monkeypatch, tmp_path):
     huggingface_hub.close_session()
 
 
+@pytest.mark.slow
 def test_tokens_are_fetched_once(server):
     url, asked = server
     file = hub.fetch_special_tokens(f"{url}/special_tokens.npz")
@@ -53,6 +54,7 @@ def test_tokens_are_fetched_once(server):
     assert [f.name for f in file.parent.iterdir()] == ["special_tokens.npz"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_fetched_is_told(server, caplog):
     url, _ = server
     with pytest.raises(ModelNotFoundError, match=r"404.*pass special_tokens=FILE"):
@@ -62,6 +64,7 @@ def test_what_cannot_be_fetched_is_told(server, caplog):
     assert "could not be fetched" in caplog.text
 
 
+@pytest.mark.slow
 def test_offline_nothing_is_asked_for(server, monkeypatch):
     url, asked = server
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

@@ -59,6 +59,7 @@ def refused(words: Iterable[object], capsys: pytest.CaptureFixture[str]) -> str:
 # -- score -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_folders_of_one_name_are_all_scored(
     videos: list[str],
     shared: list[str],
@@ -94,6 +95,7 @@ def test_names_of_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         names("A/v", "B/v", "A-v")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_work")
 def test_all_folders_are_looked_at_before_any_is_scored(
     videos: list[str], shared: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -66,6 +66,7 @@ def made(folder: Path) -> set[str]:
     return {path.stem for path in (folder / "samples").iterdir()}
 
 
+@pytest.mark.slow
 def test_a_benchmark_stops_between_samples_and_goes_on(tiny: Path, tmp_path: Path) -> None:
     data, clock = some(tiny, 3), Clock()
     budgets: list[Budget | None] = []

@@ -69,6 +69,7 @@ def test_that_test_can_fail() -> None:
     assert set(words(told)) & {prop.rstrip("s") for prop in PROPS}
 
 
+@pytest.mark.slow
 def test_the_generating_side_does_not_even_import_the_scoring_side() -> None:
     code = (
         "import sys, phyrefine.physics_iq.generation.generating, phyrefine.refiner\n"
@@ -79,6 +80,7 @@ def test_the_generating_side_does_not_even_import_the_scoring_side() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="inotify is Linux's")
 def test_a_real_run_opens_no_testing_video_and_no_mask(tiny: Path, tmp_path: Path) -> None:
     driver = [sys.executable, str(HERE / "firewall_driver.py"), str(tiny), str(tmp_path)]

@@ -90,6 +90,7 @@ def test_a_rule_without_an_opinion_still_chooses(
     assert record["selectors"].get(name) == (one if scored else None)
 
 
+@pytest.mark.slow
 def test_the_same_command_asks_for_nothing_twice(tiny: Path, tmp_path: Path) -> None:
     watcher, dot = Watcher(), MovingDot()
     assert run(PLAN, tiny, tmp_path, watcher=watcher, dot=dot) == []
@@ -230,6 +231,7 @@ def test_a_plan_may_search(tiny: Path, tmp_path: Path) -> None:
     assert clips[0] != clips[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", ["clip lost", "clip cut", "record cut", "record of another kind"]
 )

@@ -73,6 +73,7 @@ def card(pack: Path) -> dict[str, Any]:
     return read_card((pack / "submission.yaml").read_text())
 
 
+@pytest.mark.slow
 def test_one_command_makes_the_table_and_the_packs(finished: Path) -> None:
     out = finished / "out"
     assert {path.name for path in out.glob("seed-*")} == {"seed-0", "seed-1"}
@@ -96,6 +97,7 @@ def test_one_command_makes_the_table_and_the_packs(finished: Path) -> None:
     assert (out / "recipe.toml").read_text() == RECIPE
 
 
+@pytest.mark.slow
 def test_every_seed_is_a_run_of_its_own(finished: Path) -> None:
     """Loops of other seeds watched other clips, so they have other prompts."""
     name = "0001_perspective-left_trimmed-square-slides"
@@ -213,6 +215,7 @@ def test_a_folder_of_a_run_without_a_recipe_is_refused(
     assert "holds a benchmark run without a recipe" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_shard_is_only_generated(
     verified: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

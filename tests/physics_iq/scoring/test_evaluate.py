@@ -102,6 +102,7 @@ RUNS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("edition", "run", "fps"), RUNS)
 def test_tables_of_the_newer_package_are_reproduced(
     edition: str, run: str, fps: int, cache: Path
@@ -222,6 +223,7 @@ def other_json(path: Path) -> None:
     path.write_text('{"size": [1, 2]}')
 
 
+@pytest.mark.slow
 def test_several_folders_are_measured_under_one_bar(
     tiny: Path, tiny_bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from phyrefine.physics_iq.scoring.truth import GroundTruth
 from phyrefine.video.clip import Clip
 
 
+@pytest.mark.slow
 def test_processes_measure_what_threads_do(
     tiny: Path, tiny_bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -32,6 +33,7 @@ def test_processes_measure_what_threads_do(
     assert len(list((tmp_path / "crew" / "clips").iterdir())) == 2
 
 
+@pytest.mark.slow
 def test_what_is_wrong_in_a_process_is_told_as_in_a_thread(
     tiny: Path, tiny_bench: Path, tmp_path: Path
 ) -> None:
@@ -62,6 +64,7 @@ def test_a_process_that_dies_is_named(tiny: Path, tiny_bench: Path) -> None:
         crew.ask(sample, clip)
 
 
+@pytest.mark.slow
 def test_an_interruption_ends_every_process(
     tiny: Path, tiny_bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,6 +234,7 @@ def test_the_oracle_and_the_other_edition_have_no_pack(
     assert not (tmp_path / "pack").exists()
 
 
+@pytest.mark.slow
 def test_a_verified_pack_of_an_ensemble(
     tiny: Path, tiny_bench: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

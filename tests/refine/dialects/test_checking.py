@@ -18,6 +18,7 @@ def faults(text, plan, dialect=CAPTION, profile=PROFILE, **settings):
     return [p.fault for p in dialects.check(text, plan, dialect, profile, count, **settings)]
 
 
+@pytest.mark.slow
 def test_two_hundred_seeded_rewrites():
     """False alarms on right rewrites and misses of seeded faults, both at most 5 %."""
     plans = list(PLANS.values())

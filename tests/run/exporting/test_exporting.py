@@ -58,6 +58,7 @@ def test_rows_say_everything_of_every_clip(run):
     }
 
 
+@pytest.mark.slow
 def test_csv_and_parquet_hold_the_same(run, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
     rows = table_rows(records_in(run))

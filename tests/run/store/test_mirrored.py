@@ -249,11 +249,13 @@ def s3(monkeypatch):
     server.stderr.close()
 
 
+@pytest.mark.slow
 def test_two_drivers_are_refused_by_a_server_that_speaks_s3(s3, caplog):
     one_driver_at_a_time(s3)
     assert "cannot refuse" not in caplog.text
 
 
+@pytest.mark.slow
 def test_on_a_server_that_speaks_s3(tmp_path, s3):
     goes_on_elsewhere(tmp_path, s3)
     names = list(Bucket.at(s3).names())

@@ -195,6 +195,7 @@ class TestFolderStore:
         assert not list(tmp_path.rglob("*.damaged"))
         assert not list(tmp_path.rglob("*.part*"))
 
+    @pytest.mark.slow
     def test_processes(self, tmp_path):
         script = (
             "import sys; from run_helpers import noise, KEY\n"

@@ -87,6 +87,7 @@ def test_noise_of_the_prefix_sets_the_threshold(noise, size):
     assert max(said.values, key=said.values.get) == "0.2"
 
 
+@pytest.mark.slow
 def test_rates_sizes_and_lengths_are_made_alike():
     fast = ball(fps=24.0, frames=48)
     large = ball(size=(360, 480), frames=20)

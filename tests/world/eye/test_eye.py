@@ -90,6 +90,7 @@ MISSED = {("projectile", "too fast"), ("collision", "too fast"), ("incline", "to
           ("projectile", "jumps")}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MISTAKES)
 def test_planted_mistakes_are_named(kind):
     for mistake in MISTAKES[kind]:

@@ -159,6 +159,7 @@ def test_a_prompt_per_chunk_is_asked_for_by_option():
     assert evolve(QUICK, per_chunk=True).profile.chunk_frames == 8
 
 
+@pytest.mark.slow
 def test_seeds_made_together_are_those_made_alone():
     """Rounding may move a value by one level; the identity tells such clips apart."""
     one, both = WorldGenerator(steps=2), WorldGenerator(steps=2, batch_size=2)

@@ -55,6 +55,7 @@ def test_mistakes_change_the_clip_after_the_seam_only(kind, name, early):
     assert planted.early == (planted.start < 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MISTAKES)
 def test_mistakes_begin_in_the_first_second_and_later(kind):
     rng = np.random.default_rng(1)
