@@ -1,4 +1,4 @@
-"""Mutated media files, command lines, damaged runs: nothing may end in a foreign error or hang.
+"""Mutated media, command lines, damaged runs and benchmarks: no foreign error, no hang.
 
 Run: python benchmarks/fuzz_files.py --minutes 10 [--seed 0] [--only commands,runs] [FILES...]
 Each case runs under an alarm, of processor time and of time on the clock (a busy machine is no
@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from fuzzing.benches import DamagedBenches
 from fuzzing.commands import CommandLines
 from fuzzing.folders import DamagedRuns
 
@@ -34,6 +35,7 @@ MEDIA = Path(__file__).parents[1] / "tests" / "data" / "media"
 HANG_SECONDS, HANG_SECONDS_ON_THE_CLOCK = 30, 300
 ENDINGS = [".mp4", ".mkv", ".jpg", ".gif", ""]
 LIMIT = 1 << 28
+KINDS = {"files": 3, "commands": 1, "runs": 1, "benches": 1}
 EXTREMES = [b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\0\0\0", b"\0\0\0\1"]
 
 
@@ -139,7 +141,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", type=Path)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="files,commands,runs", help="some of these")
+    parser.add_argument("--only", default=",".join(KINDS), help="some of these")
     parser.add_argument("--keep", type=Path, help="folder for the files that fail or take the most")
     asked = parser.parse_args()
     logging.disable(logging.CRITICAL)
@@ -157,8 +159,10 @@ def main() -> int:
         video = moving_clip(24, (48, 64), 8.0).write(kept / "dot.mkv")
         commands, runs = CommandLines(folder, video), DamagedRuns(kept, video)
         commands.add_paths(runs.copy, runs.study)
-        kinds = {"files": 3, "commands": 1, "runs": 1}
-        wanted = {kind: kinds[kind] for kind in asked.only.split(",")}
+        wanted = {kind: KINDS[kind] for kind in asked.only.split(",")}
+        cases = {"commands": commands, "runs": runs}
+        if "benches" in wanted:
+            cases["benches"] = DamagedBenches(kept)
         while time.monotonic() < until:
             signal.alarm(HANG_SECONDS_ON_THE_CLOCK)
             signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)
@@ -170,7 +174,7 @@ def main() -> int:
                     data = mutated(dice.choice(originals), dice)
                     outcomes[read_one(data, dice, folder)] += 1
                 else:
-                    outcomes[(commands if kind == "commands" else runs).one(dice)] += 1
+                    outcomes[cases[kind].one(dice)] += 1
             except (Exception, Hang) as error:  # noqa: BLE001 - whatever it is, it is counted
                 why = f"{type(error).__name__}: {error}"
                 foreign.append(why)
