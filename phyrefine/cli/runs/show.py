@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from phyrefine.types import Refinement
+
+log = logging.getLogger(__name__)
 
 
 def show(
@@ -59,11 +63,13 @@ def show(
 
 
 def _tell_manifest(screen: Console, run_dir: Path) -> None:
-    from phyrefine.run.runner import read_manifest
+    from phyrefine.run.runner import MANIFEST, read_manifest
 
     try:
         manifest = read_manifest(run_dir)
-    except StoreError:  # a folder written by Refinement.save has none
+    except StoreError as error:
+        if os.path.lexists(run_dir / MANIFEST):  # a folder written by Refinement.save has none
+            log.warning("%s", error)
         return
     spec = manifest.spec
     said = [f"{role} {name}" for role, name in spec.backends.items()]

@@ -6,6 +6,7 @@ another step, in another module, that nothing here imports.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 SAMPLES, VIDEOS = "samples", "videos"
 CRITIC = "critic"
 _QUALITY = 14  # H.264 constant rate factor of the kept clips
+_CHECKSUM = "checksum"
 
 
 class Refiner(Protocol):
@@ -261,6 +263,7 @@ def keep(plan: Plan, sample: Prompted, refinement: Refinement, folder: Path) -> 
         }
         for selector, score in _selector_scores(refinement, clips[origin]).items():
             record["selectors"].setdefault(selector, {})[key.name] = score
+    record[_CHECKSUM] = _checksum(record)
     write_bytes(_record(folder, sample), json.dumps(record, indent=1).encode())
 
 
@@ -322,7 +325,16 @@ def _read_record(folder: Path, sample: Prompted) -> Any:
         record = read_json(_record(folder, sample))
     except ValueError:
         return None
-    return record if isinstance(record, dict) and {"rows", "selectors"} <= record.keys() else None
+    if not isinstance(record, dict) or not {"rows", "selectors"} <= record.keys():
+        return None
+    # Records of earlier versions have no checksum.
+    return record if record.get(_CHECKSUM, _checksum(record)) == _checksum(record) else None
+
+
+def _checksum(record: dict[str, Any]) -> str:
+    """Of everything else in a record: a changed score is as good a number as the right one."""
+    rest = {name: value for name, value in record.items() if name != _CHECKSUM}
+    return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def _finished(plan: Plan, sample: Prompted, folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import itertools
 import logging
 import os
@@ -246,7 +247,7 @@ class Fleet:
             if hired is not None:
                 return hired
             if all(it.state in ("given up", "ended") for it in self._places):
-                raise self._failure or GeneratorLostError("No worker is left.", provider="ray")
+                raise self._own_failure()
             now = time.monotonic()
             if any(it.state in ("loading", "ready") for it in self._places):
                 begun, told_at = now, now + min(TOLD_SECONDS, self.patience)
@@ -257,6 +258,13 @@ class Fleet:
                 log.warning("%s Waiting for %g s in all.", self._shortage(), self.patience)
                 self.make_room(self)  # another generator may have had work when it was asked
             self._changed.wait(WAKE_SECONDS)
+
+    def _own_failure(self) -> PhyrefineError:
+        """Why no worker is left, as an object of its own: each caller adds notes to its error."""
+        error = copy.copy(self._failure or GeneratorLostError("No worker is left.", provider="ray"))
+        if hasattr(error, "__notes__"):
+            error.__notes__ = list(error.__notes__)
+        return error
 
     def _end_without_room(self) -> None:
         """Nobody may wait for ever: this order and all others end with what is lacking."""

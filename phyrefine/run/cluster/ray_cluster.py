@@ -87,7 +87,8 @@ class RayCluster:
 
         Raises:
             UnknownBackendError: The name stands for nothing.
-            InvalidInputError: The cluster can never hold such a worker.
+            InvalidInputError: The object cannot be pickled, or the cluster can never hold such a
+                worker.
         """
         if isinstance(generator, Search):
             inner = self.generator(generator.generator)
@@ -99,6 +100,7 @@ class RayCluster:
         with self._lock:
             if name not in self._made:
                 self._connect()
+                recipe.check_portable(ray_module().cloudpickle.dump)
                 self._made[name] = RemoteGenerator(self._fleet(recipe), recipe.backend)
             return self._made[name]
 

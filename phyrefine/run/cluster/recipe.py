@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
 from attrs import evolve, field, frozen
@@ -47,6 +47,28 @@ class Recipe:
             return cls(generator)
         return cls(backend=as_generator(generator))
 
+    def check_portable(self, dump: Callable[[Any, Any], object]) -> None:
+        """See that an object can be sent to a worker.
+
+        Args:
+            dump: As ``pickle.dump``; Ray's own.
+
+        Raises:
+            InvalidInputError: It cannot; names the part that cannot, where one alone is to blame.
+        """
+        if self.spec is not None:
+            return
+        fault = _unportable(self.backend, dump)
+        if fault is None:
+            return
+        parts = [name for name, it in _inside(self.backend) if _unportable(it, dump) is not None]
+        blame = f" by its {' and '.join(parts)}" if parts else ""
+        raise InvalidInputError(
+            f"{self.name} cannot be sent to the cluster's workers: it cannot be pickled{blame} "
+            f"({fault}). Make that when it is first used, leave it out in __getstate__, or pass "
+            "the generator by name."
+        )
+
     @property
     def name(self) -> str:
         """For messages."""
@@ -78,6 +100,31 @@ class Recipe:
         if now not in modes[:-1]:
             return None
         return evolve(self, options={**self.options, MEMORY: modes[modes.index(now) + 1]})
+
+
+def _inside(value: Any) -> list[tuple[str, Any]]:
+    """An object's own attributes, in a dictionary or in slots."""
+    names = list(getattr(value, "__dict__", {}))
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        names += [slots] if isinstance(slots, str) else list(slots)
+    return [(name, getattr(value, name, None)) for name in names if not name.startswith("__")]
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        return memoryview(data).nbytes
+
+
+def _unportable(value: Any, dump: Callable[[Any, Any], object]) -> str | None:
+    """Why a value cannot be pickled, in a line; ``None`` if it can."""
+    try:
+        dump(value, _Nowhere())
+    except Exception as error:  # noqa: BLE001 - an object's own pickling may raise anything
+        return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return None
 
 
 def _modes(kind: Any) -> list[str]:

@@ -216,6 +216,7 @@ class RemoteGenerator:
                             yield made
                             if kind == "generate":
                                 return  # whatever becomes of the worker now
+                            self._took.seconds = 0.0  # those of the last chunk are counted
                             shots, losses = [*map(_gone_on, shots, made)], 0
                     else:
                         return

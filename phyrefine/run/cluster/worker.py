@@ -139,7 +139,7 @@ class Worker:
                 if order.number in self._stopped:
                     break
                 begun = time.monotonic()
-        except Exception as error:  # noqa: BLE001 - told to the driver, which raises it
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the driver raises it
             self._busy += time.monotonic() - begun
             yield _failed(error)
         else:
@@ -188,7 +188,9 @@ def _each(chunks: Iterator[Chunk]) -> Iterator[Sequence[Chunk]]:
         yield [chunk]
 
 
-def _failed(error: Exception) -> Failed:
+def _failed(error: BaseException) -> Failed:
+    if not isinstance(error, Exception):  # only the driver's own Ctrl-C ends the driver
+        error = GenerationError(f"The worker was stopped by {type(error).__name__}.")
     if not isinstance(error, PhyrefineError):
         log.error("The video generator failed.", exc_info=error)
     return Failed(_portable(error), out_of_memory(error))

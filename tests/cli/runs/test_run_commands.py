@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import zipfile
 
 import pytest
@@ -55,6 +56,14 @@ def test_show_a_run_and_one_scenario(runs, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 6
     assert main(["show", str(runs / "a"), "--scenario", "nobody"]) == FAILED
     assert "no finished scenario 'nobody'" in capsys.readouterr().err
+
+
+def test_show_tells_of_a_damaged_manifest(runs, tmp_path, capsys, caplog):
+    shutil.copytree(runs / "deep" / "b", tmp_path / "b")
+    (tmp_path / "b" / "manifest.json").write_text('{"bad')
+    assert main(["show", str(tmp_path / "b")]) == 0
+    assert "manifest.json" in caplog.text
+    assert "rate_limit" in capsys.readouterr().out
 
 
 def test_compare_is_the_python_function(runs, capsys, tmp_path):

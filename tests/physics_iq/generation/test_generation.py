@@ -104,6 +104,13 @@ def test_the_same_command_asks_for_nothing_twice(tiny: Path, tmp_path: Path) -> 
     record.unlink()
     assert run(PLAN, tiny, tmp_path, watcher=watcher, dot=dot) == []
     assert record.read_text() == said
+    # So is one in which a score is another number than it was.
+    values = json.loads(said)
+    scores = values["selectors"]["critic"]
+    scores.update(dict.fromkeys(scores, -7.5))
+    record.write_text(json.dumps(values))
+    assert run(PLAN, tiny, tmp_path, watcher=watcher, dot=dot) == []
+    assert record.read_text() == said
     assert (len(watcher.asked), len(dot.shots)) == (asked, shots)
 
 

@@ -91,6 +91,24 @@ class SlowToLoad(MovingDot):
             time.sleep(0.05)
 
 
+class SlowStream(StreamingDot):
+    """Half a second for a clip, which is one chunk."""
+
+    def __init__(self):
+        super().__init__(chunk_frames=8)
+
+    def stream(self, shot):
+        time.sleep(0.5)
+        yield from super().stream(shot)
+
+
+class DiesOnArrival(MovingDot):
+    """Ends every process that it is sent to."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
 def unloadable():
     raise FileNotFoundError("there are no weights at nowhere")
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -10,12 +11,21 @@ import time
 from pathlib import Path
 
 import pytest
+from cluster_backends import DiesOnArrival
 
 from phyrefine import Budget, RayCluster, Scenario, SelfRefiner
 from phyrefine.backends.calling.pacing import Report, host_pacers
 from phyrefine.cli import main
-from phyrefine.errors import GenerationError, PhyrefineError, RateLimitedError, RunLockedError
+from phyrefine.errors import (
+    ConnectionFaultError,
+    GenerationError,
+    InvalidInputError,
+    PhyrefineError,
+    RateLimitedError,
+    RunLockedError,
+)
 from phyrefine.refine.convergence import MaxLoops
+from phyrefine.run.cluster import connecting
 from phyrefine.run.cluster import fleet as fleets
 from phyrefine.run.cluster.guard import guarded
 from phyrefine.run.cluster.pacers import ClusterPacer, host_on_cluster
@@ -58,6 +68,13 @@ def machines():
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+
+
+@pytest.fixture(autouse=True)
+def own_address(request, monkeypatch):
+    """Python itself may reach loopback alone; raylets have the machine's own address."""
+    if "machines" in request.fixturenames:
+        monkeypatch.setattr(connecting, "_answers", lambda _: True)
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +188,76 @@ def test_a_generators_own_error_reads_as_in_one_process(cluster, ours):
 def test_what_cannot_be_loaded_says_why(cluster):
     with pytest.raises(PhyrefineError, match="FileNotFoundError: there are no weights at nowhere"):
         refiner(cluster.generator("cluster_backends:unloadable"))
+
+
+def test_what_cannot_be_sent_is_refused_with_its_part_before_anything_runs(cluster, tmp_path):
+    class Locked:
+        def __init__(self):
+            self.inner, self.lock = MovingDot(), threading.Lock()
+            self.profile, self.identity = self.inner.profile, self.inner.identity
+
+        def generate(self, shot):
+            return self.inner.generate(shot)
+
+    dot = Locked()
+    with pytest.raises(InvalidInputError, match=r"cannot be pickled by its lock \(.*_thread.lock"):
+        refiner(dot, tmp_path / "run").refine_many(SCENES, on=cluster)
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_scenario_has_the_reason_and_notes_of_its_own(cluster):
+    refined = refiner(DiesOnArrival()).refine_many(SCENES, on=cluster)
+    assert {one.stopped_by for one in refined} == {"generator_lost"}
+    assert len({one.reason.count("(In the ") for one in refined}) == 1
+    assert all(one.reason.count("(In the ") <= 1 for one in refined)
+
+
+def test_a_stream_of_one_chunk_costs_its_seconds_once(cluster, tmp_path):
+    (refined,) = refiner(
+        cluster.generator("cluster_backends:SlowStream"), tmp_path, baseline=False
+    ).refine_many(SCENES[:1], on=cluster)
+    assert 0.5 <= refined.usage.gpu_seconds < 0.9
+    calls = [event["usage"].get("gpu_seconds", 0.0) for event in read_journal(tmp_path / "events.jsonl")
+             if event["event"] == "call" and event["stage"] == "generate"]  # fmt: skip
+    assert sum(seconds > 0.1 for seconds in calls) == 1
+
+
+def test_nobody_at_an_address_is_told_at_once(unused_port):
+    code = (
+        "from phyrefine import RayCluster; from phyrefine.errors import ConnectionFaultError\n"
+        "try: RayCluster('127.0.0.1:%d').workers\n"
+        "except ConnectionFaultError as error: print(error)"
+    )
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code % unused_port], capture_output=True,
+                          text=True, timeout=120)  # fmt: skip
+    assert "No Ray cluster answers at '127.0.0.1:" in done.stdout, done.stderr[-2000:]
+    assert time.monotonic() - begun < 60  # Ray alone tries for many minutes
+
+
+def test_who_answers_otherwise_is_told_of_tokens(monkeypatch):
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+
+    class Ray:
+        def is_initialized(self):
+            return False
+
+        def init(self, **_):
+            raise ConnectionError("Failed to connect")
+
+    monkeypatch.setattr(connecting, "ray_module", Ray)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ConnectionFaultError, match="RAY_AUTH_MODE=token"):
+            connecting.connect(address, {})
+    with pytest.raises(ConnectionFaultError, match="No Ray cluster answers"):
+        connecting.connect("auto", {})
+
+
+@pytest.fixture
+def unused_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def test_a_second_driver_is_refused_by_name(cluster, tmp_path):
