@@ -133,6 +133,13 @@ def test_a_cut_file_is_told_from_a_trimmed_one(kind, share):
         Clip.from_bytes(data[: int(len(data) * share)])
 
 
+def test_an_avi_that_counts_its_own_head_is_whole():
+    clip = Clip.read(MEDIA / "latin1-title.mp4")
+    data = bytearray(written_as(clip, "avi"))
+    data[4:8] = len(data).to_bytes(4, "little")
+    assert len(Clip.from_bytes(bytes(data))) == len(clip)
+
+
 @pytest.mark.parametrize("kind", ["mpeg", "vob", "mpegts"])
 def test_a_stream_that_ends_in_a_packet_is_told(kind, caplog):
     data = written_as(Clip.read(MEDIA / "latin1-title.mp4"), kind)

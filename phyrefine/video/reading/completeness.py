@@ -21,6 +21,7 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 # Boxes whose loss costs pictures.
 _NEEDED_BOXES = frozenset({b"moof", b"mdat", b"moov", b"meta"})
 _TRANSPORT = 188
+_RIFF_HEAD = 8
 _ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_BROADCAST = 1
@@ -95,7 +96,10 @@ def _ends_in_a_packet(tail: bytes) -> bool:
 
 
 def _riff_end(file: IO[bytes], end: int) -> int:
-    """Where the last RIFF chunk of an AVI ends by its own word; large files have several."""
+    """Where the last RIFF chunk of an AVI ends by its own word; large files have several.
+
+    Some writers count the chunk's own head, or leave out a padding byte: that is no loss.
+    """
     at = 0
     while at + 12 <= end:
         file.seek(at)
@@ -106,7 +110,7 @@ def _riff_end(file: IO[bytes], end: int) -> int:
         if size in (0, 0xFFFFFFFF):  # written without knowing it, as into a pipe
             return 0
         at += 8 + size + size % 2
-    return at - 1 if at == end + 1 else at  # the padding byte of the last one may be left out
+    return at if at > end + _RIFF_HEAD else end
 
 
 def _asf_end(file: IO[bytes]) -> int:
