@@ -22,6 +22,10 @@ set -euo pipefail
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 port=${RAY_PORT:-6379}
+# Only processes of this job may join it; whoever else reaches a Ray without a token can run code on it.
+export RAY_AUTH_MODE=token
+RAY_AUTH_TOKEN=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+export RAY_AUTH_TOKEN
 
 srun --kill-on-bad-exit=1 ray symmetric-run \
   --address "${nodes[0]}:$port" --min-nodes "$SLURM_JOB_NUM_NODES" \

@@ -29,7 +29,9 @@ printf '%s\\n' "$(basename "$0") $*" >> "$CALLS"
 BODIES = {
     "scontrol": "echo node-1; sleep 0.1; echo node-2",  # whoever reads waits for all nodes
     "srun": 'while [[ "$1" == --* ]]; do shift; done; exec "$@"',
-    "ray": 'while [[ "$1" != -- ]]; do shift; done; shift; exec "$@"',
+    # Every process of the job has one token.
+    "ray": "[[ $RAY_AUTH_MODE == token && $RAY_AUTH_TOKEN =~ ^[0-9a-f]{64}$ ]] || exit 9; "
+    'while [[ "$1" != -- ]]; do shift; done; shift; exec "$@"',
     "phyrefine": "",
 }
 

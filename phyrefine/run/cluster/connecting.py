@@ -93,7 +93,7 @@ def _refused(address: str | None, why: str) -> ConnectionFaultError:
     return ConnectionFaultError(
         f"Something answers at {address!r}, but not as a Ray cluster does: {why}. Newer Rays let "
         f"in only who has the cluster's token: set {_AUTHENTICATION}=token here and on all "
-        "machines, with the head's ~/.ray/auth_token, or start the cluster with "
-        f"{_AUTHENTICATION}=disabled.",
+        "machines, with the head's ~/.ray/auth_token or the token in RAY_AUTH_TOKEN; or "
+        f"{_AUTHENTICATION}=disabled on all.",
         provider="ray",
     )
