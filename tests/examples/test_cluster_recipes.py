@@ -113,6 +113,7 @@ def test_the_manifest_is_a_ray_job_that_runs_our_command():
     assert bound["where"].ray == ("auto",)
     assert job["spec"]["shutdownAfterJobFinishes"] is True
     cluster = job["spec"]["rayClusterSpec"]
+    assert cluster["authOptions"] == {"mode": "token"}
     (workers,) = cluster["workerGroupSpecs"]
     pods = [cluster["headGroupSpec"]["template"]["spec"], workers["template"]["spec"]]
     for pod in pods:

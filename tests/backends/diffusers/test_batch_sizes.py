@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 
 import diffusers_cases as cases
 import numpy as np
@@ -12,7 +13,7 @@ from attrs import evolve
 from phyrefine.backends.diffusers import DiffusersVideoGenerator, batching
 from phyrefine.backends.diffusers.families import table
 from phyrefine.backends.diffusers.tiny import tiny_cogvideox
-from phyrefine.errors import GeneratorMemoryError, InvalidInputError
+from phyrefine.errors import GenerationError, GeneratorMemoryError, InvalidInputError
 from phyrefine.testing import check_generator, moving_clip
 from phyrefine.types import Prompt, Shot
 
@@ -110,6 +111,22 @@ def test_a_full_device_halves_calls_and_keeps_the_finished_part(monkeypatch, cap
 
 
 @pytest.mark.slow
+def test_a_batch_is_cancelled_within_its_call():
+    class Pressed(threading.Event):
+        asked = 0
+
+        def is_set(self):
+            self.asked += 1
+            return self.asked > 1  # not before the call, but in its first step
+
+    made = generator(batch_size=4)
+    made.runner.cancel = Pressed()
+    with pytest.raises(GenerationError, match="Cancelled after 1 denoising step"):
+        made.generate_many(SHOTS)
+    made.runner.cancel = threading.Event()
+    assert len(made.generate_many(SHOTS)) == 4
+
+
 def test_the_memory_mode_changes_only_when_a_single_seed_does_not_fit(monkeypatch):
     made = cases.generator("cogvideox-i2v", steps=1, batch_size=4, step_down=True)
     calls = full_above(made, monkeypatch, 1)
