@@ -4,8 +4,8 @@
 
 Each worker stands on a GPU of its own that is there in name only: its generator sleeps ``render``
 seconds per clip, as a GPU would work, while the VLM and the LLM sleep half of that (or another
-``--services`` share) per loop in all, as services would. Workers are loaded before the clock runs. The generator itself notes when
-each clip begins and ends. Efficiency is the least time the clips could take, on ``workers``
+``--services`` share) per loop in all, as services would. Workers are loaded before the clock runs.
+The generator itself notes when each clip begins and ends. Efficiency is the least time the clips could take, on ``workers``
 devices without a pause, divided by the time from the first clip's begin to the last one's end;
 "at most" is the same of a simulated run in which nothing but generator and services takes time,
 since the last scenarios leave some workers without work. Idle is the share of device time without

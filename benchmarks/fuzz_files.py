@@ -155,14 +155,15 @@ def main() -> int:
         folder = Path(place) / "above" / "work"  # so that ../.. is ours too
         folder.mkdir(parents=True)
         os.chdir(folder)
-        kept = Path(place) / "kept"  # no command is told of it, so none overwrites what it compares
-        video = moving_clip(24, (48, 64), 8.0).write(kept / "dot.mkv")
-        commands, runs = CommandLines(folder, video), DamagedRuns(kept, video)
+        # No command is told of it, so none overwrites what is compared.
+        apart = Path(place) / "apart"
+        video = moving_clip(24, (48, 64), 8.0).write(apart / "dot.mkv")
+        commands, runs = CommandLines(folder, video), DamagedRuns(apart, video)
         commands.add_paths(runs.copy, runs.study)
         wanted = {kind: KINDS[kind] for kind in asked.only.split(",")}
         cases = {"commands": commands, "runs": runs}
         if "benches" in wanted:
-            cases["benches"] = DamagedBenches(kept)
+            cases["benches"] = DamagedBenches(apart)
         while time.monotonic() < until:
             signal.alarm(HANG_SECONDS_ON_THE_CLOCK)
             signal.setitimer(signal.ITIMER_PROF, HANG_SECONDS)

@@ -146,8 +146,7 @@ class Continuation:
             "%s: chunk %d, %d context frames, %d asked, seeds %s",
             spec.name, index, count, length, seeds,
         )  # fmt: skip
-        alike = all(np.array_equal(window.frames, windows[0].frames) for window in windows)
-        made = self.runner.run(calls, seeds, together=alike or spec.batches == "context")
+        made = self.runner.run(calls, seeds, together=self._together(windows))
         new = [
             self._new_frames(one.frames, window, fit.size, remaining, color)
             for one, window, color in zip(made, windows, colors, strict=True)
@@ -167,6 +166,12 @@ class Continuation:
             for one, seed, frames, color in zip(made, seeds, new, colors, strict=True)
         ]
         return new, records
+
+    def _together(self, windows: Sequence[Window]) -> bool:
+        """Whether passes after these contexts may share a call of the pipeline."""
+        if self.spec.batches != "noise":
+            return self.spec.batches == "context"
+        return all(np.array_equal(one.frames, windows[0].frames) for one in windows[1:])
 
     def _context(
         self, history: UInt8Array, start: UInt8Array, count: int, index: int

@@ -328,7 +328,7 @@ def _read_record(folder: Path, sample: Prompted) -> Any:
     if not isinstance(record, dict) or not {"rows", "selectors"} <= record.keys():
         return None
     # Records of earlier versions have no checksum.
-    return record if record.get(_CHECKSUM, _checksum(record)) == _checksum(record) else None
+    return record if record.get(_CHECKSUM) in (None, _checksum(record)) else None
 
 
 def _checksum(record: dict[str, Any]) -> str:

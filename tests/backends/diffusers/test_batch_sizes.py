@@ -111,6 +111,16 @@ def test_a_full_device_halves_calls_and_keeps_the_finished_part(monkeypatch, cap
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_family_that_takes_one_seed_makes_each_by_itself():
+    made = cases.generator("kandinsky-5-i2v", steps=2)
+    rate = made.spec.fps
+    shots = [Shot(Prompt("it rolls"), moving_clip(int(3 * rate), (32, 32), rate), seconds=8 / rate,
+                  fps=rate, seed=seed) for seed in range(2)]  # fmt: skip
+    (chunks,) = made.stream_many(shots)
+    assert [json.loads(chunk.state)["together"] for chunk in chunks] == [1, 1]
+
+
 def test_a_batch_is_cancelled_within_its_call():
     class Pressed(threading.Event):
         asked = 0

@@ -1,13 +1,13 @@
 """No device waits while services answer: the real loop, pool, fleet and worker on a made-up clock."""
 
 import json
-import re
 import threading
 
 import pytest
 from simulated import Simulated
 
 from phyrefine import Scenario, SelfRefiner
+from phyrefine.adapt import as_llm
 from phyrefine.refine.convergence import MaxLoops
 from phyrefine.run.cluster import fleet as fleets
 from phyrefine.run.cluster import remote as remotes
@@ -43,6 +43,7 @@ class Service:
 
     def __init__(self, clock):
         self.clock, self.calls, self.last_begun = clock, 0, 0.0
+        self.writer = as_llm("world")
 
     def ask(self, question):
         self.calls += 1
@@ -50,22 +51,15 @@ class Service:
         if question.stage == "predict":
             self.last_begun = self.clock.monotonic()
             said = {"scene": "", "domains": [], "events": [], "prediction": f"It moves, {calls}."}
-        elif question.stage == "critique":
+        if question.stage == "critique":
             fault = {"law": "Inertia", "what": "it slows", "start": 1.5, "end": None, "where": "",
                      "severity": 0.5, "confidence": 0.5}  # fmt: skip
             said = {"observed": "", "moving": True, "corrected": f"On, {calls}.",
                     "violations": [fault]}  # fmt: skip
-        else:
-            parts = [inside(tag, question.text) for tag in ("description", "plan")]
-            said = {"prompt": " ".join(parts), "negative": ""}
         self.clock.sleep(0.5 * RENDER / QUESTIONS)
+        if question.stage == "compose":
+            return self.writer.ask(question)
         return Answer(json.dumps(said))
-
-
-def inside(tag, text):
-    """The lines of a part of a question, as one paragraph."""
-    lines = text.partition(f"<{tag}>")[2].partition(f"</{tag}>")[0].strip().splitlines()
-    return " ".join(re.sub(r"^- (\(\w+\) )?", "", line) for line in lines)
 
 
 @pytest.fixture
